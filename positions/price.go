@@ -1,0 +1,46 @@
+package positions
+
+import (
+	"time"
+
+	"github.com/attualizza/attualizza/internal/money"
+)
+
+// Price is the last answer that SEND (or the relay) ever gave for a notice, or
+// the fee that was pushed for it. "No cost" is an answer too.
+type Price struct {
+	// NoCost tells why SEND said that there is no cost: NOT_ACCEPTED, CANCELLED
+	// or NOT_FOUND. Empty: there is a price.
+	NoCost string `json:"noCost,omitempty"`
+	// TotalPrice is the fee to add, in cents: sendFee + paFee + paper costs with
+	// VAT. It is never recomputed from its parts (SEND, "Pagamenti pagoPA").
+	TotalPrice   money.Cents  `json:"totalPrice"`
+	PartialPrice *money.Cents `json:"partialPrice,omitempty"`
+	VAT          *int         `json:"vat,omitempty"` // per cent, on AnalogCost only
+	PAFee        *money.Cents `json:"paFee,omitempty"`
+	SendFee      *money.Cents `json:"sendFee,omitempty"`
+	AnalogCost   *money.Cents `json:"analogCost,omitempty"` // VAT excluded
+	IUN          string       `json:"iun,omitempty"`
+	// RefinementDate may lie in the future: the notification is scheduled to
+	// take effect then by lapse of time.
+	RefinementDate       time.Time `json:"refinementDate,omitzero"`
+	NotificationViewDate time.Time `json:"notificationViewDate,omitzero"`
+	// FetchedAt is when SEND answered, or when the fee was pushed.
+	FetchedAt time.Time `json:"fetchedAt"`
+	// Pushed marks a fee set through …/notificationfee.
+	Pushed bool `json:"pushed,omitempty"`
+	// Final marks a frozen price: SEND is not asked again. It is set by
+	// [Price.Freeze] and taken back by a cancellation or a reworked timeline.
+	Final bool `json:"final,omitempty"`
+}
+
+// Freeze sets Final when the cost can no longer grow: the notification had been
+// viewed, or refined at a moment not after the answer. A refinement date that
+// was still ahead when SEND answered never freezes, because a letter can leave
+// before it. Source: SEND, "Focus sull'attualizzazione"; pn-delivery-push
+// schedules refinement dates in advance.
+func (p *Price) Freeze() {
+	p.Final = p.NoCost == "" && !p.Pushed &&
+		(!p.NotificationViewDate.IsZero() ||
+			!p.RefinementDate.IsZero() && !p.RefinementDate.After(p.FetchedAt))
+}

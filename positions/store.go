@@ -1,0 +1,128 @@
+package positions
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps what must survive: organizations, positions with all their
+// versions, last known prices, answers and receipts. Implementations are safe
+// for concurrent use by several processes on one database (SQLite: one
+// process).
+//
+// Errors are [Error] values: NotFound, Conflict, Stale as each method says, and
+// Unavailable when the database does not answer within the context or refuses
+// to. Nothing is half-written when an error returns.
+type Store interface {
+	// PutOrganization registers or replaces an organization, secrets included:
+	// Sealed is stored as it is given. It reports whether it was new.
+	PutOrganization(ctx context.Context, o *Organization) (created bool, err error)
+	// Organization returns one organization with its sealed secrets, or NotFound.
+	Organization(ctx context.Context, fiscalCode string) (*Organization, error)
+	// Organizations returns all of them by tax code, sealed secrets included,
+	// and the revision they are of.
+	Organizations(ctx context.Context) ([]Organization, int64, error)
+	// OrganizationsRevision returns a number that grows with every registration,
+	// replacement and removal, so that replicas notice a change cheaply.
+	OrganizationsRevision(ctx context.Context) (int64, error)
+	// DeleteOrganization unregisters an organization and revokes its keys, or
+	// NotFound. Positions, answers and receipts stay.
+	DeleteOrganization(ctx context.Context, fiscalCode string) error
+
+	// CreateKey stores a key of a registered organization, else NotFound.
+	CreateKey(ctx context.Context, k *Key) error
+	// Keys lists the keys of an organization, oldest first.
+	Keys(ctx context.Context, fiscalCode string) ([]Key, error)
+	// Key returns the key with an id, or NotFound. It serves authentication.
+	Key(ctx context.Context, id string) (*Key, error)
+	// DeleteKey revokes a key at once, or NotFound.
+	DeleteKey(ctx context.Context, fiscalCode, id string) error
+	// TouchKey records that a key was used, at most to the minute.
+	TouchKey(ctx context.Context, id string, at time.Time) error
+
+	// CreatePosition stores a new position as its version 1. Conflict when the
+	// organization has the iupd, or one of the notice numbers or IUVs, already;
+	// the message names which. It fills Version, InsertedAt and UpdatedAt.
+	CreatePosition(ctx context.Context, p *Position, c Change) error
+	// Position returns a position with its options, or NotFound.
+	Position(ctx context.Context, fiscalCode, iupd string) (*Position, error)
+	// UpdatePosition replaces a position by its next version. p.Version is the
+	// version that the caller read: Stale when it is no longer the current one,
+	// NotFound when the position is gone, Conflict as in CreatePosition. On
+	// success p.Version and p.UpdatedAt are the new ones.
+	UpdatePosition(ctx context.Context, p *Position, c Change) error
+	// Versions returns the versions of a position, newest first, without their
+	// bodies; NotFound when the position never existed.
+	Versions(ctx context.Context, fiscalCode, iupd string) ([]VersionInfo, error)
+	// Version returns the position as it was in one version.
+	Version(ctx context.Context, fiscalCode, iupd string, version int64) (*Position, VersionInfo, error)
+
+	// Notice returns all that an answer needs, in one round trip, or NotFound.
+	Notice(ctx context.Context, fiscalCode string, nav NoticeNumber) (*Notice, error)
+	// SavePrice makes p the last known price of a notice, unless a newer one
+	// (by FetchedAt) is there. The notice need not exist.
+	SavePrice(ctx context.Context, fiscalCode string, nav NoticeNumber, p *Price) error
+	// Prices returns the last known prices of some notices of an organization;
+	// notices without one are absent from the map.
+	Prices(ctx context.Context, fiscalCode string, navs []NoticeNumber) (map[NoticeNumber]*Price, error)
+
+	// RecordAnswers makes answers durable, all or none, in one commit.
+	RecordAnswers(ctx context.Context, answers []Answer) error
+	// Answers returns what the Nodo was told about a notice, newest first.
+	Answers(ctx context.Context, fiscalCode string, nav NoticeNumber, page Page) ([]Answer, int, error)
+
+	// SaveReceipt makes a receipt durable and lets its position follow, in one
+	// transaction, by the rules of [Position.Settle]. An identical receipt
+	// (organization and receiptId) that is there already changes nothing and is
+	// reported as a duplicate. A notice unknown here is no error.
+	SaveReceipt(ctx context.Context, r *Receipt) (duplicate bool, err error)
+	// Receipts lists receipts, newest first, without their messages, and how
+	// many there are.
+	Receipts(ctx context.Context, f ReceiptFilter) ([]Receipt, int, error)
+	// Receipt returns one receipt with its message, or NotFound.
+	Receipt(ctx context.Context, fiscalCode, receiptID string) (*Receipt, error)
+
+	// Ping reports whether the database answers and its migrations are applied.
+	Ping(ctx context.Context) error
+	// Migrate applies the pending migrations. Replicas may start together.
+	Migrate(ctx context.Context) error
+	Close() error
+}
+
+// Change tells who changed a position and why. It becomes part of the version.
+type Change struct {
+	Actor Actor `json:"actor"`
+	// Action is what was done: CREATE, REPLACE, PUBLISH, INVALIDATE, PAY, …
+	Action string    `json:"action"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// Actor is who did something: a key, the operator, the Nodo or the service.
+type Actor struct {
+	Kind string `json:"kind"`         // KEY, OPERATOR, NODO, SYSTEM
+	ID   string `json:"id,omitempty"` // id of the key, or station code
+}
+
+// VersionInfo describes one version of a position.
+type VersionInfo struct {
+	Version int64     `json:"version"`
+	Status  Status    `json:"status"`
+	Life    Lifecycle `json:"lifecycle"`
+	Change
+}
+
+// Page asks for a part of a list: page Number (from 0) of Limit rows.
+type Page struct{ Number, Limit int }
+
+// Offset returns how many rows come before the page.
+func (p Page) Offset() int { return p.Number * p.Limit }
+
+// ReceiptFilter narrows a list of receipts. Zero fields do not filter.
+type ReceiptFilter struct {
+	OrganizationFiscalCode string
+	NAV                    NoticeNumber
+	From, To               time.Time // by instant of arrival, To excluded
+	Flagged                bool      // only those that carry a flag
+	Page                   Page
+}
