@@ -1,0 +1,187 @@
+package sendclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+)
+
+// DefaultTimeout is the longest that one [Client.Price] may take unless
+// [Config.Timeout] says otherwise. The Nodo waits 2 seconds in all.
+const DefaultTimeout = 1200 * time.Millisecond
+
+// Config says where SEND and PDND are. Only BaseURL is indispensable.
+type Config struct {
+	// BaseURL of SEND, for example https://api.notifichedigitali.it.
+	BaseURL string
+	// TokenURL is PDND's voucher endpoint and Audience the aud of the client
+	// assertion; needed by credentials with PDND.
+	TokenURL, Audience string
+	// Timeout is the longest that one Price may take, the wait for a first
+	// voucher included; [DefaultTimeout] when zero.
+	Timeout time.Duration
+	// Meter receives the metrics; nil for none.
+	Meter metric.Meter
+	// Logger receives alarms; nil for none.
+	Logger *slog.Logger
+	// Vouchers shares vouchers among replicas; nil keeps them in this process.
+	Vouchers VoucherStore
+	// Transport carries the requests; nil for one with keep-alive tuned for
+	// SEND.
+	Transport http.RoundTripper
+}
+
+// Client asks SEND for prices. It is safe for concurrent use; one Client
+// serves every organization of one environment.
+type Client struct {
+	baseURL  string
+	timeout  time.Duration
+	http     *http.Client
+	log      *slog.Logger
+	guards   *guards
+	vouchers *vouchers
+	meters   *meters
+}
+
+// New returns a Client. It fails on a URL that is missing, malformed, or not
+// https towards another machine; it contacts nobody.
+func New(cfg Config) (*Client, error) {
+	if err := checkURL(cfg.BaseURL); err != nil {
+		return nil, fmt.Errorf("URL of SEND: %w", err)
+	}
+	if cfg.TokenURL != "" {
+		if err := checkURL(cfg.TokenURL); err != nil {
+			return nil, fmt.Errorf("token URL of PDND: %w", err)
+		}
+	}
+	if cfg.Timeout < 0 {
+		return nil, fmt.Errorf("timeout of SEND: %s is negative", cfg.Timeout)
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = noop.Meter{}
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = newTransport()
+	}
+	c := &Client{
+		baseURL: strings.TrimSuffix(cfg.BaseURL, "/"),
+		timeout: cfg.Timeout,
+		http: &http.Client{
+			Transport: cfg.Transport,
+			// The API key is a header of our own, which net/http would carry along
+			// to wherever a redirect points.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		log:    cfg.Logger,
+		guards: newGuards(),
+	}
+	c.vouchers = newVouchers(c.http, cfg.TokenURL, cfg.Audience, cfg.Vouchers, cfg.Logger)
+	var err error
+	if c.meters, err = newMeters(cfg.Meter, c.guards); err != nil {
+		return nil, fmt.Errorf("metrics of the SEND client: %w", err)
+	}
+	return c, nil
+}
+
+// Warm starts obtaining the vouchers of the given credentials in the
+// background, so that not even the first payment waits for PDND. It returns at
+// once; what fails is retried and logged.
+func (c *Client) Warm(creds ...*Credential) {
+	for _, cred := range creds {
+		if cred.PDND != nil {
+			c.vouchers.source(cred.PDND)
+		}
+	}
+}
+
+// Close stops the renewal of vouchers and waits for it, then closes idle
+// connections. Calls under way end by their own deadlines.
+func (c *Client) Close() error {
+	c.vouchers.close()
+	c.http.CloseIdleConnections()
+	return c.meters.close()
+}
+
+// checkURL accepts https to anywhere and http to this machine.
+func checkURL(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err // without the text, which may hold a password
+		}
+		return err
+	}
+	switch {
+	case u.Host == "":
+		return errors.New("is not an absolute URL")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("must not hold a user, a query or a fragment")
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && isLoopback(u.Hostname()):
+		return nil
+	}
+	return fmt.Errorf("%s://%s must be https, save towards loopback", u.Scheme, u.Host)
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// newTransport keeps connections to SEND warm. It speaks HTTP/1.1 on purpose:
+// a request that times out then closes its own connection, whereas on one
+// HTTP/2 connection gone dead every request would queue and time out until TCP
+// notices.
+func newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}
+	t := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    time.Second,
+		MaxIdleConns:           128,
+		MaxIdleConnsPerHost:    64,
+		MaxConnsPerHost:        512,
+		IdleConnTimeout:        50 * time.Second, // below the 60 s of common load balancers
+		MaxResponseHeaderBytes: 32 << 10,
+		DisableCompression:     true, // answers are a few hundred bytes
+		Protocols:              new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	return t
+}
+
+// Price asks SEND what the notification of a notice costs. paTaxID is the
+// 11-digit tax code of the creditor of the payment, noticeCode the 18-digit
+// notice number.
+//
+// It returns within the shorter of [Config.Timeout] and ctx's deadline. The
+// error, if any, is an [*Error].
+func (c *Client) Price(ctx context.Context, cred *Credential, paTaxID, noticeCode string) (Answer, error) {
+	answer, failure := c.price(ctx, cred, paTaxID, noticeCode)
+	c.meters.record(ctx, answer, failure)
+	if failure != nil {
+		failure.Notice = noticeCode
+		return Answer{}, failure
+	}
+	return answer, nil
+}

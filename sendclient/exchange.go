@@ -1,0 +1,165 @@
+package sendclient
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// pricePath is the current version of the price API. The unversioned path
+	// answers the price without VAT and without the sender's fee.
+	pricePath = "/delivery/v2.3/price/"
+	// maxBody bounds what is read of an answer; a real one has some 300 bytes.
+	maxBody = 64 << 10
+	// retryWithin is how soon a broken connection must show for the one retry.
+	retryWithin = 200 * time.Millisecond
+)
+
+// exchange is one conversation with SEND: the request, perhaps its one retry,
+// and the reading of the answer.
+func (c *Client) exchange(ctx, caller context.Context, cred *Credential, voucher, paTaxID, noticeCode string) (Answer, *Error) {
+	seen := Exchange{RequestedAt: time.Now(), RequestID: uuid.NewString()}
+	deadline, _ := ctx.Deadline()
+	given := time.Until(deadline)
+
+	var wire wire
+	status, header, body, err := c.get(ctx, &wire, cred, voucher, seen.RequestID, paTaxID, noticeCode)
+	if err != nil && wire.mayRetry(err) && time.Since(seen.RequestedAt) < retryWithin && ctx.Err() == nil {
+		status, header, body, err = c.get(ctx, &wire, cred, voucher, seen.RequestID, paTaxID, noticeCode)
+	}
+	seen.AnsweredAt = time.Now()
+	seen.Status = status
+	if err != nil {
+		return Answer{}, c.lost(ctx, caller, err, given, seen)
+	}
+	answer, failure := read(status, body)
+	if failure != nil {
+		seen.Code = failure.Code
+		failure.Status, failure.Exchange = status, seen
+		if failure.Kind == KindThrottled {
+			failure.retryAfter = retryAfter(header.Get("Retry-After"), seen.AnsweredAt)
+		}
+		return Answer{}, failure
+	}
+	seen.Code = answer.Exchange.Code
+	answer.Exchange = seen
+	if answer.NoCost == "" && !answer.Price.addsUp() {
+		c.log.Warn("SEND's total is not what its components give; the total counts",
+			"notice", noticeCode, "iun", answer.Price.IUN, "requestId", seen.RequestID)
+	}
+	return answer, nil
+}
+
+// lost tells why there is no complete answer.
+func (c *Client) lost(ctx, caller context.Context, err error, given time.Duration, seen Exchange) *Error {
+	failure := &Error{Kind: KindTransport, Status: seen.Status, Err: bare(err), Exchange: seen}
+	var timeout net.Error
+	switch {
+	case caller.Err() == context.Canceled:
+		failure.Kind = KindCancelled
+	case errors.Is(err, errTooLarge):
+		failure.Kind = KindUnreadable
+	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
+		failure.Kind = KindTimeout
+		// A caller who had next to no time left proves nothing about SEND.
+		failure.cutShort = given < c.timeout/2
+	}
+	return failure
+}
+
+// bare drops the URL that net/http puts around its errors: it repeats the
+// notice and the organization.
+func bare(err error) error {
+	if wrapped, ok := errors.AsType[interface {
+		error
+		Unwrap() error
+		Timeout() bool
+		Temporary() bool
+	}](err); ok && wrapped.Unwrap() != nil {
+		return wrapped.Unwrap()
+	}
+	return err
+}
+
+var errTooLarge = errors.New("the answer exceeds 64 KiB")
+
+// get sends the request once and reads the whole answer. When err is set,
+// status tells whether the answer had begun.
+func (c *Client) get(ctx context.Context, wire *wire, cred *Credential, voucher, requestID, paTaxID, noticeCode string) (status int, header http.Header, body []byte, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ctx = httptrace.WithClientTrace(ctx, wire.trace(cancel))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.baseURL+pricePath+paTaxID+"/"+noticeCode, nil)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	req.Header.Set("X-Api-Key", cred.APIKey)
+	if voucher != "" {
+		req.Header.Set("Authorization", "Bearer "+voucher)
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("X-Request-Id", requestID)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err = readBounded(resp.Body)
+	return resp.StatusCode, resp.Header, body, err
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxBody+1))
+	if err == nil && len(body) > maxBody {
+		err = errTooLarge
+	}
+	return body, err
+}
+
+// wire watches what really went over the network, because net/http repeats a
+// GET by itself when a kept-alive connection turns out to be dead. SEND must
+// see a request at most twice, whoever repeats it.
+type wire struct {
+	written   atomic.Int32
+	firstByte atomic.Bool
+}
+
+func (w *wire) trace(cancel context.CancelFunc) *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) {
+			if w.written.Load() >= 2 {
+				cancel()
+			}
+		},
+		WroteRequest:         func(httptrace.WroteRequestInfo) { w.written.Add(1) },
+		GotFirstResponseByte: func() { w.firstByte.Store(true) },
+	}
+}
+
+// mayRetry allows the one retry of a connection refused or reset.
+func (w *wire) mayRetry(err error) bool {
+	return !w.firstByte.Load() && w.written.Load() < 2 &&
+		(errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET))
+}
+
+// retryAfter reads the header of a 429, seconds or a date (RFC 9110 §10.2.3);
+// zero if there is none.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now))
+	}
+	return 0
+}

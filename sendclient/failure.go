@@ -1,0 +1,127 @@
+package sendclient
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrorKind says why there is no answer from SEND. Its text is also the result
+// label of the metric attualizza_send_requests_total.
+type ErrorKind string
+
+const (
+	// KindTimeout: no complete answer within the limit.
+	KindTimeout ErrorKind = "timeout"
+	// KindTransport: the connection could not be made, or broke.
+	KindTransport ErrorKind = "transport"
+	// KindDenied: 401 or 403. SEND does not accept the organization's API key
+	// or voucher; somebody must look at the credential.
+	KindDenied ErrorKind = "denied"
+	// KindThrottled: 429.
+	KindThrottled ErrorKind = "throttled"
+	// KindServerError: 5xx.
+	KindServerError ErrorKind = "server_error"
+	// KindUnreadable: an answer that is not the one the API describes, such as
+	// a proxy's page, a redirect or a body above 64 KiB.
+	KindUnreadable ErrorKind = "unreadable"
+	// KindAnomaly: a well-formed answer that must not be believed: a price
+	// without totalPrice, negative or above [MaxPrice]; an unreadable date; a 404
+	// that does not say that there is no cost.
+	KindAnomaly ErrorKind = "anomaly"
+	// KindBadRequest: 400 and the rest of 4xx, or a tax code or notice number
+	// that cannot be asked for. Asking again does not help.
+	KindBadRequest ErrorKind = "bad_request"
+	// KindBreakerOpen: not asked, because SEND has been failing for this
+	// credential.
+	KindBreakerOpen ErrorKind = "breaker_open"
+	// KindSaturated: not asked, because 32 requests of this credential are
+	// already under way.
+	KindSaturated ErrorKind = "saturated"
+	// KindNoVoucher: not asked, because PDND has given no voucher.
+	KindNoVoucher ErrorKind = "no_voucher"
+	// KindCancelled: the caller went away.
+	KindCancelled ErrorKind = "cancelled"
+)
+
+// Error is the only type of error that [Client.Price] returns. It never holds
+// a key, a voucher or personal data, and may be logged.
+type Error struct {
+	Kind ErrorKind
+	// Status and Code are SEND's, as in [Exchange]; for an error with Held set
+	// they are those of the answer that started the hold.
+	Status int
+	Code   string
+	// Held is set on KindDenied and KindThrottled when SEND was not asked
+	// because of an earlier denial or throttling; asking makes sense again at
+	// HeldUntil.
+	Held      bool
+	HeldUntil time.Time
+	// Exchange is zero when SEND was not asked.
+	Exchange Exchange
+	// Notice is the notice number, Reason says in English what was wrong; Err is
+	// the cause, if any.
+	Notice, Reason string
+	Err            error
+
+	retryAfter time.Duration // from a 429
+	cutShort   bool          // a timeout that says more about the caller's haste than about SEND
+}
+
+// Error tells the whole story in one line.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("price of notice ")
+	b.WriteString(e.Notice)
+	b.WriteString(": ")
+	b.WriteString(string(e.Kind))
+	if e.Status != 0 {
+		b.WriteString(", HTTP ")
+		b.WriteString(strconv.Itoa(e.Status))
+	}
+	if e.Code != "" {
+		b.WriteString(" ")
+		b.WriteString(e.Code)
+	}
+	if e.Held {
+		fmt.Fprintf(&b, ", not asked until %s", e.HeldUntil.UTC().Format(time.RFC3339))
+	}
+	if e.Reason != "" {
+		b.WriteString(": ")
+		b.WriteString(e.Reason)
+	}
+	if e.Err != nil {
+		b.WriteString(": ")
+		b.WriteString(e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// countsAgainstSEND reports whether the breaker takes the error as a failure
+// of SEND. What says "your request is wrong" or "you may not" is not one, nor
+// what happened on our side.
+func (e *Error) countsAgainstSEND() bool {
+	switch e.Kind {
+	case KindTimeout:
+		return !e.cutShort
+	case KindTransport, KindServerError, KindThrottled, KindUnreadable:
+		return true
+	}
+	return false
+}
+
+// saysNothing reports whether the error tells nothing about SEND's health, so
+// that the breaker must count it neither way.
+func (e *Error) saysNothing() bool {
+	switch e.Kind {
+	case KindCancelled, KindDenied:
+		return true
+	case KindTimeout:
+		return e.cutShort
+	}
+	return false
+}
