@@ -103,16 +103,18 @@ func (p *Position) Invalidate(now time.Time) error {
 func (p *Position) settle(o *PaymentOption, payment OptionPayment) {
 	o.Status = OptionPaid
 	o.Payment = &payment
-	p.Status = Paid
 	p.PaymentDate = payment.Date
-	if o.IsPartialPayment {
-		for i := range p.Options {
-			if p.Options[i].IsPartialPayment && !p.Options[i].Paid() {
-				p.Status = PartiallyPaid
-			}
+	fullPaid, instalmentOpen := false, false
+	for i := range p.Options {
+		if partial, paid := p.Options[i].IsPartialPayment, p.Options[i].Paid(); partial && !paid {
+			instalmentOpen = true
+		} else if !partial && paid {
+			fullPaid = true
 		}
 	}
-	if p.Status == Paid {
-		p.Lifecycle = Closed
+	if instalmentOpen && !fullPaid {
+		p.Status = PartiallyPaid
+		return
 	}
+	p.Status, p.Lifecycle = Paid, Closed
 }
