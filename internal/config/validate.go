@@ -1,0 +1,223 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// maxAnswerBudget is the Nodo's own limit for an answer: a budget above it
+	// would be a promise to be late.
+	maxAnswerBudget = 2 * time.Second
+	// maxDrainDelay leaves time to flush the queues within the 15 s after which
+	// the process has stopped.
+	maxDrainDelay = 10 * time.Second
+	// minAdminKey, in characters: below it the key can be guessed.
+	minAdminKey = 16
+)
+
+// Validate reads the secrets that are given as files, then says everything that
+// is wrong, in one line that names each key. kong calls it by itself.
+func (c *Config) Validate() error {
+	var found problems
+	if err := c.readSecretFiles(); err != nil {
+		found = append(found, err)
+	}
+	c.checkListeners(&found)
+	c.checkTLS(&found)
+	c.refuseTLSUntilItIsServed(&found)
+	c.checkDependencies(&found)
+	c.checkLimits(&found)
+	if n := len(c.AdminKey); n > 0 && n < minAdminKey {
+		found.add("ATTUALIZZA_ADMIN_KEY: %d characters are too few, use at least %d; make one with: openssl rand -hex 32", n, minAdminKey)
+	}
+	if _, err := c.MasterKeyBytes(); err != nil {
+		found = append(found, err)
+	}
+	return found.err()
+}
+
+func (c *Config) checkListeners(found *problems) {
+	taken := map[string]string{}
+	for _, l := range []struct{ key, addr string }{
+		{"ATTUALIZZA_NODO_LISTEN", c.NodoListen},
+		{"ATTUALIZZA_API_LISTEN", c.APIListen},
+		{"ATTUALIZZA_OPS_LISTEN", c.OpsListen},
+	} {
+		_, port, err := net.SplitHostPort(l.addr)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			found.add("%s: %q is not HOST:PORT", l.key, l.addr)
+			continue
+		}
+		if other := taken[l.addr]; other != "" && port != "0" {
+			found.add("%s: %s is the address of %s already", l.key, l.addr, other)
+		}
+		taken[l.addr] = l.key
+	}
+}
+
+// checkTLS: a certificate is of no use without its key, and the Nodo must be
+// told from anybody else by its own certificate.
+func (c *Config) checkTLS(found *problems) {
+	if c.NodoTLSCert == "" && c.NodoTLSKey == "" && c.NodoTLSClientCA == "" {
+		return
+	}
+	for _, f := range []struct{ key, path string }{
+		{"ATTUALIZZA_NODO_TLS_CERT", c.NodoTLSCert},
+		{"ATTUALIZZA_NODO_TLS_KEY", c.NodoTLSKey},
+		{"ATTUALIZZA_NODO_TLS_CLIENT_CA", c.NodoTLSClientCA},
+	} {
+		if f.path == "" {
+			found.add("%s: missing; certificate, key and client authorities go together", f.key)
+		}
+	}
+	if len(c.NodoTLSClientNames) == 0 {
+		found.add("ATTUALIZZA_NODO_TLS_CLIENT_NAMES: empty; no client could be accepted")
+	}
+}
+
+// refuseTLSUntilItIsServed keeps an operator from believing that a listener is
+// protected which is not. Delete it, and its call, with the first listener that
+// speaks TLS.
+func (c *Config) refuseTLSUntilItIsServed(found *problems) {
+	if c.NodoTLSCert != "" || c.NodoTLSKey != "" || c.NodoTLSClientCA != "" {
+		found.add("ATTUALIZZA_NODO_TLS_CERT: this version does not serve TLS itself; put a TLS proxy in front and leave ATTUALIZZA_NODO_TLS_* unset")
+	}
+}
+
+func (c *Config) checkDependencies(found *problems) {
+	if err := checkDatabaseURL(string(c.DatabaseURL)); err != nil {
+		found.add("ATTUALIZZA_DATABASE_URL: %w", err)
+	}
+	if err := checkRedisURL(string(c.RedisURL)); err != nil {
+		found.add("ATTUALIZZA_REDIS_URL: %w", err)
+	}
+	if err := CheckOutboundURL(c.SendURL); err != nil {
+		found.add("ATTUALIZZA_SEND_URL: %w", err)
+	}
+	if err := CheckOutboundURL(c.PDNDTokenURL); err != nil {
+		found.add("ATTUALIZZA_PDND_TOKEN_URL: %w", err)
+	}
+	if strings.TrimSpace(c.PDNDAudience) == "" {
+		found.add("ATTUALIZZA_PDND_AUDIENCE: empty")
+	}
+}
+
+func (c *Config) checkLimits(found *problems) {
+	switch {
+	case c.AnswerBudget <= 0:
+		found.add("ATTUALIZZA_ANSWER_BUDGET: %v is no time at all", c.AnswerBudget)
+	case c.AnswerBudget > maxAnswerBudget:
+		found.add("ATTUALIZZA_ANSWER_BUDGET: %v is more than the %v that the Nodo waits", c.AnswerBudget, maxAnswerBudget)
+	}
+	switch {
+	case c.SendTimeout <= 0:
+		found.add("ATTUALIZZA_SEND_TIMEOUT: %v is no time at all", c.SendTimeout)
+	case c.SendTimeout > c.AnswerBudget && c.SendTimeout != defaultSendTimeout:
+		// The default is not an operator's wish: a short budget alone is fine
+		// and cuts it.
+		found.add("ATTUALIZZA_SEND_TIMEOUT: %v is more than ATTUALIZZA_ANSWER_BUDGET, %v", c.SendTimeout, c.AnswerBudget)
+	}
+	if c.MaxInFlight < 1 {
+		found.add("ATTUALIZZA_MAX_IN_FLIGHT: %d; at least 1", c.MaxInFlight)
+	}
+	if c.APIRateLimit.Requests < 1 || c.APIRateLimit.Per <= 0 {
+		found.add("ATTUALIZZA_API_RATE_LIMIT: %v; at least one request", c.APIRateLimit)
+	}
+	if c.APIMaxBody < 1 {
+		found.add("ATTUALIZZA_API_MAX_BODY: %v; at least 1B", c.APIMaxBody)
+	}
+	if c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay {
+		found.add("ATTUALIZZA_DRAIN_DELAY: %v is not between 0s and %v", c.DrainDelay, maxDrainDelay)
+	}
+}
+
+// CheckOutboundURL holds every address that we call (SEND, PDND, relays,
+// deliveries) to the same rule: an absolute https URL, or http towards loopback.
+func CheckOutboundURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
+		return errors.New("not an absolute URL like https://host/path")
+	case u.User != nil:
+		return errors.New("user and password do not belong in this URL")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("must have neither ? nor #")
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && isLoopback(u.Hostname()):
+		return nil
+	default:
+		return fmt.Errorf("%s://%s must be https; plain http is only for loopback", u.Scheme, u.Host)
+	}
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// The errors of these two do not repeat the URL, which may hold a password.
+
+func checkDatabaseURL(raw string) error {
+	if path, ok := strings.CutPrefix(raw, "sqlite:"); ok {
+		if path == "" {
+			return errors.New("sqlite: needs the path of a file behind it")
+		}
+		return nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || u.Opaque != "" {
+		return errors.New("must be postgres://... or sqlite:PATH")
+	}
+	return nil
+}
+
+func checkRedisURL(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Opaque != "":
+	case (u.Scheme == "redis" || u.Scheme == "rediss") && u.Host != "":
+		return nil
+	case u.Scheme == "unix" && u.Path != "":
+		return nil
+	}
+	return errors.New("must be redis://host:port, rediss://host:port or unix:///path")
+}
+
+// problems are errors told together on one line.
+type problems []error
+
+func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
+
+func (p problems) err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+func (p problems) Error() string {
+	var lines []string
+	for _, err := range p {
+		lines = append(lines, err.Error())
+	}
+	return strings.Join(lines, "; ")
+}
+
+func (p problems) Unwrap() []error { return p }

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestRatesAreReadAndWritten(t *testing.T) {
+	for text, want := range map[string]float64{"100/s": 100, "90/m": 1.5, "3600/h": 1} {
+		var r Rate
+		if err := r.UnmarshalText([]byte(text)); err != nil || r.PerSecond() != want || r.String() != text {
+			t.Errorf("%s is %v (%v per second), %v", text, r, r.PerSecond(), err)
+		}
+	}
+	for _, text := range []string{"", "/", "100", "/s", "0/s", "-1/s", "+1/s", "1/d", "1 /s", "1/s/s", "1e3/s", "99999999999999999999/s"} {
+		r := Rate{1, time.Hour}
+		if err := r.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is accepted as %v", text, r)
+		}
+	}
+}
+
+func TestSizesAreReadAndWritten(t *testing.T) {
+	for text, want := range map[string]Size{"4MiB": 4 << 20, "512KiB": 512 << 10, "1GiB": 1 << 30, "17B": 17, "0B": 0} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want || s.String() != text {
+			t.Errorf("%s is %d, %v", text, int64(s), err)
+		}
+	}
+	for _, text := range []string{"", "4", "MiB", "4MB", "-4MiB", "4.5MiB", "4 MiB", "4mib", "9007199254740992GiB"} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is accepted as %d", text, int64(s))
+		}
+	}
+}
+
+func TestAnySizeSurvivesItsOwnText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := Size(rapid.Int64Min(0).Draw(t, "bytes"))
+		var got Size
+		if err := got.UnmarshalText([]byte(want.String())); err != nil || got != want {
+			t.Fatalf("%d became %q became %d: %v", int64(want), want.String(), int64(got), err)
+		}
+	})
+}
+
+func TestOutboundURLsAreHTTPSExceptTowardsLoopback(t *testing.T) {
+	for raw, ok := range map[string]bool{
+		"https://api.notifichedigitali.it": true,
+		"https://host.example:8443/base":   true,
+		"http://127.0.0.1:8090":            true,
+		"http://127.9.9.9/x":               true,
+		"http://[::1]:8090":                true,
+		"http://[::ffff:127.0.0.1]:8090":   true,
+		"http://localhost:8090":            true,
+		"http://host.example":              false,
+		"http://10.0.0.1":                  false,
+		"http://localhost.example":         false,
+		"http://127.0.0.1.example":         false,
+		"HTTPS://host.example":             true,
+		"ftp://127.0.0.1":                  false,
+		"https://user:pw@host.example":     false,
+		"https://host.example/?key=1":      false,
+		"https://host.example/#x":          false,
+		"https:host.example":               false,
+		"//host.example":                   false,
+		"/path":                            false,
+		"":                                 false,
+		"https://":                         false,
+		"https://host.example:port":        false,
+		"https://:443":                     false,
+		"http://2130706433/":               false, // not every way to write 127.0.0.1
+	} {
+		if err := CheckOutboundURL(raw); (err == nil) != ok {
+			t.Errorf("%q: %v", raw, err)
+		}
+	}
+}
