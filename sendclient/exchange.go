@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -39,6 +40,9 @@ func (c *Client) exchange(ctx, caller context.Context, cred *Credential, voucher
 	}
 	seen.AnsweredAt = time.Now()
 	seen.Status = status
+	if err != nil && caller.Err() == nil && status != 0 && status != http.StatusOK && status != http.StatusNotFound {
+		body, err = nil, nil // a refusal or a failure is known by its status alone
+	}
 	if err != nil {
 		return Answer{}, c.lost(ctx, caller, err, given, seen)
 	}
@@ -80,13 +84,9 @@ func (c *Client) lost(ctx, caller context.Context, err error, given time.Duratio
 // bare drops the URL that net/http puts around its errors: it repeats the
 // notice and the organization.
 func bare(err error) error {
-	if wrapped, ok := errors.AsType[interface {
-		error
-		Unwrap() error
-		Timeout() bool
-		Temporary() bool
-	}](err); ok && wrapped.Unwrap() != nil {
-		return wrapped.Unwrap()
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
 	}
 	return err
 }
