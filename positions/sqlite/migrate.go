@@ -1,0 +1,81 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"io/fs"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+//go:embed migrations/*.sql
+var embedded embed.FS
+
+// migrating lets one goroutine of the process migrate at a time.
+var migrating sync.Mutex
+
+// Migrate applies the pending migrations. They only go forward. Two processes
+// that open a new file together may both begin; whoever loses finds the work
+// done and succeeds.
+func (s *Store) Migrate(ctx context.Context) (err error) {
+	migrating.Lock()
+	defer migrating.Unlock()
+	// A connection of its own: migrations may wait longer than a request.
+	db, err := sql.Open("sqlite", s.dsn+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(ON)&_txlock=immediate")
+	if err != nil {
+		return failure("migrate", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	const processes = 3
+	for range processes {
+		if err = up(ctx, db); err == nil {
+			s.migrated.Store(true)
+			return nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return failure("migrate", err)
+}
+
+func up(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if current > target {
+		return positions.Errorf(positions.Unavailable, "the database is at migration %d, this program knows %d: it is older than the data", current, target)
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// newestMigration returns the number of the last file in migrations.
+var newestMigration = sync.OnceValue(func() int64 {
+	files, err := embedded.ReadDir("migrations")
+	if err != nil {
+		panic(err) // the files are embedded in the binary
+	}
+	number, _, _ := strings.Cut(files[len(files)-1].Name(), "_")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n
+})

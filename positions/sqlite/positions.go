@@ -1,0 +1,219 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
+)
+
+// CreatePosition implements [positions.Store].
+func (s *Store) CreatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	c.At = document.Instant(c.At)
+	var v *document.Version
+	err := s.change(ctx, "create position", func(tx *sql.Tx) error {
+		// The history of a deleted position of the same iupd goes on.
+		var last int64
+		err := tx.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM position_versions WHERE organization = ? AND iupd = ?`,
+			p.OrganizationFiscalCode, p.IUPD).Scan(&last)
+		if err != nil {
+			return err
+		}
+		if v, err = document.First(p, last+1, c.At); err != nil {
+			return err
+		}
+		q := &v.Position
+		row, err := tx.ExecContext(ctx, `INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date,
+				payment_date, last_due_date, inserted_at, updated_at, paid_full, paid_instalments, head)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
+			optional(q.PaymentDate), optional(v.LastDue), micros(q.InsertedAt), micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head))
+		if err != nil {
+			return err
+		}
+		id, err := row.LastInsertId()
+		if err != nil {
+			return err
+		}
+		if err := insertOptions(ctx, tx, q.OrganizationFiscalCode, id, v.ByIUV()); err != nil {
+			return err
+		}
+		return insertVersion(ctx, tx, v, c)
+	})
+	if taken(err) {
+		return s.conflict(ctx, p, true)
+	}
+	if err != nil {
+		return err
+	}
+	*p = v.Position
+	return nil
+}
+
+// Position implements [positions.Store].
+func (s *Store) Position(ctx context.Context, fiscalCode, iupd string) (*positions.Position, error) {
+	var doc []byte
+	err := s.reader.QueryRowContext(ctx, `SELECT v.document FROM positions p JOIN position_versions v USING (organization, iupd, version)
+		WHERE p.organization = ? AND p.iupd = ?`, fiscalCode, iupd).Scan(&doc)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, notFound("no position %s in organization %s", iupd, fiscalCode)
+	case err != nil:
+		return nil, failure("position", err)
+	}
+	return document.Position(doc)
+}
+
+// UpdatePosition implements [positions.Store].
+func (s *Store) UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	c.At = document.Instant(c.At)
+	var v *document.Version
+	err := s.change(ctx, "update position", func(tx *sql.Tx) error {
+		current, err := lookUp(ctx, tx, `WHERE p.organization = ? AND p.iupd = ?`, p.OrganizationFiscalCode, p.IUPD)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return notFound("no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
+		case err != nil:
+			return err
+		case current.version != p.Version:
+			return positions.Errorf(positions.Stale, "position %s is at version %d, not %d: read it again", p.IUPD, current.version, p.Version)
+		}
+		v, err = advance(ctx, tx, current, p, c)
+		return err
+	})
+	if taken(err) {
+		return s.conflict(ctx, p, false)
+	}
+	if err != nil {
+		return err
+	}
+	*p = v.Position
+	return nil
+}
+
+// current is the row of a position as a transaction finds it.
+type current struct {
+	id, version int64
+	inserted    time.Time
+	document    []byte
+}
+
+func lookUp(ctx context.Context, tx *sql.Tx, where string, args ...any) (current, error) {
+	var c current
+	var inserted int64
+	err := tx.QueryRowContext(ctx, `SELECT p.id, p.version, p.inserted_at, v.document FROM positions p
+		JOIN position_versions v USING (organization, iupd, version) `+where, args...).Scan(&c.id, &c.version, &inserted, &c.document)
+	c.inserted = instant(inserted)
+	return c, err
+}
+
+// advance writes the next version of a position.
+func advance(ctx context.Context, tx *sql.Tx, at current, p *positions.Position, c positions.Change) (*document.Version, error) {
+	stored, err := storedOptions(ctx, tx, at.id)
+	if err != nil {
+		return nil, err
+	}
+	v, err := document.Next(p, at.inserted, c.At, stored)
+	if err != nil {
+		return nil, err
+	}
+	q := &v.Position
+	if _, err := tx.ExecContext(ctx, `UPDATE positions SET version = ?, status = ?, lifecycle = ?, validity_date = ?, publish_date = ?, payment_date = ?,
+			last_due_date = ?, updated_at = ?, paid_full = ?, paid_instalments = ?, head = ? WHERE id = ?`,
+		q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate), optional(q.PaymentDate),
+		optional(v.LastDue), micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head), at.id); err != nil {
+		return nil, err
+	}
+	remove, write := v.Changes(stored)
+	for _, nav := range remove {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM payment_options WHERE organization = ? AND nav = ?`, q.OrganizationFiscalCode, string(nav)); err != nil {
+			return nil, err
+		}
+	}
+	if err := insertOptions(ctx, tx, q.OrganizationFiscalCode, at.id, write); err != nil {
+		return nil, err
+	}
+	return v, insertVersion(ctx, tx, v, c)
+}
+
+func storedOptions(ctx context.Context, tx *sql.Tx, id int64) (stored []document.Stored, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT ordinal, nav, body FROM payment_options WHERE position_id = ? ORDER BY ordinal`, id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var o document.Stored
+		if err := rows.Scan(&o.Ordinal, &o.NAV, &o.Body); err != nil {
+			return nil, err
+		}
+		stored = append(stored, o)
+	}
+	return stored, rows.Err()
+}
+
+func insertOptions(ctx context.Context, tx *sql.Tx, organization string, id int64, options []document.Option) error {
+	for _, o := range options {
+		_, err := tx.ExecContext(ctx, `INSERT INTO payment_options (organization, nav, iuv, position_id, ordinal, status, is_partial, due_date, body)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			organization, string(o.NAV), o.IUV, id, o.Ordinal, string(o.Status), o.IsPartial, micros(o.DueDate), string(o.Body))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func insertVersion(ctx context.Context, tx *sql.Tx, v *document.Version, c positions.Change) error {
+	q := &v.Position
+	_, err := tx.ExecContext(ctx, `INSERT INTO position_versions (organization, iupd, version, status, lifecycle, actor_kind, actor_id, action, reason, at, document)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, micros(c.At), string(v.Document))
+	return err
+}
+
+// conflict finds out what of p is taken, after a unique key refused it.
+func (s *Store) conflict(ctx context.Context, p *positions.Position, creating bool) error {
+	var known bool
+	if creating {
+		err := s.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM positions WHERE organization = ? AND iupd = ?)`,
+			p.OrganizationFiscalCode, p.IUPD).Scan(&known)
+		if err != nil {
+			return failure("create position", err)
+		}
+	}
+	navs, iuvs := document.Notices(p)
+	rows, err := s.reader.QueryContext(ctx, `SELECT p.iupd, o.nav, o.iuv FROM payment_options o JOIN positions p ON p.id = o.position_id
+		WHERE o.organization = ?1 AND p.iupd <> ?2
+		  AND (o.nav IN (SELECT value FROM json_each(?3)) OR o.iuv IN (SELECT value FROM json_each(?4)))`,
+		p.OrganizationFiscalCode, p.IUPD, list(navs), list(iuvs))
+	if err != nil {
+		return failure("position", err)
+	}
+	defer rows.Close()
+	var owners []document.Owner
+	for rows.Next() {
+		var o document.Owner
+		if err := rows.Scan(&o.IUPD, &o.NAV, &o.IUV); err != nil {
+			return failure("position", err)
+		}
+		owners = append(owners, o)
+	}
+	if err := rows.Err(); err != nil {
+		return failure("position", err)
+	}
+	return document.Conflict(p, known, owners)
+}
+
+// list makes a value for json_each.
+func list(values []string) string {
+	b, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return string(b)
+}

@@ -1,0 +1,157 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
+)
+
+// SaveReceipt implements [positions.Store]. There is one writer, so receipts
+// are judged one after the other.
+func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicate bool, err error) {
+	received := *r
+	received.ReceivedAt = document.Instant(r.ReceivedAt)
+	var judged document.Judged
+	err = s.change(ctx, "save receipt", func(tx *sql.Tx) error {
+		row, err := tx.ExecContext(ctx, `INSERT INTO receipt_ids (organization, receipt_id, received_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			received.OrganizationFiscalCode, received.ReceiptID, micros(received.ReceivedAt))
+		if err != nil {
+			return err
+		}
+		inserted, err := row.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if inserted == 0 {
+			duplicate = true
+			return nil
+		}
+		if judged, err = judge(ctx, tx, &received); err != nil {
+			return err
+		}
+		body, err := document.Write(&judged.Receipt)
+		if err != nil {
+			return err
+		}
+		message := judged.Message
+		if message == nil {
+			message = []byte{}
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO receipts (organization, receipt_id, received_at, nav, flagged, body, message) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			judged.OrganizationFiscalCode, judged.ReceiptID, micros(judged.ReceivedAt), string(judged.NAV), len(judged.Flags) > 0, string(body), message)
+		return err
+	})
+	if err != nil || duplicate {
+		return duplicate && err == nil, err
+	}
+	*r = judged.Receipt
+	return false, nil
+}
+
+// judge lets the position of a receipt follow and returns the verdict.
+func judge(ctx context.Context, tx *sql.Tx, r *positions.Receipt) (document.Judged, error) {
+	if document.Broadcast(r) {
+		return document.Judge(r, nil, nil), nil
+	}
+	at, err := lookUp(ctx, tx, `JOIN payment_options o ON o.position_id = p.id WHERE o.organization = ? AND o.nav = ?`, r.OrganizationFiscalCode, string(r.NAV))
+	if errors.Is(err, sql.ErrNoRows) {
+		return document.Judge(r, nil, nil), nil
+	}
+	if err != nil {
+		return document.Judged{}, err
+	}
+	p, err := document.Position(at.document)
+	if err != nil {
+		return document.Judged{}, err
+	}
+	answered, err := lastAnswered(ctx, tx, r)
+	if err != nil {
+		return document.Judged{}, err
+	}
+	judged := document.Judge(r, p, answered)
+	if judged.Change != nil {
+		_, err = advance(ctx, tx, at, p, *judged.Change)
+	}
+	return judged, err
+}
+
+// lastAnswered returns what the last activation of a receipt's notice asked.
+func lastAnswered(ctx context.Context, tx *sql.Tx, r *positions.Receipt) (*money.Cents, error) {
+	var amount money.Cents
+	err := tx.QueryRowContext(ctx, `SELECT amount FROM answers
+		WHERE organization = ? AND nav = ? AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
+		ORDER BY at DESC, id DESC LIMIT 1`, r.OrganizationFiscalCode, string(r.NAV)).Scan(&amount)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return &amount, err
+}
+
+// Receipts implements [positions.Store].
+func (s *Store) Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error) {
+	var where strings.Builder
+	where.WriteString(` FROM receipts WHERE true`)
+	var args []any
+	and := func(condition string, arg any) {
+		where.WriteString(" AND " + condition)
+		args = append(args, arg)
+	}
+	if f.OrganizationFiscalCode != "" {
+		and("organization = ?", f.OrganizationFiscalCode)
+	}
+	if f.NAV != "" {
+		and("nav = ?", string(f.NAV))
+	}
+	if !f.From.IsZero() {
+		and("received_at >= ?", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		and("received_at < ?", micros(f.To))
+	}
+	if f.Flagged {
+		and("flagged = ?", true)
+	}
+	var total int
+	if err := s.reader.QueryRowContext(ctx, `SELECT count(*)`+where.String(), args...).Scan(&total); err != nil {
+		return nil, 0, failure("receipts", err)
+	}
+	rows, err := s.reader.QueryContext(ctx, `SELECT body`+where.String()+` ORDER BY received_at DESC, organization, receipt_id LIMIT ? OFFSET ?`,
+		append(args, max(0, f.Page.Limit), max(0, f.Page.Offset()))...)
+	if err != nil {
+		return nil, 0, failure("receipts", err)
+	}
+	defer rows.Close()
+	var receipts []positions.Receipt
+	for rows.Next() {
+		var body sql.RawBytes
+		if err := rows.Scan(&body); err != nil {
+			return nil, 0, failure("receipts", err)
+		}
+		var r positions.Receipt
+		if err := document.Read(body, &r); err != nil {
+			return nil, 0, err
+		}
+		receipts = append(receipts, r)
+	}
+	return receipts, total, failure("receipts", rows.Err())
+}
+
+// Receipt implements [positions.Store].
+func (s *Store) Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error) {
+	var body, message []byte
+	err := s.reader.QueryRowContext(ctx, `SELECT body, message FROM receipts WHERE organization = ? AND receipt_id = ?`,
+		fiscalCode, receiptID).Scan(&body, &message)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, notFound("no receipt %s in organization %s", receiptID, fiscalCode)
+	case err != nil:
+		return nil, failure("receipt", err)
+	}
+	r := &positions.Receipt{Message: message}
+	return r, document.Read(body, r)
+}

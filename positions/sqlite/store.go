@@ -1,0 +1,170 @@
+// Package sqlite keeps debt positions in one SQLite file: a municipality's
+// installation on one machine, the demonstration, the tests of other packages.
+//
+// One connection writes and four read. Write-ahead logging lets them work side
+// by side; the writer waits for the disk at every commit, because what was
+// acknowledged must survive a power loss. One process at a time owns the file:
+// a second one, a backup for example, is waited for, never longer than a second.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+const (
+	readers    = 4
+	busyLimit  = time.Second           // longest wait for another process's lock
+	busyRetry  = 20 * time.Millisecond // SQLite's own wait, which no context can cut
+	openLimit  = 5 * time.Second
+	mediaError = "the database file cannot be used"
+)
+
+// Store is a [positions.Store] in one file.
+type Store struct {
+	dsn      string
+	writer   *sql.DB
+	reader   *sql.DB
+	migrated atomic.Bool // the migrations are known to be applied
+
+	mu       sync.Mutex
+	prepared map[string]*sql.Stmt // statements of the hot path, on reader
+}
+
+var _ positions.Store = (*Store)(nil)
+
+// Open opens the file at path and creates it when it is not there. It fails
+// when the directory is missing or not writable. Call [Store.Migrate] before
+// anything else.
+func Open(ctx context.Context, path string) (*Store, error) {
+	dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+	// Busy first: the other pragmas may themselves have to wait.
+	common := []string{"busy_timeout(20)", "journal_mode(WAL)", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-20000)"}
+	writer, err := sql.Open("sqlite", dsn+"?"+url.Values{
+		"_pragma": append(common, "synchronous(FULL)"),
+		"_txlock": {"immediate"},
+	}.Encode())
+	if err != nil {
+		return nil, failure("open", err)
+	}
+	writer.SetMaxOpenConns(1)
+	reader, err := sql.Open("sqlite", dsn+"?"+url.Values{
+		"_pragma": append(common, "query_only(ON)"),
+	}.Encode())
+	if err != nil {
+		return nil, errors.Join(failure("open", err), writer.Close())
+	}
+	reader.SetMaxOpenConns(readers)
+	reader.SetMaxIdleConns(readers)
+	s := &Store{dsn: dsn, writer: writer, reader: reader, prepared: map[string]*sql.Stmt{}}
+
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	if err := s.patiently(ctx, func() error { return writer.PingContext(ctx) }); err != nil {
+		return nil, errors.Join(&positions.Error{Code: positions.Unavailable, Message: mediaError, Err: err}, s.Close())
+	}
+	return s, nil
+}
+
+// Close closes the file. Calls in flight fail.
+func (s *Store) Close() error {
+	return errors.Join(s.reader.Close(), s.writer.Close())
+}
+
+// Ping reports whether the file can be read and its migrations are applied.
+func (s *Store) Ping(ctx context.Context) error {
+	if s.migrated.Load() {
+		var one int
+		return failure("ping", s.reader.QueryRowContext(ctx, "SELECT count(*) FROM organizations_revision").Scan(&one))
+	}
+	var version int64
+	err := s.reader.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&version)
+	if err == nil && version >= newestMigration() {
+		s.migrated.Store(true)
+		return nil
+	}
+	if err != nil && unavailable(err) {
+		return failure("ping", err)
+	}
+	return &positions.Error{Code: positions.Unavailable, Message: "migrations are not applied", Err: err}
+}
+
+// change runs f in one transaction of the only writer.
+func (s *Store) change(ctx context.Context, operation string, f func(*sql.Tx) error) error {
+	var tx *sql.Tx
+	err := s.patiently(ctx, func() (err error) {
+		tx, err = s.writer.BeginTx(ctx, nil)
+		return err
+	})
+	if err != nil {
+		return failure(operation, err)
+	}
+	if err := f(tx); err != nil {
+		_ = tx.Rollback() // the first error says more
+		return failure(operation, err)
+	}
+	return failure(operation, tx.Commit())
+}
+
+// patiently repeats f while another process holds the file, until the context
+// ends or busyLimit has passed. SQLite's own wait cannot be interrupted and is
+// kept short for that reason.
+func (s *Store) patiently(ctx context.Context, f func() error) error {
+	deadline := time.Now().Add(busyLimit)
+	for {
+		err := f()
+		if err == nil || !busy(err) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond + rand.N(busyRetry/4)):
+		}
+	}
+}
+
+// statement returns a statement that stays prepared on the reading connections.
+func (s *Store) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stmt := s.prepared[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := s.reader.PrepareContext(ctx, query)
+	if err == nil {
+		s.prepared[query] = stmt
+	}
+	return stmt, err
+}
+
+// micros is how an instant is kept.
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+// instant is the inverse of micros.
+func instant(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+// optional keeps the zero instant as NULL.
+func optional(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
+}
+
+// maybe is the inverse of optional.
+func maybe(us sql.NullInt64) time.Time {
+	if !us.Valid {
+		return time.Time{}
+	}
+	return instant(us.Int64)
+}
+
+// text keeps JSON as TEXT, an absent value as NULL.
+func text(b []byte) sql.NullString { return sql.NullString{String: string(b), Valid: b != nil} }
