@@ -1,0 +1,65 @@
+package actualize
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/attualizza/attualizza/cache"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/sendclient"
+)
+
+// Prices is where a price is asked for: SEND.
+type Prices interface {
+	Price(ctx context.Context, cred *sendclient.Credential, paTaxID, noticeCode string) (sendclient.Answer, error)
+}
+
+// Config is what an [Actualizer] is made of.
+type Config struct {
+	Store  Store
+	Prices Prices
+	Cache  *cache.Cache[positions.Price]
+	Logger *slog.Logger
+	// SendTimeout is the longest that one price request may take.
+	SendTimeout time.Duration
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
+
+// Actualizer answers what a notice costs. It is safe for concurrent use.
+type Actualizer struct {
+	store        Store
+	prices       Prices
+	cache        *cache.Cache[positions.Price]
+	logger       *slog.Logger
+	sendTimeout  time.Duration
+	storeTimeout time.Duration
+	now          func() time.Time
+	flights      singleflight.Group
+}
+
+// Reserve is the part of a request's budget that is kept for adding up,
+// encoding and recording: nobody waits for SEND beyond the deadline less this.
+const Reserve = 200 * time.Millisecond
+
+// storeTimeout bounds the read of a notice, so that a store that hangs leaves
+// time to say so.
+const storeTimeout = 500 * time.Millisecond
+
+// New returns an Actualizer. Every field of cfg but Now and Logger is needed.
+func New(cfg Config) *Actualizer {
+	a := &Actualizer{
+		store: cfg.Store, prices: cfg.Prices, cache: cfg.Cache, logger: cfg.Logger,
+		sendTimeout: cfg.SendTimeout, storeTimeout: storeTimeout, now: cfg.Now,
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.logger == nil {
+		a.logger = slog.New(slog.DiscardHandler)
+	}
+	return a
+}

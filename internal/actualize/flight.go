@@ -1,0 +1,142 @@
+package actualize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/sendclient"
+)
+
+// errSlow means that the asker's time was up before SEND's answer was there.
+var errSlow = errors.New("no answer from SEND within the budget")
+
+// asked is the result of a flight, shared by all who wait for it.
+type asked struct {
+	price    *positions.Price
+	exchange *positions.SendExchange
+}
+
+// saveTimeout bounds how long a fresh price waits for the store: the askers are
+// waiting for it too.
+const saveTimeout = 250 * time.Millisecond
+
+// ask asks SEND for the price of a notice. All who ask for the same notice at
+// the same time share one request; each leaves when its own budget, less the
+// reserve for answering, is used up, and the request goes on for the others.
+func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*positions.Price, *positions.SendExchange, error) {
+	cred, err := org.Credential()
+	if err != nil {
+		return nil, nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-Reserve))
+		defer cancel()
+	}
+	if ctx.Err() != nil {
+		return nil, nil, errSlow
+	}
+	started := a.now()
+	key := priceKey(org.FiscalCode, nav)
+	result := a.flights.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.sendTimeout)
+		defer cancel()
+		return a.fly(ctx, org, cred, nav)
+	})
+	select {
+	case r := <-result:
+		got, _ := r.Val.(asked)
+		return got.price, got.exchange, r.Err
+	case <-ctx.Done():
+		return nil, &positions.SendExchange{RequestedAt: started, Code: "BUDGET"}, errSlow
+	}
+}
+
+// fly makes the one request, unless another replica is making it: then it waits
+// for that one's answer. The answer goes to the cache and to the store, whose
+// price is what serves when SEND does not.
+func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *sendclient.Credential, nav positions.NoticeNumber) (asked, error) {
+	key := priceKey(org.FiscalCode, nav)
+	unlock, won := a.cache.Lock(ctx, key, a.sendTimeout)
+	if !won {
+		if p, ok := a.cache.Await(ctx, key); ok {
+			return asked{price: &p, exchange: &positions.SendExchange{RequestedAt: p.FetchedAt, AnsweredAt: p.FetchedAt, Code: "OTHER_REPLICA"}}, nil
+		}
+		if ctx.Err() != nil {
+			return asked{exchange: &positions.SendExchange{RequestedAt: a.now(), Code: "OTHER_REPLICA_SILENT"}}, errSlow
+		}
+		// The other replica got no answer: it may be its own trouble.
+	} else {
+		defer unlock()
+	}
+	answer, err := a.prices.Price(ctx, cred, org.FiscalCode, string(nav))
+	if err != nil {
+		return asked{exchange: failedExchange(err, a.now())}, fmt.Errorf("price of notice %s: %w", nav, err)
+	}
+	price := priceOf(&answer, a.now())
+	a.remember(ctx, org, nav, key, price)
+	return asked{price: price, exchange: exchangeOf(&answer.Exchange)}, nil
+}
+
+// remember keeps a price where the next asker finds it. Failing to is no reason
+// to withhold the price.
+func (a *Actualizer) remember(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, key string, price *positions.Price) {
+	if fresh := freshFor(org, price); fresh > 0 {
+		a.cache.Put(ctx, key, *price, fresh)
+	} else {
+		a.cache.Delete(ctx, key)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
+	if err := a.store.SavePrice(ctx, org.FiscalCode, nav, price); err != nil {
+		a.logger.WarnContext(ctx, "price not saved; it serves from memory while it is fresh",
+			"organization", org.FiscalCode, "nav", nav, "error", err)
+	}
+}
+
+func freshFor(org *registry.Organization, p *positions.Price) time.Duration {
+	fresh := time.Duration(org.Policy.PriceFreshFor)
+	if p.NoCost != "" {
+		fresh = min(fresh, noCostFresh)
+	}
+	return fresh
+}
+
+// priceOf turns SEND's answer into what the store keeps. A "no cost" carries
+// nothing over from an older price: cancelled and unknown notifications have
+// neither price nor freeze.
+func priceOf(answer *sendclient.Answer, now time.Time) *positions.Price {
+	if answer.NoCost != "" {
+		return &positions.Price{NoCost: string(answer.NoCost), FetchedAt: now}
+	}
+	s := &answer.Price
+	p := &positions.Price{
+		TotalPrice: s.TotalPrice, PartialPrice: &s.PartialPrice, VAT: s.VAT, PAFee: s.PAFee,
+		SendFee: s.SendFee, AnalogCost: s.AnalogCost, IUN: s.IUN,
+		RefinementDate: s.RefinementDate, NotificationViewDate: s.NotificationViewDate,
+		FetchedAt: now,
+	}
+	p.Freeze()
+	return p
+}
+
+func exchangeOf(e *sendclient.Exchange) *positions.SendExchange {
+	return &positions.SendExchange{RequestedAt: e.RequestedAt, AnsweredAt: e.AnsweredAt, Status: e.Status, Code: e.Code}
+}
+
+// failedExchange tells what is known of a request that gave no price.
+func failedExchange(err error, now time.Time) *positions.SendExchange {
+	var failure *sendclient.Error
+	if !errors.As(err, &failure) {
+		return &positions.SendExchange{RequestedAt: now, Code: "ERROR"}
+	}
+	x := exchangeOf(&failure.Exchange)
+	if x.Code == "" {
+		x.Code = string(failure.Kind)
+	}
+	return x
+}

@@ -1,0 +1,20 @@
+package actualize
+
+import "github.com/attualizza/attualizza/positions"
+
+// degraded is the fee when SEND gave no answer in time, by the organization's
+// policy and the last answer SEND ever gave, which may be "no cost" and may be
+// missing. No document of SEND says what to answer then; nothing authorises
+// refusing the payment, which is why refusing is never the default.
+func degraded(policy positions.SendUnavailable, last *positions.Price) (fee, error) {
+	switch {
+	case last == nil && policy == positions.OnUnavailableRefuse:
+		return fee{source: positions.SourceNone}, ErrNoPrice
+	case last == nil:
+		return fee{source: positions.SourceNone}, nil
+	case policy == positions.OnUnavailableBase && last.NoCost == "":
+		return fee{source: positions.SourceBase, price: last}, nil
+	default:
+		return fee{amount: last.TotalPrice, source: positions.SourceLastKnown, price: last}, nil
+	}
+}

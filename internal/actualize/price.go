@@ -1,0 +1,115 @@
+package actualize
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/positions"
+)
+
+// noCostFresh bounds how long "no cost" is believed: a notification can be
+// accepted at any moment after it.
+const noCostFresh = time.Minute
+
+// fee is a notification fee and where it came from.
+type fee struct {
+	amount   money.Cents
+	source   positions.FeeSource
+	price    *positions.Price
+	exchange *positions.SendExchange
+}
+
+// fee finds the notification fee of a notice: from what is known when that is
+// final or fresh, otherwise from SEND, otherwise by the organization's policy.
+func (a *Actualizer) fee(ctx context.Context, org *registry.Organization, n *positions.Notice, now time.Time) (fee, error) {
+	if f, ok := a.settledFee(org, n, now); ok {
+		return f, nil
+	}
+	nav := n.Option.NAV
+	key := priceKey(org.FiscalCode, nav)
+	fresh := time.Duration(org.Policy.PriceFreshFor)
+	if fresh > 0 {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, fresh, now) {
+			return feeOf(&p, positions.SourceCache), nil
+		}
+	}
+	price, exchange, err := a.ask(ctx, org, nav)
+	if err == nil {
+		f := feeOf(price, positions.SourceLive)
+		f.exchange = exchange
+		return f, nil
+	}
+	a.logger.LogAttrs(ctx, slog.LevelInfo, "no price from SEND, answering by policy",
+		slog.String("organization", org.FiscalCode), slog.String("nav", string(nav)),
+		slog.String("policy", string(org.Policy.OnSendUnavailable)), slog.String("error", err.Error()))
+	f, err := degraded(org.Policy.OnSendUnavailable, a.lastKnown(n, key))
+	f.exchange = exchange
+	return f, err
+}
+
+// knownFee is the fee without asking anybody, for questions that may not.
+func (a *Actualizer) knownFee(org *registry.Organization, n *positions.Notice, now time.Time) fee {
+	if f, ok := a.settledFee(org, n, now); ok {
+		return f
+	}
+	f, _ := degraded(positions.OnUnavailableLastKnown, a.lastKnown(n, priceKey(org.FiscalCode, n.Option.NAV)))
+	return f
+}
+
+// settledFee is the fee when nobody needs to be asked and nothing leaves the
+// process: not SEND-bound, pushed, frozen, or fresh in the store or in memory.
+func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice, now time.Time) (fee, bool) {
+	if !n.Option.SendBound {
+		if n.Price != nil && n.Price.Pushed {
+			return feeOf(n.Price, positions.SourcePushed), true
+		}
+		return fee{source: positions.SourceNotBound}, true
+	}
+	p := a.lastKnown(n, priceKey(org.FiscalCode, n.Option.NAV))
+	switch {
+	case p == nil:
+		return fee{}, false
+	case p.Final:
+		return feeOf(p, positions.SourceFinal), true
+	case isFresh(p, time.Duration(org.Policy.PriceFreshFor), now):
+		return feeOf(p, positions.SourceCache), true
+	}
+	return fee{}, false
+}
+
+// lastKnown is the newest price known without leaving the process: the one the
+// store gave with the notice, or one that this process fetched since and could
+// not save.
+func (a *Actualizer) lastKnown(n *positions.Notice, key string) *positions.Price {
+	if p, ok := a.cache.Local(key); ok && (n.Price == nil || p.FetchedAt.After(n.Price.FetchedAt)) {
+		return &p
+	}
+	return n.Price
+}
+
+// isFresh reports whether SEND was asked at most freshFor ago; "no cost" is
+// believed for a minute at most. A pushed fee was never asked of SEND.
+func isFresh(p *positions.Price, freshFor time.Duration, now time.Time) bool {
+	if p.Pushed {
+		return false
+	}
+	if p.NoCost != "" {
+		freshFor = min(freshFor, noCostFresh)
+	}
+	return freshFor > 0 && now.Sub(p.FetchedAt) < freshFor
+}
+
+// feeOf is the fee of a price; "no cost" has its own source.
+func feeOf(p *positions.Price, source positions.FeeSource) fee {
+	if p.NoCost != "" {
+		source = positions.SourceNoCost
+	}
+	return fee{amount: p.TotalPrice, source: source, price: p}
+}
+
+func priceKey(fiscalCode string, nav positions.NoticeNumber) string {
+	return fiscalCode + "/" + string(nav)
+}

@@ -1,0 +1,123 @@
+package actualize
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/positions"
+)
+
+// Quote is what a notice costs at an instant, and why.
+type Quote struct {
+	Notice *positions.Notice
+	At     time.Time
+	// Refusal is why the notice cannot be paid, empty when it can. A refused
+	// notice has no fee and no transfers: SEND is not asked about it.
+	Refusal positions.Refusal
+	// BaseAmount is stored, AmountByRules follows from the amount rules, Amount
+	// is AmountByRules + NotificationFee. Cents.
+	BaseAmount, AmountByRules, NotificationFee, Amount money.Cents
+	Source                                             positions.FeeSource
+	// Price is the price behind the fee, nil when there is none.
+	Price *positions.Price
+	// Send is the exchange with SEND that this quote caused or joined, nil when
+	// nobody was asked.
+	Send *positions.SendExchange
+	// Transfers are the option's, with the fee on the right one. Their sum is
+	// Amount.
+	Transfers []positions.Transfer
+	// DueDate is the last day to pay, as "2006-01-02" in Europe/Rome.
+	DueDate string
+}
+
+// ErrAmountTooLarge means that base and fee exceed what the schema can carry.
+var ErrAmountTooLarge = errors.New("the amount exceeds 999999999.99 euro")
+
+// ErrNoPrice means that SEND did not answer, never did, and the organization's
+// policy is to refuse then.
+var ErrNoPrice = errors.New("SEND did not answer and the policy is to refuse without a price")
+
+// Store is what the use case needs of the positions' store.
+type Store interface {
+	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
+	SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error
+}
+
+// Quote tells what a notice of organization costs now. It asks SEND when the
+// notice is SEND-bound and no fresh price is known, for as long as ctx allows
+// less the reserve for answering.
+//
+// Errors: a [positions.Error] NotFound for an unknown notice or Unavailable when
+// the store does not answer, [ErrNoPrice], [ErrAmountTooLarge].
+func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*Quote, error) {
+	notice, err := a.load(ctx, org, nav)
+	if err != nil {
+		return nil, err
+	}
+	now := a.now()
+	q := &Quote{Notice: notice, At: now, BaseAmount: notice.Option.Amount, DueDate: positions.Day(notice.Option.DueDate)}
+	if q.Refusal = notice.RefusalAt(now); q.Refusal != positions.Payable {
+		return q, nil
+	}
+	fee, err := a.fee(ctx, org, notice, now)
+	if err != nil {
+		return q, err
+	}
+	return q, q.add(fee)
+}
+
+// QuoteAt tells what a notice costs at an instant from what is known: today's
+// version, state and last known price. SEND is not asked. Errors as in Quote,
+// [ErrNoPrice] excluded.
+func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, at time.Time) (*Quote, error) {
+	notice, err := a.load(ctx, org, nav)
+	if err != nil {
+		return nil, err
+	}
+	q := &Quote{Notice: notice, At: at, BaseAmount: notice.Option.Amount, DueDate: positions.Day(notice.Option.DueDate)}
+	if q.Refusal = notice.RefusalAt(a.now()); q.Refusal != positions.Payable {
+		return q, nil
+	}
+	return q, q.add(a.knownFee(org, notice, a.now()))
+}
+
+func (a *Actualizer) load(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*positions.Notice, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.storeTimeout)
+	defer cancel()
+	return a.store.Notice(ctx, org.FiscalCode, nav)
+}
+
+// add puts the fee on top of the amount by rules and on the transfer that
+// carries it. The fee is never part of a stored amount: it is recomputed, so
+// that nothing accumulates.
+func (q *Quote) add(f fee) error {
+	option := &q.Notice.Option
+	q.Source, q.Price, q.Send, q.NotificationFee = f.source, f.price, f.exchange, f.amount
+	q.AmountByRules = q.BaseAmount
+	q.Transfers = option.Transfers
+	total, err := q.AmountByRules.Add(q.NotificationFee)
+	if err != nil || total > money.Max {
+		return ErrAmountTooLarge
+	}
+	q.Amount = total
+	if q.NotificationFee == 0 {
+		return nil
+	}
+	carrier, ok := option.FeeTransfer(q.Notice.Position.OrganizationFiscalCode)
+	if !ok {
+		return positions.Errorf(positions.Unprocessable, "notice %s has a notification fee but no transfer that can carry it", option.NAV)
+	}
+	q.Transfers = slices.Clone(option.Transfers)
+	q.Transfers[carrier].Amount += q.NotificationFee // the sum, and so each part, is at most money.Max
+	return nil
+}
+
+// CouldHaveFee reports whether the notice has or could have a notification fee,
+// in which case activation answers carry the NOTIFICATION_FEE metadata.
+func (q *Quote) CouldHaveFee() bool {
+	return q.Notice.Option.SendBound || q.NotificationFee > 0 || q.Source == positions.SourcePushed
+}

@@ -1,0 +1,160 @@
+package actualize
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+// Journal is where answers become durable.
+type Journal interface {
+	RecordAnswers(ctx context.Context, answers []positions.Answer) error
+}
+
+// Bounds of the group commit.
+const (
+	batchSize     = 512                    // answers in one commit
+	waiting       = 4096                   // answers waiting for a commit; beyond, they are unlogged
+	commitTimeout = time.Second            // one commit
+	commitTries   = 5                      // tries of a batch whose commit failed
+	commitPause   = 200 * time.Millisecond // before the second try; doubled after each
+)
+
+// Recorder makes answers durable by group commit: whoever comes while a commit
+// is under way shares the next one. The journal therefore sees few large
+// commits instead of many small ones, and an answer still waits for its own.
+type Recorder struct {
+	journal  Journal
+	logger   *slog.Logger
+	queue    chan entry
+	closing  chan struct{}
+	done     chan struct{}
+	unlogged atomic.Int64
+}
+
+type entry struct {
+	answer positions.Answer
+	result chan bool // buffered: the committer never waits for who left
+}
+
+// NewRecorder starts a recorder. Close flushes and ends it.
+func NewRecorder(journal Journal, logger *slog.Logger) *Recorder {
+	r := &Recorder{
+		journal: journal, logger: logger,
+		queue: make(chan entry, waiting), closing: make(chan struct{}), done: make(chan struct{}),
+	}
+	go r.run()
+	return r
+}
+
+// Record returns true when the answer is durable. It returns false when ctx
+// ends first, when the journal fails, or when too many answers wait already:
+// then the reply leaves without its record, which may still follow, and the
+// answer counts as unlogged.
+func (r *Recorder) Record(ctx context.Context, answer positions.Answer) bool {
+	if answer.ID == 0 {
+		answer.ID = newID(answer.At)
+	}
+	e := entry{answer: answer, result: make(chan bool, 1)}
+	select {
+	case r.queue <- e:
+	default:
+		r.unlogged.Add(1)
+		return false
+	}
+	select {
+	case durable := <-e.result:
+		if !durable {
+			r.unlogged.Add(1)
+		}
+		return durable
+	case <-ctx.Done():
+		r.unlogged.Add(1)
+		return false
+	}
+}
+
+// Unlogged is how many replies left before their record was durable: the most
+// that a crash can have lost (attualizza_answers_unlogged_total).
+func (r *Recorder) Unlogged() int64 { return r.unlogged.Load() }
+
+// Close commits what waits and ends the recorder. Record must not be called
+// any more.
+func (r *Recorder) Close() {
+	close(r.closing)
+	<-r.done
+}
+
+func (r *Recorder) run() {
+	defer close(r.done)
+	batch := make([]entry, 0, batchSize)
+	for {
+		select {
+		case e := <-r.queue:
+			batch = append(batch[:0], e)
+		case <-r.closing:
+			for len(r.queue) > 0 {
+				r.commit(r.fill(batch[:0]))
+			}
+			return
+		}
+		r.commit(r.fill(batch))
+	}
+}
+
+// fill adds what waits already, without waiting for more.
+func (r *Recorder) fill(batch []entry) []entry {
+	for len(batch) < batchSize {
+		select {
+		case e := <-r.queue:
+			batch = append(batch, e)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit makes a batch durable. When the first try fails its askers are told
+// at once, so that no reply waits for a broken store, and the record follows
+// if it can.
+func (r *Recorder) commit(batch []entry) {
+	answers := make([]positions.Answer, len(batch))
+	for i := range batch {
+		answers[i] = batch[i].answer
+	}
+	pause := commitPause
+	for try := 1; ; try++ {
+		ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+		err := r.journal.RecordAnswers(ctx, answers)
+		cancel()
+		if try == 1 {
+			for _, e := range batch {
+				e.result <- err == nil
+			}
+		}
+		if err == nil {
+			return
+		}
+		if try == commitTries {
+			r.logger.Error("answers not recorded, given up", "answers", len(answers), "error", err)
+			return
+		}
+		select {
+		case <-time.After(pause):
+			pause *= 2
+		case <-r.closing:
+			pause = 0 // no time left to be patient, but each try is still made
+		}
+	}
+}
+
+// newID orders answers by arrival and tells apart those of one microsecond, so
+// that a commit can be tried again without recording anything twice.
+func newID(at time.Time) int64 {
+	return at.UnixMicro()<<11 | rand.Int64N(1<<11) // #nosec G404 -- not a secret
+}
