@@ -3,7 +3,6 @@ package actualize
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -56,9 +55,6 @@ func NewRecorder(journal Journal, logger *slog.Logger) *Recorder {
 // then the reply leaves without its record, which may still follow, and the
 // answer counts as unlogged.
 func (r *Recorder) Record(ctx context.Context, answer positions.Answer) bool {
-	if answer.ID == 0 {
-		answer.ID = newID(answer.At)
-	}
 	e := entry{answer: answer, result: make(chan bool, 1)}
 	select {
 	case r.queue <- e:
@@ -121,7 +117,8 @@ func (r *Recorder) fill(batch []entry) []entry {
 
 // commit makes a batch durable. When the first try fails its askers are told
 // at once, so that no reply waits for a broken store, and the record follows
-// if it can.
+// if it can. A commit that broke off may have happened all the same; then its
+// answers are there twice, alike down to the instant of arrival.
 func (r *Recorder) commit(batch []entry) {
 	answers := make([]positions.Answer, len(batch))
 	for i := range batch {
@@ -151,10 +148,4 @@ func (r *Recorder) commit(batch []entry) {
 			pause = 0 // no time left to be patient, but each try is still made
 		}
 	}
-}
-
-// newID orders answers by arrival and tells apart those of one microsecond, so
-// that a commit can be tried again without recording anything twice.
-func newID(at time.Time) int64 {
-	return at.UnixMicro()<<11 | rand.Int64N(1<<11) // #nosec G404 -- not a secret
 }

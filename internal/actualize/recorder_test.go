@@ -1,0 +1,119 @@
+package actualize
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+// journal is a store whose commits can be held up and made to fail.
+type journal struct {
+	mu      sync.Mutex
+	commits [][]positions.Answer
+	hold    chan struct{}
+	fail    int
+}
+
+func (j *journal) RecordAnswers(ctx context.Context, answers []positions.Answer) error {
+	if j.hold != nil {
+		select {
+		case <-j.hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.fail > 0 {
+		j.fail--
+		return errors.New("the store is down")
+	}
+	j.commits = append(j.commits, answers)
+	return nil
+}
+
+func (j *journal) answers() (n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, c := range j.commits {
+		n += len(c)
+	}
+	return n
+}
+
+func TestWhoComesDuringACommitSharesTheNext(t *testing.T) {
+	j := &journal{hold: make(chan struct{})}
+	r := NewRecorder(j, slog.New(slog.DiscardHandler))
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if !r.Record(t.Context(), positions.Answer{At: time.Now()}) {
+				t.Error("not durable")
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	close(j.hold)
+	wg.Wait()
+	r.Close()
+	if len(j.commits) > 3 || j.answers() != 100 {
+		t.Fatalf("%d answers in %d commits", j.answers(), len(j.commits))
+	}
+}
+
+func TestNobodyWaitsLongerThanItsOwnTime(t *testing.T) {
+	j := &journal{hold: make(chan struct{})}
+	r := NewRecorder(j, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	started := time.Now()
+	if r.Record(ctx, positions.Answer{At: time.Now()}) {
+		t.Fatal("said durable while the commit was held up")
+	}
+	if took := time.Since(started); took > 200*time.Millisecond {
+		t.Fatalf("waited %s", took)
+	}
+	if r.Unlogged() != 1 {
+		t.Fatalf("%d unlogged", r.Unlogged())
+	}
+	close(j.hold)
+	r.Close()
+	if j.answers() != 1 {
+		t.Fatal("the record must follow its reply")
+	}
+}
+
+func TestAFailedCommitIsTriedAgainWithoutTheAskers(t *testing.T) {
+	j := &journal{fail: 2}
+	r := NewRecorder(j, slog.New(slog.DiscardHandler))
+	if r.Record(t.Context(), positions.Answer{At: time.Now()}) {
+		t.Fatal("said durable after a failed commit")
+	}
+	r.Close() // flushes
+	if j.answers() != 1 || r.Unlogged() != 1 {
+		t.Fatalf("%d recorded, %d unlogged", j.answers(), r.Unlogged())
+	}
+}
+
+func TestTheQueueIsBounded(t *testing.T) {
+	j := &journal{hold: make(chan struct{})}
+	r := NewRecorder(j, slog.New(slog.DiscardHandler))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range waiting + batchSize + 100 {
+		r.Record(gone, positions.Answer{At: time.Now()})
+	}
+	if n := r.Unlogged(); n != waiting+batchSize+100 {
+		t.Fatalf("%d unlogged", n)
+	}
+	close(j.hold)
+	r.Close()
+	if n := j.answers(); n > waiting+batchSize || n < waiting {
+		t.Fatalf("%d recorded", n)
+	}
+}
