@@ -105,6 +105,9 @@ func open(rawURL string) (redis.UniversalClient, error) {
 	// background and serves the next one.
 	switch {
 	case query.Has("master_name"):
+		if query.Get("master_name") == "" {
+			return nil, errors.New("master_name is empty")
+		}
 		o, err := redis.ParseFailoverURL(u.String())
 		if err != nil {
 			return nil, err

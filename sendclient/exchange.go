@@ -96,8 +96,8 @@ var errTooLarge = errors.New("the answer exceeds 64 KiB")
 // get sends the request once and reads the whole answer. When err is set,
 // status tells whether the answer had begun.
 func (c *Client) get(ctx context.Context, wire *wire, cred *Credential, voucher, requestID, paTaxID, noticeCode string) (status int, header http.Header, body []byte, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	ctx = httptrace.WithClientTrace(ctx, wire.trace(cancel))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.baseURL+pricePath+paTaxID+"/"+noticeCode, nil)
 	if err != nil {
@@ -118,6 +118,8 @@ func (c *Client) get(ctx context.Context, wire *wire, cred *Credential, voucher,
 	return resp.StatusCode, resp.Header, body, err
 }
 
+var errTwice = errors.New("two connections broke, and SEND is not asked a third time")
+
 func readBounded(r io.Reader) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, maxBody+1))
 	if err == nil && len(body) > maxBody {
@@ -134,11 +136,11 @@ type wire struct {
 	firstByte atomic.Bool
 }
 
-func (w *wire) trace(cancel context.CancelFunc) *httptrace.ClientTrace {
+func (w *wire) trace(cancel context.CancelCauseFunc) *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) {
 			if w.written.Load() >= 2 {
-				cancel()
+				cancel(errTwice)
 			}
 		},
 		WroteRequest:         func(httptrace.WroteRequestInfo) { w.written.Add(1) },

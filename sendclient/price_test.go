@@ -2,10 +2,12 @@ package sendclient
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -372,6 +374,47 @@ func TestPriceCountsTheRetryThatNetHTTPMakes(t *testing.T) {
 	}
 	_, err := c.Price(t.Context(), apiKeyOnly, org, notice)
 	wantKind(t, err, KindTransport)
+	if requests.Load() != 2 {
+		t.Errorf("%d requests, want 2", requests.Load())
+	}
+}
+
+// With several dead connections in the pool net/http would try them all.
+func TestPriceAsksTwiceAtMostHoweverManyConnectionsAreDead(t *testing.T) {
+	var requests, together atomic.Int32
+	var dead atomic.Bool
+	c := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		if dead.Load() {
+			requests.Add(1)
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+			return
+		}
+		together.Add(1)
+		for together.Load() < 8 { // so that eight connections are opened
+			time.Sleep(time.Millisecond)
+		}
+		io.WriteString(w, digital)
+	})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := c.Price(t.Context(), apiKeyOnly, org, notice); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	dead.Store(true)
+	_, err := c.Price(t.Context(), apiKeyOnly, org, notice)
+	if failure := wantKind(t, err, KindTransport); !errors.Is(failure, errTwice) {
+		t.Errorf("the reason is %v", err)
+	}
 	if requests.Load() != 2 {
 		t.Errorf("%d requests, want 2", requests.Load())
 	}

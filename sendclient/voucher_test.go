@@ -290,13 +290,19 @@ func TestAVoucherNobodyWantsIsNotRenewed(t *testing.T) {
 		if again := b.pdnd.fetches.Load(); again != n {
 			t.Errorf("%d more fetches for nobody", again-n)
 		}
-		if len(c.vouchers.sources) != 0 {
+		if sourcesOf(c) != 0 {
 			t.Error("the source is still there")
 		}
 		if _, err := c.Price(t.Context(), withPDND(), org, notice); err != nil {
 			t.Errorf("after the pause: %v", err)
 		}
 	})
+}
+
+func sourcesOf(c *Client) int {
+	c.vouchers.mu.Lock()
+	defer c.vouchers.mu.Unlock()
+	return len(c.vouchers.sources)
 }
 
 func TestFailedRenewalsBackOff(t *testing.T) {
@@ -450,7 +456,7 @@ func TestVoucherSourcesAreBounded(t *testing.T) {
 			c.vouchers.source(&PDND{ClientID: fmt.Sprint(i)})
 		}
 		synctest.Wait()
-		if n := len(c.vouchers.sources); n != maxSources {
+		if n := sourcesOf(c); n != maxSources {
 			t.Errorf("%d sources, want %d", n, maxSources)
 		}
 		if _, err := first.wait(t.Context()); err != errDropped {
