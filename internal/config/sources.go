@@ -85,7 +85,8 @@ func variables(app *kong.Application) []string {
 func check(flag *kong.Flag, text, origin string) error {
 	scratch := reflect.New(flag.Target.Type()).Elem()
 	if err := flag.Parse(kong.Scan().PushTyped(text, kong.FlagValueToken), scratch); err != nil {
-		return fmt.Errorf("%s: %w", origin, err)
+		// kong repeats the flag's name, but the mistake is elsewhere.
+		return fmt.Errorf("%s: %s", origin, strings.TrimPrefix(err.Error(), "--"+flag.Name+": "))
 	}
 	return nil
 }

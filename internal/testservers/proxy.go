@@ -74,7 +74,7 @@ func (p *Proxy) Latency(d time.Duration) { p.change(func() { p.latency = d }) }
 // held back is delivered when it is switched off.
 func (p *Proxy) Blackhole(on bool) { p.change(func() { p.hole = on }) }
 
-// Reset, switched on, aborts every connection with a TCP RST, those in being
+// Reset aborts, while it is on, every connection with a TCP RST, those in being
 // and those to come.
 func (p *Proxy) Reset(on bool) {
 	p.change(func() {

@@ -1,0 +1,69 @@
+# Every command a developer needs. `make` alone lists them.
+
+GO        ?= go
+FUZZTIME  ?= 30s
+BENCH     ?= .
+COUNT     ?= 6
+PKG       ?= ./...
+
+# Tools are pinned in module files of their own and never touch the service's.
+lint-tool  = $(GO) tool -modfile=internal/tools/lint/go.mod
+bench-tool = $(GO) tool -modfile=internal/tools/bench/go.mod
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run build test test-race servers lint fmt bench bench-compare generate check-contract fuzz clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## everything embedded: eight notices verified, activated and explained
+	$(GO) run ./cmd/attualizza demo
+
+run: ## the service, with its default configuration
+	$(GO) run ./cmd/attualizza serve
+
+build: ## bin/attualizza
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/attualizza ./cmd/attualizza
+
+test: servers ## all tests, against real PostgreSQL and Redis
+	$(GO) test -shuffle=on -count=1 -timeout=10m $(PKG)
+
+test-race: servers ## all tests under the race detector
+	$(GO) test -race -shuffle=on -count=1 -timeout=15m $(PKG)
+
+servers: # the binaries that the tests start; installed when missing and possible
+	@.ci/servers
+
+lint: ## gofumpt, vet, staticcheck
+	@unformatted=$$($(lint-tool) gofumpt -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then echo "not formatted; run make fmt:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(lint-tool) staticcheck ./...
+
+fmt: ## format everything
+	$(lint-tool) gofumpt -w .
+
+bench: ## benchmarks matching BENCH in PKG, COUNT times, into bench.out
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m $(PKG) > bench.out || { cat bench.out; exit 1; }
+	$(bench-tool) benchstat bench.out
+
+bench-compare: ## compare two results: OLD=file NEW=file
+	$(bench-tool) benchstat $(OLD) $(NEW)
+
+generate: ## everything that is generated, from its source
+	$(GO) generate ./...
+
+check-contract: ## our paForNode contract against pagoPA's: REFERENCE=directory
+	@test -n "$(REFERENCE)" || { echo "usage: make check-contract REFERENCE=directory with pagoPA's paForNode.wsdl and its schemas"; exit 2; }
+	$(GO) run ./soap/pafornode/internal/checkcontract -reference "$(REFERENCE)"
+
+fuzz: ## every fuzz target for FUZZTIME
+	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u | while read -r dir; do \
+		for target in $$(grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
+			echo "$$dir $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
+		done; \
+	done
+
+clean: ## remove what was built and measured
+	rm -rf bin *.out *.test *.prof coverage.txt
