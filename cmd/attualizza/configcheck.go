@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/attualizza/attualizza/cache"
+	"github.com/attualizza/attualizza/internal/config"
+)
+
+type configCommand struct {
+	Check configCheckCommand `cmd:"" help:"Validate the configuration, reach every dependency once, say in words what is wrong."`
+}
+
+type configCheckCommand struct {
+	config.Config `embed:""`
+}
+
+// checkTimeout bounds one look at one dependency.
+const checkTimeout = 5 * time.Second
+
+// Run looks at every dependency once. It changes nothing.
+func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
+	fmt.Fprintln(std.out, "configuration: valid")
+	failed := false
+	for _, check := range []struct {
+		name string
+		look func(context.Context) (string, error)
+	}{
+		{"database", c.checkDatabase},
+		{"redis", c.checkRedis},
+		{"SEND", func(ctx context.Context) (string, error) { return reach(ctx, c.SendURL) }},
+		{"PDND", func(ctx context.Context) (string, error) { return reach(ctx, c.PDNDTokenURL) }},
+		{"master key", c.checkMasterKey},
+		{"admin key", c.checkAdminKey},
+	} {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		said, err := check.look(ctx)
+		cancel()
+		if err != nil {
+			failed, said = true, err.Error()
+		}
+		fmt.Fprintf(std.out, "%s: %s\n", check.name, said)
+	}
+	if failed {
+		return errors.New("some dependencies cannot be reached; the service would start, and answer without them")
+	}
+	return nil
+}
+
+func (c *configCheckCommand) checkDatabase(ctx context.Context) (string, error) {
+	store, err := openStore(ctx, string(c.DatabaseURL))
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	if err := store.Ping(ctx); err != nil {
+		return "", fmt.Errorf("%w; if it answers but was never prepared, run `attualizza migrate`", err)
+	}
+	return "answers, migrations applied", nil
+}
+
+func (c *configCheckCommand) checkRedis(ctx context.Context) (string, error) {
+	if c.RedisURL == "" {
+		return "not configured: prices are cached in this process only", nil
+	}
+	redis, err := cache.Dial(string(c.RedisURL))
+	if err != nil {
+		return "", err
+	}
+	defer redis.Close()
+	if err := redis.Ping(ctx); err != nil {
+		return "", err
+	}
+	return "answers", nil
+}
+
+func (c *configCheckCommand) checkMasterKey(context.Context) (string, error) {
+	if c.MasterKey == "" {
+		return "not configured: organizations' secrets cannot be stored", nil
+	}
+	_, err := c.MasterKeyBytes()
+	return "valid", err
+}
+
+func (c *configCheckCommand) checkAdminKey(context.Context) (string, error) {
+	if c.AdminKey == "" {
+		return "not configured: organizations cannot be registered", nil
+	}
+	return "configured", nil
+}
+
+// reach asks for the base address; any HTTP answer shows that the way is open.
+func reach(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, url, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	if _, err := io.CopyN(io.Discard, response.Body, 1024); err != nil && !errors.Is(err, io.EOF) {
+		slog.DebugContext(ctx, "answer not read", "error", err)
+	}
+	return fmt.Sprintf("reached (%s answered %d)", url, response.StatusCode), nil
+}

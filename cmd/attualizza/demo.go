@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/internal/nodo"
+	"github.com/attualizza/attualizza/internal/sandbox"
+	"github.com/attualizza/attualizza/internal/telemetry"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/soap/pafornode"
+)
+
+type demoCommand struct {
+	Keep bool `help:"Leave everything running afterwards, for a browser or curl; stop it with Ctrl-C."`
+	Logs bool `help:"Show the service's log on standard error."`
+}
+
+// Run plays the demo. It returns an error when the service answered anything
+// but what the scenes expect, so that it is a test too.
+func (c *demoCommand) Run(ctx context.Context, std streams) error {
+	began := time.Now()
+	logger := slog.New(slog.DiscardHandler)
+	if c.Logs {
+		var err error
+		if logger, err = telemetry.NewLogger(std.err, "info", "text"); err != nil {
+			return err
+		}
+	}
+	folder, err := os.MkdirTemp("", "attualizza-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+
+	shown := newProgress(std)
+	shown.step("starting SEND's simulator, the database and the service")
+	sim, err := startSandbox(ctx, "127.0.0.1:0", sandbox.Options{Logger: logger})
+	if err != nil {
+		return err
+	}
+	defer sim.Close()
+	stage, err := newStage(ctx, sim, "sqlite:"+filepath.Join(folder, "demo.db"), "", logger)
+	if err != nil {
+		return err
+	}
+	defer stage.Close()
+
+	shown.step("registering the sample ente and its positions by REST")
+	if err := stage.register(ctx, positions.Duration(demoFresh)); err != nil {
+		return err
+	}
+	scenes := demoScenes(time.Now())
+	for i := range scenes {
+		if err := stage.publish(ctx, scenes[i].position()); err != nil {
+			return err
+		}
+	}
+	if err := notifyStamp(sim); err != nil {
+		return err
+	}
+	for i := range scenes {
+		shown.step("asking as the Nodo: " + scenes[i].title)
+		if err := scenes[i].play(ctx, stage, sim); err != nil {
+			shown.end()
+			return fmt.Errorf("%s: %w", scenes[i].title, err)
+		}
+	}
+	shown.step("paying one of them: receipt, and the notice again")
+	paid, err := playReceipt(ctx, stage, scenes[1])
+	if err != nil {
+		return err
+	}
+	shown.end()
+	printScenes(std.out, append(scenes, paid))
+	fmt.Fprintf(std.out, "%d calls of the Nodo over SOAP, %d price requests to SEND, %s in all.\n",
+		2*len(scenes)+4, len(sim.Requests(sandbox.Filter{Endpoint: sandbox.EndpointPrice})), time.Since(began).Round(10*time.Millisecond))
+	if failed := failures(append(scenes, paid)); failed != nil {
+		return failed
+	}
+	if c.Keep {
+		stage.describe(std.out)
+		<-ctx.Done()
+	}
+	return nil
+}
+
+// demoFresh is how long the demo's prices are fresh: long enough for a verify
+// and its activation, short enough to see a price grow old.
+const demoFresh = 2 * time.Second
+
+// scene is one case worth seeing: a position, and what the Nodo is told.
+type scene struct {
+	title   string
+	nav     positions.NoticeNumber
+	amount  money.Cents
+	bound   bool
+	due     time.Time
+	expires bool
+	stamp   bool
+	before  func(ctx context.Context, stage *stage, sim *simulator, s *scene) error
+
+	wantFee              money.Cents
+	wantVerify, wantThen positions.FeeSource // of the verify and of the activation
+	wantFault            string
+	verify, activation   *nodo.Reply
+	said                 []positions.Answer // the journal, oldest first
+	problem              string
+}
+
+// demoScenes are eight positions. The notice numbers' prefixes choose what the
+// simulator says about them; testers know them from pagoPA's mock of an EC.
+func demoScenes(now time.Time) []scene {
+	due := now.AddDate(0, 1, 0)
+	nav := func(base int64) positions.NoticeNumber {
+		n, err := positions.NewNoticeNumber(2, base)
+		if err != nil {
+			panic(err) // the bases are constants
+		}
+		return n
+	}
+	return []scene{
+		{title: "not SEND-bound", nav: nav(5000000000001), amount: 4250, due: due,
+			wantVerify: positions.SourceNotBound, wantThen: positions.SourceNotBound},
+		{title: "digital notification", nav: nav(1), amount: 10000, bound: true, due: due,
+			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceCache},
+		{title: "one registered letter", nav: nav(400000000001), amount: 17300, bound: true, due: due,
+			wantFee: 1424, wantVerify: positions.SourceLive, wantThen: positions.SourceCache},
+		{title: "two registered letters", nav: nav(500000000001), amount: 17300, bound: true, due: due,
+			wantFee: 2557, wantVerify: positions.SourceLive, wantThen: positions.SourceCache},
+		{title: "two beneficiaries and a stamp, viewed", nav: nav(6000000000001), amount: 13600, bound: true, due: due, stamp: true,
+			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceFinal},
+		{title: "expired", nav: nav(9900000000001), amount: 8000, bound: true, due: now.Add(time.Second), expires: true,
+			before: waitForDue, wantFault: string(positions.RefusedExpired)},
+		{title: "SEND down, a price is known", nav: nav(2), amount: 9000, bound: true, due: due,
+			before: askThenBreak, wantFee: 200, wantVerify: positions.SourceLastKnown, wantThen: positions.SourceLastKnown},
+		{title: "SEND down, none is known", nav: nav(9800000000001), amount: 9000, bound: true, due: due,
+			wantVerify: positions.SourceNone, wantThen: positions.SourceNone},
+	}
+}
+
+// play verifies and activates the notice, then reads the journal.
+func (s *scene) play(ctx context.Context, stage *stage, sim *simulator) (err error) {
+	if s.before != nil {
+		if err := s.before(ctx, stage, sim, s); err != nil {
+			return err
+		}
+	}
+	if s.verify, err = stage.ask(ctx, pafornode.VerifyPaymentNotice, s.nav); err != nil {
+		return err
+	}
+	if s.activation, err = stage.ask(ctx, pafornode.GetPaymentV2, s.nav); err != nil {
+		return err
+	}
+	if s.said, err = stage.journal(ctx, s.nav, 2); err != nil {
+		return err
+	}
+	s.problem = s.judge()
+	return nil
+}
+
+// judge compares what the Nodo was told with what the scene expects.
+func (s *scene) judge() string {
+	for i, reply := range []*nodo.Reply{s.verify, s.activation} {
+		if len(reply.Problems) > 0 {
+			return "not acceptable for the Nodo: " + reply.Problems[0]
+		}
+		a := s.said[i]
+		want := []positions.FeeSource{s.wantVerify, s.wantThen}[i]
+		switch {
+		case a.Fault != s.wantFault:
+			return fmt.Sprintf("%s: fault %q, expected %q", a.Operation, a.Fault, s.wantFault)
+		case s.wantFault != "":
+		case a.Source != want || a.NotificationFee != s.wantFee || a.Amount != s.amount+s.wantFee:
+			return fmt.Sprintf("%s: %s + %s = %s from %s, expected a fee of %s from %s", a.Operation, a.BaseAmount, a.NotificationFee, a.Amount, a.Source, s.wantFee, want)
+		}
+	}
+	if s.wantFault == "" && s.verify.Response.Verify.Amount != s.activation.Response.Payment.Amount {
+		return "verify and activation do not agree"
+	}
+	return ""
+}
+
+// waitForDue lets the due date of a scene pass.
+func waitForDue(ctx context.Context, _ *stage, _ *simulator, s *scene) error {
+	return sleep(ctx, time.Until(s.due)+10*time.Millisecond)
+}
+
+// askThenBreak learns the price, lets it grow old and breaks SEND for the
+// notice.
+func askThenBreak(ctx context.Context, stage *stage, sim *simulator, s *scene) error {
+	if _, err := stage.ask(ctx, pafornode.VerifyPaymentNotice, s.nav); err != nil {
+		return err
+	}
+	if err := sleep(ctx, demoFresh); err != nil {
+		return err
+	}
+	_, err := sim.Inject(sandbox.Fault{Kind: sandbox.Hang, NoticeCode: string(s.nav)})
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// notifyStamp has SEND notify the notice of the stamp scene, and the recipient
+// view it, so that its price is final.
+func notifyStamp(sim *simulator) error {
+	nav := demoScenes(time.Time{})[4].nav
+	n, err := sim.Notify(sandbox.Request{
+		SenderTaxID: demoOrganization, Script: "digital-viewed",
+		Recipients: []sandbox.RecipientRequest{{Payments: []sandbox.Payment{{CreditorTaxID: demoOrganization, NoticeCode: string(nav)}}}},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = sim.Finish(n.IUN)
+	return err
+}
+
+// playReceipt pays a scene's notice and asks about it again.
+func playReceipt(ctx context.Context, stage *stage, s scene) (scene, error) {
+	again := scene{title: "the digital one, now paid", nav: s.nav, amount: s.amount, wantFault: string(positions.RefusedDuplicate)}
+	reply, err := stage.send(ctx, nodo.ReceiptFor(stage.request(pafornode.GetPaymentV2, s.nav), s.activation.Response.Payment, time.Now()))
+	if err != nil {
+		return again, err
+	}
+	if !reply.OK() {
+		return again, fmt.Errorf("the receipt was not accepted: %v", reply.Problems)
+	}
+	return again, again.play(ctx, stage, nil)
+}
+
+func failures(scenes []scene) error {
+	var all []error
+	for _, s := range scenes {
+		if s.problem != "" {
+			all = append(all, fmt.Errorf("%s: %s", s.title, s.problem))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// printScenes shows what a citizen would have been asked, and why.
+func printScenes(w io.Writer, scenes []scene) {
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetTitle("What the Nodo was told, by paVerifyPaymentNotice and then paGetPaymentV2")
+	t.AppendHeader(table.Row{"case", "notice", "base", "fee", "total", "source, verify", "source, activation", "verify", "activation"})
+	for _, s := range scenes {
+		first, then := s.said[0], s.said[1]
+		row := table.Row{s.title, s.nav, s.amount}
+		if then.Outcome == "OK" {
+			row = append(row, then.NotificationFee, then.Amount, first.Source, then.Source)
+		} else {
+			row = append(row, "", "refused", then.Fault, then.Fault)
+		}
+		row = append(row, s.verify.Took.Round(100*time.Microsecond), s.activation.Took.Round(100*time.Microsecond))
+		t.AppendRow(row, table.RowConfig{AutoMerge: then.Outcome == "KO"})
+	}
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Name: "base", Align: text.AlignRight}, {Name: "fee", Align: text.AlignRight}, {Name: "total", Align: text.AlignRight},
+		{Name: "verify", Align: text.AlignRight}, {Name: "activation", Align: text.AlignRight},
+	})
+	t.SetStyle(table.StyleLight)
+	t.Render()
+}
+
+// progress shows what is being done: a spinner on a terminal, lines elsewhere.
+type progress struct {
+	bar *progressbar.ProgressBar
+	out io.Writer
+}
+
+func newProgress(std streams) *progress {
+	p := &progress{out: std.err}
+	if std.terminal {
+		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(std.err), progressbar.OptionSpinnerType(14),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true))
+	}
+	return p
+}
+
+func (p *progress) step(what string) {
+	if p.bar == nil {
+		fmt.Fprintln(p.out, "…", what)
+		return
+	}
+	p.bar.Describe(what)
+	_ = p.bar.Add(1) // drawing on a terminal
+}
+
+func (p *progress) end() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}

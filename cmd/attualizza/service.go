@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/attualizza/attualizza/cache"
+	"github.com/attualizza/attualizza/internal/actualize"
+	"github.com/attualizza/attualizza/internal/config"
+	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/internal/rest"
+	"github.com/attualizza/attualizza/internal/secrets"
+	"github.com/attualizza/attualizza/internal/telemetry"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/postgres"
+	"github.com/attualizza/attualizza/positions/sqlite"
+	"github.com/attualizza/attualizza/sendclient"
+	"github.com/attualizza/attualizza/soap"
+)
+
+// service is the running program: every room, and the listeners in front.
+type service struct {
+	cfg      *config.Config
+	logger   *slog.Logger
+	store    positions.Store
+	metrics  *telemetry.Metrics
+	redis    *cache.Redis
+	prices   *cache.Cache[positions.Price]
+	send     *sendclient.Client
+	registry *registry.Registry
+	recorder *actualize.Recorder
+	servers  []*listening
+	draining atomic.Bool
+	failed   chan error // a listener that died
+	migrated chan struct{}
+	stop     context.CancelFunc
+	work     sync.WaitGroup
+}
+
+// listening is one of the three doors.
+type listening struct {
+	name     string
+	listener net.Listener
+	server   *http.Server
+}
+
+// start opens the doors and returns; Close ends what it began. Only what the
+// configuration says can fail it: a database, Redis or SEND that does not
+// answer is waited for while the service runs, and /readyz tells.
+func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate bool) (_ *service, err error) {
+	s := &service{cfg: cfg, logger: logger, failed: make(chan error, 3), migrated: make(chan struct{})}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.metrics, err = telemetry.NewMetrics(); err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(ctx, string(cfg.DatabaseURL)); err != nil {
+		return nil, err
+	}
+	box, err := openBox(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.RedisURL != "" {
+		if s.redis, err = cache.Dial(string(cfg.RedisURL)); err != nil {
+			return nil, err
+		}
+	}
+	meter := s.metrics.Meter()
+	s.prices = cache.New[positions.Price](cache.Options{Prefix: "attualizza:price:1:", Redis: s.redis, Meter: meter})
+	if s.send, err = sendclient.New(sendclient.Config{
+		BaseURL: cfg.SendURL, TokenURL: cfg.PDNDTokenURL, Audience: cfg.PDNDAudience,
+		Timeout: cfg.SendTimeout, Meter: meter, Logger: logger, Vouchers: s.vouchers(),
+	}); err != nil {
+		return nil, err
+	}
+	s.registry = registry.New(s.store, box, logger)
+	s.recorder = actualize.NewRecorder(s.store, logger)
+	actualizer := actualize.New(actualize.Config{
+		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, SendTimeout: cfg.SendTimeout,
+	})
+	nodo := soap.New(soap.Config{
+		Directory: s.registry, Quoter: actualizer, Recorder: s.recorder, Receipts: s.store,
+		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Logger: logger,
+	})
+	api, err := rest.New(rest.Config{
+		Store: s.store, Quoter: actualizer, Registry: s.registry, Box: box, Logger: logger,
+		AdminKey: cfg.AdminKey, RateLimit: cfg.APIRateLimit, MaxBody: cfg.APIMaxBody, Version: version(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	doors := http.NewServeMux()
+	doors.Handle(soap.Path, nodo)
+	// The write timeouts leave room for an answer that used its whole budget.
+	if err = errors.Join(
+		s.listen("nodo", cfg.NodoListen, doors, 5*time.Second, cfg.AnswerBudget+3*time.Second),
+		s.listen("api", cfg.APIListen, api, 15*time.Second, 20*time.Second),
+		s.listen("ops", cfg.OpsListen, s.operations(), 5*time.Second, 90*time.Second),
+	); err != nil {
+		return nil, err
+	}
+	s.work.Go(func() { s.prepare(background, migrate) })
+	for _, door := range s.servers {
+		s.work.Go(func() {
+			if err := door.server.Serve(door.listener); !errors.Is(err, http.ErrServerClosed) {
+				s.failed <- fmt.Errorf("%s listener: %w", door.name, err)
+			}
+		})
+		logger.InfoContext(ctx, "listening", "door", door.name, "address", door.listener.Addr().String())
+	}
+	return s, nil
+}
+
+// openStore chooses the store by the URL's scheme.
+func openStore(ctx context.Context, url string) (positions.Store, error) {
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		return sqlite.Open(ctx, path)
+	}
+	return postgres.Open(ctx, url)
+}
+
+// openBox returns a nil box, which refuses to seal, when there is no master key.
+func openBox(cfg *config.Config) (*secrets.Box, error) {
+	key, err := cfg.MasterKeyBytes()
+	if err != nil {
+		return nil, err
+	}
+	return secrets.New(key)
+}
+
+// vouchers shares PDND vouchers between replicas when there is a Redis.
+func (s *service) vouchers() sendclient.VoucherStore {
+	if s.redis == nil {
+		return nil
+	}
+	return cache.NewTokens(s.redis, "attualizza:voucher:1:")
+}
+
+// prepare applies the migrations, trying again while the database does not
+// answer, and then loads the organizations.
+func (s *service) prepare(ctx context.Context, migrate bool) {
+	for pause := 250 * time.Millisecond; migrate; pause = min(2*pause, 5*time.Second) {
+		err := s.store.Migrate(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s.logger.WarnContext(ctx, "migrations not applied yet, trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+	s.registry.Start(ctx)
+	close(s.migrated)
+}
+
+// ready waits until the service can answer, or ctx ends.
+func (s *service) ready(ctx context.Context) error {
+	select {
+	case <-s.migrated:
+		return s.store.Ping(ctx)
+	case <-ctx.Done():
+		return fmt.Errorf("not ready: %w", context.Cause(ctx))
+	}
+}
+
+func (s *service) listen(name, address string, handler http.Handler, read, write time.Duration) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("%s listener: %w", name, err)
+	}
+	s.servers = append(s.servers, &listening{name: name, listener: listener, server: &http.Server{
+		Handler: handler, ReadHeaderTimeout: 2 * time.Second, ReadTimeout: read, WriteTimeout: write,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}})
+	return nil
+}
+
+// address is where a door listens, "host:port".
+func (s *service) address(name string) string {
+	for _, door := range s.servers {
+		if door.name == name {
+			return door.listener.Addr().String()
+		}
+	}
+	return ""
+}
+
+// shutdownTimeout bounds each part of the end, so that all of it takes less than
+// the 15 s of the contract.
+const shutdownTimeout = 4 * time.Second
+
+// Drain tells load balancers to look elsewhere and goes on answering for the
+// drain delay; a cancelled ctx cuts it short.
+func (s *service) Drain(ctx context.Context) {
+	s.draining.Store(true)
+	select {
+	case <-time.After(s.cfg.DrainDelay):
+	case <-ctx.Done():
+	}
+}
+
+// Close stops the doors, flushes what is queued and closes the rooms.
+func (s *service) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	var closing sync.WaitGroup
+	for _, door := range s.servers {
+		closing.Go(func() {
+			if err := door.server.Shutdown(ctx); err != nil {
+				_ = door.server.Close() // what still runs is cut off
+			}
+			_ = door.listener.Close() // Serve may never have begun
+		})
+	}
+	closing.Wait()
+	s.stop()
+	s.work.Wait()
+	if s.registry != nil {
+		s.registry.Close()
+	}
+	if s.recorder != nil {
+		s.recorder.Close()
+	}
+	if s.send != nil {
+		s.logIf("SEND client", s.send.Close())
+	}
+	if s.prices != nil {
+		s.prices.Close()
+	}
+	if s.redis != nil {
+		s.logIf("redis", s.redis.Close())
+	}
+	if s.store != nil {
+		s.logIf("store", s.store.Close())
+	}
+	if s.metrics != nil {
+		s.logIf("metrics", s.metrics.Close(ctx))
+	}
+}
+
+func (s *service) logIf(what string, err error) {
+	if err != nil {
+		s.logger.Warn("closing", "what", what, "error", err)
+	}
+}

@@ -1,0 +1,281 @@
+package soap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/attualizza/attualizza/internal/actualize"
+	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/soap/pafornode"
+)
+
+// Path is where the endpoint is served.
+const Path = "/soap/paForNode"
+
+// MaxBody is the largest request that is read, in bytes; a larger one gets HTTP
+// 413.
+const MaxBody = 256 << 10
+
+// Directory knows the registered organizations.
+type Directory interface {
+	HasBroker(broker string) bool
+	HasStation(broker, station string) bool
+	Organization(fiscalCode string) (*registry.Organization, bool)
+}
+
+// Quoter tells what a notice costs now; see [actualize.Actualizer.Quote].
+type Quoter interface {
+	Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*actualize.Quote, error)
+}
+
+// Recorder makes an answer durable; see [actualize.Recorder.Record].
+type Recorder interface {
+	Record(ctx context.Context, answer positions.Answer) (durable bool)
+}
+
+// Receipts keeps receipts; see [positions.Store].
+type Receipts interface {
+	SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicate bool, err error)
+}
+
+// Config is what a [Handler] is made of. All of it but Meter, Logger and Now is
+// needed.
+type Config struct {
+	Directory Directory
+	Quoter    Quoter
+	Recorder  Recorder
+	Receipts  Receipts
+	// Budget is the time from the arrival of a request to its answer.
+	Budget time.Duration
+	// MaxInFlight is how many answers are prepared at once. Receipts have a
+	// quarter as much again, of their own.
+	MaxInFlight int
+	Meter       metric.Meter
+	Logger      *slog.Logger
+	Now         func() time.Time
+}
+
+// Handler serves the six operations of paForNode and, on GET, the contract.
+// It is safe for concurrent use.
+type Handler struct {
+	Config
+	admission *admission
+	meters    *meters
+}
+
+// New returns a Handler.
+func New(cfg Config) *Handler {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{Config: cfg, admission: newAdmission(cfg.MaxInFlight), meters: newMeters(cfg.Meter)}
+}
+
+// recordReserve is left of the budget for writing the reply when its record is
+// not durable in time.
+const recordReserve = 50 * time.Millisecond
+
+// ServeHTTP answers one request of the Nodo.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	arrived := h.Now()
+	switch r.Method {
+	case http.MethodPost:
+	case http.MethodGet, http.MethodHead:
+		serveContract(w, r)
+		return
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		http.Error(w, "paForNode is asked by POST; GET ?wsdl shows the contract", http.StatusMethodNotAllowed)
+		return
+	}
+	if !h.admission.enter() {
+		unavailable(w)
+		return
+	}
+	defer h.admission.leave()
+
+	x := exchanges.Get().(*exchange)
+	defer x.free()
+	x.arrived = arrived
+	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(h.Budget)) // servers in tests may not support it
+	if status := x.read(w, r); status != 0 {
+		w.Header().Set("Connection", "close")
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	h.answer(r, x)
+	if x.status == http.StatusServiceUnavailable {
+		unavailable(w)
+		return
+	}
+	header := w.Header()
+	header["Content-Type"] = contentType
+	header["Content-Length"] = []string{strconv.Itoa(len(x.reply))}
+	w.WriteHeader(x.status)
+	_, _ = w.Write(x.reply) // the Nodo went away: its own timeout says so
+}
+
+var contentType = []string{"text/xml; charset=utf-8"}
+
+// unavailable asks the Nodo to send its receipt again, or tells a crowd to come
+// back.
+func unavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusServiceUnavailable)
+}
+
+// exchange is one request and its reply, with buffers that are used again.
+type exchange struct {
+	arrived time.Time
+	body    bytes.Buffer
+	request pafornode.Request
+	reply   []byte
+	status  int
+	result  result
+}
+
+// result is what the logs, the metrics and the journal are told of a reply.
+type result struct {
+	operation string
+	outcome   string
+	fault     string
+	quote     *actualize.Quote
+}
+
+var exchanges = sync.Pool{New: func() any { return &exchange{reply: make([]byte, 0, 8<<10)} }}
+
+// keepBuffer bounds the buffers that wait for their next use.
+const keepBuffer = 64 << 10
+
+func (x *exchange) free() {
+	if x.body.Cap() > keepBuffer || cap(x.reply) > keepBuffer {
+		return
+	}
+	x.body.Reset()
+	*x = exchange{body: x.body, reply: x.reply[:0]}
+	exchanges.Put(x)
+}
+
+// read takes the body in. It returns 0, or the HTTP status of a body that is
+// too large, too slow, encoded or broken off.
+func (x *exchange) read(w http.ResponseWriter, r *http.Request) int {
+	if r.ContentLength > MaxBody {
+		return http.StatusRequestEntityTooLarge
+	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return http.StatusUnsupportedMediaType
+	}
+	_, err := x.body.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &tooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return http.StatusBadRequest
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// answer fills x.reply and x.status.
+func (h *Handler) answer(r *http.Request, x *exchange) {
+	x.status = http.StatusOK
+	request, err := pafornode.DecodeRequest(x.body.String())
+	var envelope *pafornode.EnvelopeError
+	if errors.As(err, &envelope) {
+		x.status = http.StatusInternalServerError
+		x.reply = pafornode.AppendSOAPFault(x.reply[:0], envelope.Reason)
+		x.result = result{operation: "unknown", outcome: "KO", fault: "soapenv:Client"}
+		h.observe(r, x)
+		return
+	}
+	x.request = request
+	var content *pafornode.ContentError
+	if errors.As(err, &content) {
+		x.request.Operation, x.request.IDPA = content.Operation, content.IDPA
+	}
+	x.result.operation = x.request.Operation.String()
+	defer h.observe(r, x)
+	defer h.survive(r.Context(), x)
+
+	operation := x.request.Operation
+	if !h.admission.admit(operation) {
+		h.overloaded(x)
+		return
+	}
+	defer h.admission.release(operation)
+
+	// A payer who gives up needs no answer, but a receipt is kept all the same.
+	parent := r.Context()
+	if operation.IsReceipt() {
+		parent = context.WithoutCancel(parent)
+	}
+	ctx, cancel := context.WithDeadline(parent, x.arrived.Add(h.Budget))
+	defer cancel()
+	switch {
+	case content != nil:
+		h.refuse(x, syntaxFault(operation), "Il messaggio non rispetta lo schema: "+content.Path+" "+content.Problem)
+	case operation.IsReceipt():
+		h.receipt(ctx, x)
+	case operation == pafornode.DemandPaymentNotice:
+		h.demand(x)
+	default:
+		h.payment(ctx, x)
+	}
+}
+
+// survive turns a defect of ours into the quick refusal that does not count
+// against the station, or, for a receipt, into a request to send it again.
+func (h *Handler) survive(ctx context.Context, x *exchange) {
+	if defect := recover(); defect != nil {
+		h.Logger.ErrorContext(ctx, "defect while answering the Nodo", "operation", x.result.operation, "defect", defect, "stack", string(debug.Stack()))
+		h.overloaded(x)
+	}
+}
+
+// overloaded answers at once what could not be worked on.
+func (h *Handler) overloaded(x *exchange) {
+	if x.request.Operation.IsReceipt() {
+		x.resubmit()
+		return
+	}
+	h.refuse(x, faultSystem, "Il servizio non può rispondere in questo momento: riprovare.")
+}
+
+// resubmit asks for the receipt again: HTTP 503 with an empty body.
+func (x *exchange) resubmit() {
+	x.status = http.StatusServiceUnavailable
+	x.reply = x.reply[:0]
+	x.result.outcome, x.result.fault = "RESUBMIT", ""
+}
+
+// refuse answers KO with HTTP 200. description is read by operators, in
+// Italian, and holds no personal data.
+func (h *Handler) refuse(x *exchange, code, description string) {
+	x.status = http.StatusOK
+	x.result.outcome, x.result.fault = "KO", code
+	x.reply = pafornode.AppendKO(x.reply[:0], x.request.Operation, &pafornode.Fault{
+		Code: code, String: faultStrings[code], ID: x.request.IDPA, Description: description,
+	})
+}

@@ -1,0 +1,149 @@
+package soap
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+)
+
+// meters are the metrics that a dashboard may rely on. Attribute sets are built
+// once per combination, of which there are as many as fault codes.
+type meters struct {
+	answers, fees, receipts, notLogged metric.Int64Counter
+	duration                           metric.Float64Histogram
+	answerSets, durationSets, feeSets  sync.Map
+}
+
+// durationBounds are seconds; 2 and 7 are the Nodo's service level and timeout,
+// 1.5 the internal objective.
+var durationBounds = []float64{.005, .01, .025, .05, .1, .25, .5, .75, 1, 1.25, 1.5, 1.8, 2, 3, 7}
+
+func newMeters(m metric.Meter) *meters {
+	if m == nil {
+		m = noop.Meter{}
+	}
+	counter := func(name, description string) metric.Int64Counter {
+		c, err := m.Int64Counter(name, metric.WithDescription(description))
+		if err != nil {
+			panic(err) // the names are constants
+		}
+		return c
+	}
+	duration, err := m.Float64Histogram("attualizza_answer_duration", metric.WithUnit("s"),
+		metric.WithDescription("Time from the arrival of a request of the Nodo to its answer."),
+		metric.WithExplicitBucketBoundaries(durationBounds...))
+	if err != nil {
+		panic(err)
+	}
+	return &meters{
+		answers:   counter("attualizza_answers", "Answers given to the Nodo."),
+		fees:      counter("attualizza_fee_source", "Where the notification fee of an answer came from."),
+		receipts:  counter("attualizza_receipts", "Receipts received from the Nodo."),
+		notLogged: counter("attualizza_answers_unlogged", "Answers that left before their record was durable."),
+		duration:  duration,
+	}
+}
+
+type answerKey struct{ operation, outcome, fault string }
+
+type durationKey struct {
+	operation string
+	sendBound bool
+}
+
+// set returns the cached option for a key, made once.
+func set(cache *sync.Map, key any, make func() []attribute.KeyValue) metric.MeasurementOption {
+	if o, ok := cache.Load(key); ok {
+		return o.(metric.MeasurementOption)
+	}
+	o, _ := cache.LoadOrStore(key, metric.WithAttributeSet(attribute.NewSet(make()...)))
+	return o.(metric.MeasurementOption)
+}
+
+func (m *meters) unlogged(ctx context.Context) { m.notLogged.Add(ctx, 1) }
+
+// observe counts and logs one answer, once.
+func (h *Handler) observe(r *http.Request, x *exchange) {
+	ctx, m, res := r.Context(), h.meters, &x.result
+	took := h.Now().Sub(x.arrived)
+	m.answers.Add(ctx, 1, set(&m.answerSets, answerKey{res.operation, res.outcome, res.fault}, func() []attribute.KeyValue {
+		return []attribute.KeyValue{attribute.String("operation", res.operation), attribute.String("outcome", res.outcome), attribute.String("fault_code", res.fault)}
+	}))
+	sendBound := res.quote != nil && res.quote.Notice.Option.SendBound
+	m.duration.Record(ctx, took.Seconds(), set(&m.durationSets, durationKey{res.operation, sendBound}, func() []attribute.KeyValue {
+		return []attribute.KeyValue{attribute.String("operation", res.operation), attribute.Bool("send_bound", sendBound)}
+	}))
+	if res.quote != nil && res.quote.Source != "" {
+		source := string(res.quote.Source)
+		m.fees.Add(ctx, 1, set(&m.feeSets, source, func() []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("source", source)}
+		}))
+	}
+	if x.request.Receipt != nil {
+		outcome := res.outcome
+		m.receipts.Add(ctx, 1, set(&m.feeSets, "receipt "+outcome, func() []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("outcome", outcome)}
+		}))
+	}
+	h.log(ctx, r, x, took)
+}
+
+// log writes one line for each answer. The notice number is there to trace a
+// payment; names and tax codes of people never are.
+func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took time.Duration) {
+	if !h.Logger.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	res, q := &x.result, &x.request
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs, slog.String("operation", res.operation), slog.String("outcome", res.outcome),
+		slog.Duration("took", took), slog.String("organization", q.IDPA), slog.String("station", q.IDStation))
+	if res.fault != "" {
+		attrs = append(attrs, slog.String("fault", res.fault))
+	}
+	nav := q.QRCode.NoticeNumber
+	if q.Receipt != nil {
+		nav = q.Receipt.NoticeNumber
+	}
+	attrs = append(attrs, slog.String("nav", nav))
+	if res.quote != nil && res.outcome == "OK" {
+		attrs = append(attrs, slog.Int64("amount", int64(res.quote.Amount)), slog.String("source", string(res.quote.Source)))
+	}
+	if id := requestID(r); id != "" {
+		attrs = append(attrs, slog.String("requestId", id))
+	}
+	if said := saidAction(r); said != "" && said != res.operation {
+		attrs = append(attrs, slog.String("soapAction", said)) // logged, not refused: the payload decides
+	}
+	h.Logger.LogAttrs(ctx, slog.LevelInfo, "answered the Nodo", attrs...)
+}
+
+// requestID is the forwarder's X-Request-Id, when it is one that a log can hold.
+func requestID(r *http.Request) string { return printable(r.Header.Get("X-Request-Id")) }
+
+// saidAction is the SOAPAction without its quotes; it may be absent or empty.
+func saidAction(r *http.Request) string {
+	said := r.Header.Get("SOAPAction")
+	if len(said) >= 2 && said[0] == '"' && said[len(said)-1] == '"' {
+		said = said[1 : len(said)-1]
+	}
+	return printable(said)
+}
+
+func printable(s string) string {
+	if len(s) > 100 {
+		s = s[:100]
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return "unprintable"
+		}
+	}
+	return s
+}

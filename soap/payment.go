@@ -1,0 +1,193 @@
+package soap
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/attualizza/attualizza/internal/actualize"
+	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/soap/pafornode"
+)
+
+// payment answers a verify or an activation with today's amount, and records
+// what was said before the reply leaves. Both are reads: the position stays
+// open and may be asked about any number of times (SANP, "Integrazione tramite
+// API sincrone").
+func (h *Handler) payment(ctx context.Context, x *exchange) {
+	org := h.parties(x)
+	if org == nil {
+		return
+	}
+	nav := positions.NoticeNumber(x.request.QRCode.NoticeNumber)
+	if nav == positions.ProbeNotice {
+		h.refuseNotice(x, positions.RefusedUnknown)
+		return // the stand-in manager's probe touches neither store nor SEND
+	}
+	quote, err := h.Quoter.Quote(ctx, org, nav)
+	x.result.quote = quote
+	switch {
+	case err != nil:
+		h.refuseError(x, err)
+	case quote.Refusal != positions.Payable:
+		h.refuseNotice(x, quote.Refusal)
+	case x.request.Operation == pafornode.VerifyPaymentNotice:
+		h.verified(x, org, quote)
+	case x.request.Operation == pafornode.GetPayment && quote.Notice.Option.HasStamp():
+		h.refuse(x, faultSemantics, "L'avviso contiene una marca da bollo, che paGetPayment non può trasportare: usare paGetPaymentV2.")
+	default:
+		h.activated(x, org, quote)
+	}
+	h.record(ctx, x)
+}
+
+func (h *Handler) refuseNotice(x *exchange, why positions.Refusal) {
+	h.refuse(x, string(why), refusalDescriptions[why])
+}
+
+// refuseError maps what went wrong, once.
+func (h *Handler) refuseError(x *exchange, err error) {
+	switch {
+	case positions.CodeOf(err) == positions.NotFound:
+		h.refuseNotice(x, positions.RefusedUnknown)
+	case errors.Is(err, actualize.ErrAmountTooLarge):
+		h.refuse(x, faultSemantics, "L'importo supera 999999999,99 euro.")
+	case errors.Is(err, actualize.ErrNoPrice):
+		h.refuse(x, faultSystem, "Il costo di notifica SEND non è disponibile e l'ente ha scelto di non incassare senza: riprovare.")
+	case errors.Is(err, pafornode.ErrUnanswerable):
+		h.Logger.Error("a stored position cannot be answered over paForNode: correct it", "operation", x.result.operation,
+			"organization", x.request.IDPA, "nav", x.request.QRCode.NoticeNumber, "error", err)
+		h.refuse(x, faultSystem, "La posizione contiene dati che il Nodo non può ricevere: va corretta dall'ente.")
+	default:
+		h.Logger.Error("the Nodo was told PAA_SYSTEM_ERROR", "operation", x.result.operation,
+			"organization", x.request.IDPA, "nav", x.request.QRCode.NoticeNumber, "error", err)
+		h.refuse(x, faultSystem, "L'archivio delle posizioni non risponde: riprovare.")
+	}
+}
+
+// verified writes the answer to paVerifyPaymentNotice.
+func (h *Handler) verified(x *exchange, org *registry.Organization, q *actualize.Quote) {
+	p, o := &q.Notice.Position, &q.Notice.Option
+	answer := pafornode.VerifyOK{
+		Amount: q.Amount, DueDate: q.DueDate, DetailDescription: o.Description, AllCCP: allPostal(o),
+		PaymentDescription: o.Description, FiscalCodePA: org.FiscalCode,
+		CompanyName: p.CompanyName, OfficeName: p.OfficeName,
+	}
+	if err := answer.Check(); err != nil {
+		h.refuseError(x, err)
+		return
+	}
+	x.result.outcome = "OK"
+	x.reply = pafornode.AppendVerifyOK(x.reply[:0], &answer)
+}
+
+// allPostal is allCCP: true when every transfer can go to a postal account
+// (SANP, "Best practice").
+func allPostal(o *positions.PaymentOption) bool {
+	for i := range o.Transfers {
+		if o.Transfers[i].PostalIBAN == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// activated writes the answer to paGetPayment or paGetPaymentV2.
+func (h *Handler) activated(x *exchange, org *registry.Organization, q *actualize.Quote) {
+	p, o := &q.Notice.Position, &q.Notice.Option
+	var transfers [positions.MaxTransfers]pafornode.Transfer
+	for i := range q.Transfers {
+		transfers[i] = x.transfer(org, &q.Transfers[i])
+	}
+	d := &p.Debtor
+	answer := pafornode.Payment{
+		CreditorReferenceID: o.IUV, Amount: q.Amount, DueDate: q.DueDate,
+		Description: o.Description, CompanyName: p.CompanyName, OfficeName: p.OfficeName,
+		Debtor: pafornode.Subject{
+			EntityType: d.Type, EntityCode: d.FiscalCode, FullName: d.FullName, StreetName: d.StreetName,
+			CivicNumber: d.CivicNumber, PostalCode: d.PostalCode, City: d.City,
+			StateProvinceRegion: d.Province, Country: d.Country, EMail: d.Email,
+		},
+		Transfers: transfers[:len(q.Transfers)],
+		Metadata:  paymentMetadata(org, q),
+	}
+	if err := answer.Check(x.request.Operation); err != nil {
+		h.refuseError(x, err)
+		return
+	}
+	x.result.outcome = "OK"
+	x.reply = pafornode.AppendPaymentOK(x.reply[:0], x.request.Operation, &answer)
+}
+
+// paymentMetadata puts NOTIFICATION_FEE in front of the organization's own
+// entries. Unit and presence follow its policy (SANP, metadata dictionary,
+// "Spese di notifica SEND"; the unit is disputed in pagopa-api#1135).
+func paymentMetadata(org *registry.Organization, q *actualize.Quote) []pafornode.MapEntry {
+	own := q.Notice.Option.Metadata
+	unit := org.Policy.NotificationFeeMetadata
+	withFee := q.CouldHaveFee() && unit != positions.FeeOff
+	if len(own) == 0 && !withFee {
+		return nil
+	}
+	entries := make([]pafornode.MapEntry, 0, len(own)+1)
+	if withFee {
+		value := strconv.FormatInt(int64(q.NotificationFee), 10)
+		if unit == positions.FeeInEuro {
+			value = q.NotificationFee.Euro()
+		}
+		entries = append(entries, pafornode.MapEntry{Key: positions.NotificationFeeKey, Value: value})
+	}
+	return appendEntries(entries, own)
+}
+
+func appendEntries(dst []pafornode.MapEntry, own []positions.Metadata) []pafornode.MapEntry {
+	for _, m := range own {
+		dst = append(dst, pafornode.MapEntry{Key: m.Key, Value: m.Value})
+	}
+	return dst
+}
+
+// alternativeIBAN is the transfer metadata that names the other account of a
+// beneficiary that has a bank and a postal one (SANP, "Best practice").
+const alternativeIBAN = "IBANAPPOGGIO"
+
+// transfer chooses the account that the Nodo asked for: POSTAL wants the postal
+// one where there is one, and for a payment that began on the creditor's own
+// site (paymentNote is its cart) the other beside it; PAGOPA wants the bank's,
+// with the postal one beside it where the version can carry it.
+func (x *exchange) transfer(org *registry.Organization, t *positions.Transfer) pafornode.Transfer {
+	out := pafornode.Transfer{
+		IDTransfer: t.ID, Amount: t.Amount, FiscalCodePA: t.Beneficiary(org.FiscalCode), CompanyName: t.CompanyName,
+		IBAN: t.IBAN, RemittanceInformation: t.RemittanceInformation, TransferCategory: t.Category,
+	}
+	if t.Stamp != nil {
+		out.Stamp = &pafornode.Stamp{HashDocument: t.Stamp.HashDocument, Type: t.Stamp.Type, Province: t.Stamp.ProvincialResidence}
+	}
+	alternative := ""
+	switch {
+	case t.PostalIBAN == "":
+	case x.request.TransferType == "POSTAL":
+		out.IBAN = t.PostalIBAN
+		if x.request.PaymentNote != "" {
+			alternative = t.IBAN
+		}
+	case x.request.TransferType == "PAGOPA" && x.request.Operation == pafornode.GetPaymentV2:
+		alternative = t.PostalIBAN
+	}
+	if alternative != "" {
+		out.Metadata = append(out.Metadata, pafornode.MapEntry{Key: alternativeIBAN, Value: alternative})
+	}
+	if len(t.Metadata) > 0 {
+		out.Metadata = appendEntries(out.Metadata, t.Metadata)
+	}
+	return out
+}
+
+// demand refuses paDemandPaymentNotice: payments that the payer starts without
+// a notice are not this service's job.
+func (h *Handler) demand(x *exchange) {
+	if h.parties(x) != nil {
+		h.refuse(x, faultSemantics, "Il servizio non gestisce pagamenti spontanei presso i PSP.")
+	}
+}

@@ -1,0 +1,45 @@
+package soap
+
+import (
+	"context"
+	"time"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+// record makes the answer durable before the reply leaves, unless that would
+// eat the reserve: then the reply goes first and the record follows.
+func (h *Handler) record(ctx context.Context, x *exchange) {
+	q := &x.request
+	answer := positions.Answer{
+		At: x.arrived, OrganizationFiscalCode: q.IDPA, NAV: positions.NoticeNumber(q.QRCode.NoticeNumber),
+		Operation: x.result.operation, StationCode: q.IDStation,
+		Duration: h.Now().Sub(x.arrived), Outcome: x.result.outcome, Fault: x.result.fault,
+	}
+	if quote := x.result.quote; quote != nil {
+		answer.PositionVersion = quote.Notice.Position.Version
+		answer.Source, answer.Send, answer.Price = quote.Source, quote.Send, quote.Price
+		if answer.Outcome == "OK" {
+			answer.Amount, answer.BaseAmount, answer.NotificationFee = quote.Amount, quote.AmountByRules, quote.NotificationFee
+		}
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), x.arrived.Add(h.Budget-recordReserve))
+	defer cancel()
+	if !h.Recorder.Record(ctx, answer) {
+		h.meters.unlogged(ctx)
+	}
+}
+
+// xsdDateTime reads the lexical form of xsd:dateTime; without a zone it is
+// Europe/Rome, as the Nodo means it. It returns the zero time for anything
+// else.
+func xsdDateTime(s string) time.Time {
+	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return t
+	}
+	t, err := time.ParseInLocation("2006-01-02T15:04:05.999999999", s, positions.Rome)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
