@@ -90,6 +90,21 @@ func parametersAnswer(detail string, now time.Time) answer {
 	return a
 }
 
+// tokenStatusAnswer is the body of a refusal of the token endpoint that a fault
+// asks for.
+func tokenStatusAnswer(status int, code string) answer {
+	switch {
+	case code != "":
+	case status >= http.StatusInternalServerError:
+		code = "server_error"
+	case status == http.StatusUnauthorized:
+		code = "invalid_client"
+	default:
+		code = "invalid_request"
+	}
+	return jsonAnswer(status, oauthError{code, "a fault of the sandbox"})
+}
+
 // statusAnswer is what SEND or its gateway answers with a status, when a fault
 // asks for it. A code makes a Problem of it.
 func statusAnswer(status int, code string, now time.Time) answer {

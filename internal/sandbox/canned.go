@@ -9,7 +9,7 @@ import (
 )
 
 // Canned is an outcome that a notice number has by its prefix, when no
-// notification carries it. Testers know some of the prefixes from pagoPA's
+// notification was ever registered for it. Testers know some of the prefixes from pagoPA's
 // mock of a creditor (pagopa-mock-ec), where the third and following digits
 // choose the case.
 type Canned struct {
@@ -17,7 +17,7 @@ type Canned struct {
 	Meaning string `json:"meaning"`
 	// Script of the notification behind the notice, or
 	Script []Step `json:"script,omitempty"`
-	// Fault that every request for it meets, until a notification carries it.
+	// Fault that every request for it meets, until a notification is registered for it.
 	Fault Kind `json:"fault,omitempty"`
 }
 
@@ -52,11 +52,11 @@ func cannedFor(noticeCode string) *Canned {
 	return nil
 }
 
-// cannedNotification returns the notification behind a notice that no deposited
-// notification carries, or nil.
-func cannedNotification(key noticeKey) *Notification {
+// cannedNotification returns the notification behind a notice that no
+// registered notification carries or ever carried, or nil. Callers hold s.mu.
+func (s *Sandbox) cannedNotification(key noticeKey) *Notification {
 	c := cannedFor(key.notice)
-	if c == nil || c.Script == nil || !taxIDPattern.MatchString(key.creditor) || !noticePattern.MatchString(key.notice) {
+	if c == nil || c.Script == nil || s.deposits[key] > 0 || !taxIDPattern.MatchString(key.creditor) || !noticePattern.MatchString(key.notice) {
 		return nil
 	}
 	return c.notification(key)
@@ -69,7 +69,7 @@ func (s *Sandbox) cannedFault(key noticeKey) *Fault {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, registered := s.rows[key]; registered {
+	if s.deposits[key] > 0 {
 		return nil
 	}
 	return &Fault{Kind: c.Fault}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"crypto/rsa"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -9,8 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
-
-	"crypto/rsa"
 )
 
 // The description of what the sandbox imitates.

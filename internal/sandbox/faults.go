@@ -220,6 +220,9 @@ func (c *call) meet(key noticeKey, respond func() answer) {
 	switch f.Kind {
 	case WithStatus:
 		a := statusAnswer(f.Status, f.Code, c.s.clock())
+		if c.Endpoint == EndpointToken {
+			a = tokenStatusAnswer(f.Status, f.Code)
+		}
 		a.retryAfter = f.RetryAfter
 		c.write(a)
 	case Malformed:

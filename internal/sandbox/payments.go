@@ -126,7 +126,7 @@ func (s *Sandbox) recordPayments(sender string, events []paymentEvent) bool {
 func (s *Sandbox) notified(key noticeKey) *Notification {
 	iun, ok := s.rows[key]
 	if !ok {
-		return cannedNotification(key)
+		return s.cannedNotification(key)
 	}
 	n, err := s.current(iun)
 	if err != nil {

@@ -128,11 +128,15 @@ type tokenResponse struct {
 func (s *Sandbox) serveToken(w http.ResponseWriter, r *http.Request) {
 	call := s.begin(w, r, EndpointToken)
 	defer call.end()
-	if err := parseTokenForm(w, r); err != nil {
-		call.write(jsonAnswer(http.StatusBadRequest, oauthError{"invalid_request", err.Error()}))
+	formErr := parseTokenForm(w, r)
+	call.ClientID = s.pdnd.knownClient(r.PostForm.Get("client_id"))
+	if !call.strike(s.faults.take(EndpointToken, noticeKey{}, true)) {
 		return
 	}
-	call.ClientID = s.pdnd.knownClient(r.PostForm.Get("client_id"))
+	if formErr != nil {
+		call.write(jsonAnswer(http.StatusBadRequest, oauthError{"invalid_request", formErr.Error()}))
+		return
+	}
 	call.meet(noticeKey{}, func() answer { return s.token(r) })
 }
 

@@ -48,7 +48,7 @@ func (s *Sandbox) Price(creditorTaxID, noticeCode string) (p Price, code string)
 	key := noticeKey{creditorTaxID, noticeCode}
 	iun, ok := s.rows[key]
 	if !ok {
-		if n := cannedNotification(key); n != nil {
+		if n := s.cannedNotification(key); n != nil {
 			return n.price(key)
 		}
 		return Price{}, codeCostNotFound

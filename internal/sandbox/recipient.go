@@ -186,7 +186,7 @@ func (step Step) paper(product Product) Details {
 }
 
 func address() *PhysicalAddress {
-	return &PhysicalAddress{Address: simulatedPhysicalAddress, Municipality: "ROMA"}
+	return &PhysicalAddress{Address: "VIA DEL SIMULATORE 1", Municipality: "ROMA"}
 }
 
 func (w *writer) feedback(i int, response string) {

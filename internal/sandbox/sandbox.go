@@ -65,6 +65,7 @@ type Sandbox struct {
 	notifications map[string]*Notification // by IUN; a published value is never changed, only replaced
 	order         []string                 // IUNs in order of deposit
 	rows          map[noticeKey]string     // creditorTaxId##noticeCode -> IUN
+	deposits      map[noticeKey]int        // registered notifications, dead ones included, that carry or carried a notice
 	sequence      int64                    // of the last timeline element, over all notifications
 
 	keys     authorizer
@@ -118,6 +119,7 @@ func New(o Options) *Sandbox {
 		random:        rand.New(rand.NewPCG(o.Seed, 0x5e4d)),
 		notifications: map[string]*Notification{},
 		rows:          map[noticeKey]string{},
+		deposits:      map[noticeKey]int{},
 		closed:        make(chan struct{}),
 	}
 	s.keys.init(o)
@@ -142,6 +144,7 @@ func (s *Sandbox) Reset() {
 	s.mu.Lock()
 	clear(s.notifications)
 	clear(s.rows)
+	clear(s.deposits)
 	s.order = nil
 	s.mu.Unlock()
 	s.keys.init(s.options)

@@ -30,31 +30,33 @@ type Category string
 
 // The categories that the sandbox writes.
 const (
-	RequestAccepted          Category = "REQUEST_ACCEPTED"
-	RequestRefused           Category = "REQUEST_REFUSED"
-	SendDigitalDomicile      Category = "SEND_DIGITAL_DOMICILE"
-	SendDigitalFeedback      Category = "SEND_DIGITAL_FEEDBACK"
-	DigitalSuccessWorkflow   Category = "DIGITAL_SUCCESS_WORKFLOW"
-	DigitalFailureWorkflow   Category = "DIGITAL_FAILURE_WORKFLOW"
-	SendSimpleRegistered     Category = "SEND_SIMPLE_REGISTERED_LETTER"
-	SendAnalogDomicile       Category = "SEND_ANALOG_DOMICILE"
-	SendAnalogFeedback       Category = "SEND_ANALOG_FEEDBACK"
-	AnalogSuccessWorkflow    Category = "ANALOG_SUCCESS_WORKFLOW"
-	AnalogFailureWorkflow    Category = "ANALOG_FAILURE_WORKFLOW"
-	CompletelyUnreachable    Category = "COMPLETELY_UNREACHABLE"
-	RecipientDeceased        Category = "ANALOG_WORKFLOW_RECIPIENT_DECEASED"
-	ScheduleRefinement       Category = "SCHEDULE_REFINEMENT"
-	Refinement               Category = "REFINEMENT"
-	ViewedCreationRequest    Category = "NOTIFICATION_VIEWED_CREATION_REQUEST"
-	NotificationViewed       Category = "NOTIFICATION_VIEWED"
-	PaymentReceived          Category = "PAYMENT"
-	CancellationRequest      Category = "NOTIFICATION_CANCELLATION_REQUEST"
-	NotificationCancelled    Category = "NOTIFICATION_CANCELLED"
-	TimelineReworked         Category = "NOTIFICATION_TIMELINE_REWORKED"
-	notificationWide                  = -1 // recipient index of elements that belong to no recipient
-	maxElements                       = 500
-	sendFee                           = money.Cents(100)
-	simulatedPhysicalAddress          = "VIA DEL SIMULATORE 1"
+	RequestAccepted        Category = "REQUEST_ACCEPTED"
+	RequestRefused         Category = "REQUEST_REFUSED"
+	SendDigitalDomicile    Category = "SEND_DIGITAL_DOMICILE"
+	SendDigitalFeedback    Category = "SEND_DIGITAL_FEEDBACK"
+	DigitalSuccessWorkflow Category = "DIGITAL_SUCCESS_WORKFLOW"
+	DigitalFailureWorkflow Category = "DIGITAL_FAILURE_WORKFLOW"
+	SendSimpleRegistered   Category = "SEND_SIMPLE_REGISTERED_LETTER"
+	SendAnalogDomicile     Category = "SEND_ANALOG_DOMICILE"
+	SendAnalogFeedback     Category = "SEND_ANALOG_FEEDBACK"
+	AnalogSuccessWorkflow  Category = "ANALOG_SUCCESS_WORKFLOW"
+	AnalogFailureWorkflow  Category = "ANALOG_FAILURE_WORKFLOW"
+	CompletelyUnreachable  Category = "COMPLETELY_UNREACHABLE"
+	RecipientDeceased      Category = "ANALOG_WORKFLOW_RECIPIENT_DECEASED"
+	ScheduleRefinement     Category = "SCHEDULE_REFINEMENT"
+	Refinement             Category = "REFINEMENT"
+	ViewedCreationRequest  Category = "NOTIFICATION_VIEWED_CREATION_REQUEST"
+	NotificationViewed     Category = "NOTIFICATION_VIEWED"
+	PaymentReceived        Category = "PAYMENT"
+	CancellationRequest    Category = "NOTIFICATION_CANCELLATION_REQUEST"
+	NotificationCancelled  Category = "NOTIFICATION_CANCELLED"
+	TimelineReworked       Category = "NOTIFICATION_TIMELINE_REWORKED"
+)
+
+const (
+	notificationWide = -1 // recipient index of elements that belong to no recipient
+	maxElements      = 500
+	sendFee          = money.Cents(100) // SEND's base fee (pago-pa-notification-base-cost)
 )
 
 // Element is one element of a notification's timeline. Its JSON has the names
@@ -183,7 +185,7 @@ func (n *Notification) refinementDue(now time.Time) bool {
 func (n *Notification) accepted() bool   { return n.find(RequestAccepted, notificationWide) != nil }
 func (n *Notification) cancelling() bool { return n.find(CancellationRequest, notificationWide) != nil }
 
-// paid returns the instant of the first payment of a recipient.
+// paidAt returns the instant of the first payment of a recipient.
 func (n *Notification) paidAt(recipient int) (time.Time, bool) {
 	for i := range n.Timeline {
 		if e := &n.Timeline[i]; e.Category == PaymentReceived && e.recipient() == recipient {

@@ -11,8 +11,6 @@ import (
 	"sync"
 
 	"github.com/pressly/goose/v3"
-
-	"github.com/attualizza/attualizza/positions"
 )
 
 //go:embed migrations/*.sql
@@ -54,13 +52,6 @@ func up(ctx context.Context, db *sql.DB) error {
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
-	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if current > target {
-		return positions.Errorf(positions.Unavailable, "the database is at migration %d, this program knows %d: it is older than the data", current, target)
 	}
 	_, err = provider.Up(ctx)
 	return err

@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
+)
+
+const noticeQuery = `SELECT p.head, o.body, n.body, p.paid_full, p.paid_instalments
+	FROM payment_options o
+	JOIN positions p ON p.id = o.position_id
+	LEFT JOIN notice_prices n ON n.organization = o.organization AND n.nav = o.nav
+	WHERE o.organization = $1 AND o.nav = $2`
+
+// Notice implements [positions.Store]. The JSON is decoded from the driver's
+// own buffer, without a copy.
+func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (n *positions.Notice, err error) {
+	err = s.read(ctx, "notice", func() error {
+		rows, err := s.pool.Query(ctx, noticeQuery, fiscalCode, string(nav))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if !rows.Next() {
+			if err := rows.Err(); err != nil {
+				return err
+			}
+			return notFound("no notice %s in organization %s", nav, fiscalCode)
+		}
+		var head, option, price pgtype.DriverBytes
+		var paidFull, paidInstalments int
+		if err := rows.Scan(&head, &option, &price, &paidFull, &paidInstalments); err != nil {
+			return err
+		}
+		n, err = document.Notice(head, option, price, paidFull, paidInstalments)
+		return err
+	})
+	return n, err
+}
+
+// SavePrice implements [positions.Store].
+func (s *Store) SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error {
+	body, err := document.Write(p)
+	if err != nil {
+		return err
+	}
+	// The same price twice is the same price: it may be tried again like a read.
+	return s.read(ctx, "save price", func() error {
+		_, err := s.pool.Exec(ctx, `INSERT INTO notice_prices (organization, nav, fetched_at, body) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (organization, nav) DO UPDATE SET fetched_at = excluded.fetched_at, body = excluded.body
+			WHERE excluded.fetched_at >= notice_prices.fetched_at`, fiscalCode, string(nav), p.FetchedAt, body)
+		return err
+	})
+}
+
+// Prices implements [positions.Store].
+func (s *Store) Prices(ctx context.Context, fiscalCode string, navs []positions.NoticeNumber) (prices map[positions.NoticeNumber]*positions.Price, err error) {
+	err = s.read(ctx, "prices", func() error {
+		rows, err := s.pool.Query(ctx, `SELECT nav, body FROM notice_prices WHERE organization = $1 AND nav = ANY ($2::text[])`, fiscalCode, texts(navs))
+		if err != nil {
+			return err
+		}
+		prices = make(map[positions.NoticeNumber]*positions.Price, len(navs))
+		var nav positions.NoticeNumber
+		var body pgtype.DriverBytes
+		_, err = pgx.ForEachRow(rows, []any{&nav, &body}, func() error {
+			price := new(positions.Price)
+			prices[nav] = price
+			return document.Read(body, price)
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return prices, nil
+}

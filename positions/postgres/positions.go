@@ -1,0 +1,205 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
+)
+
+// CreatePosition implements [positions.Store].
+func (s *Store) CreatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	c.At = document.Instant(c.At)
+	var v *document.Version
+	err := s.change(ctx, "create position", func(tx pgx.Tx) error {
+		// The history of a deleted position of the same iupd goes on.
+		var last int64
+		err := tx.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM position_versions WHERE organization = $1 AND iupd = $2`,
+			p.OrganizationFiscalCode, p.IUPD).Scan(&last)
+		if err != nil {
+			return err
+		}
+		if v, err = document.First(p, last+1, c.At); err != nil {
+			return err
+		}
+		q, b := &v.Position, new(pgx.Batch)
+		columns := optionColumns(v.ByIUV())
+		b.Queue(`WITH p AS (
+				INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date, payment_date, last_due_date,
+					inserted_at, updated_at, paid_full, paid_instalments, head)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id)
+			INSERT INTO payment_options (organization, position_id, ordinal, nav, iuv, status, is_partial, due_date, body)
+			SELECT $1, p.id, o.ordinal, o.nav, o.iuv, o.status, o.is_partial, o.due_date, o.body::json
+			FROM p, unnest($15::smallint[], $16::text[], $17::text[], $18::text[], $19::boolean[], $20::timestamptz[], $21::text[])
+				AS o (ordinal, nav, iuv, status, is_partial, due_date, body)`,
+			append([]any{q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
+				optional(q.PaymentDate), optional(v.LastDue), q.InsertedAt, q.UpdatedAt, v.PaidFull, v.PaidInstalments, v.Head}, columns...)...)
+		queueVersion(b, v, c)
+		return send(ctx, tx, b)
+	})
+	if taken(err) {
+		return s.conflict(ctx, p, true)
+	}
+	if err != nil {
+		return err
+	}
+	*p = v.Position
+	return nil
+}
+
+// Position implements [positions.Store].
+func (s *Store) Position(ctx context.Context, fiscalCode, iupd string) (*positions.Position, error) {
+	var doc []byte
+	err := s.read(ctx, "position", func() error {
+		err := s.pool.QueryRow(ctx, `SELECT v.document FROM positions p JOIN position_versions v USING (organization, iupd, version)
+			WHERE p.organization = $1 AND p.iupd = $2`, fiscalCode, iupd).Scan(&doc)
+		if absent(err) {
+			return notFound("no position %s in organization %s", iupd, fiscalCode)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return document.Position(doc)
+}
+
+// UpdatePosition implements [positions.Store].
+func (s *Store) UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	c.At = document.Instant(c.At)
+	var v *document.Version
+	err := s.change(ctx, "update position", func(tx pgx.Tx) error {
+		at, err := lockRow(ctx, tx, `organization = $1 AND iupd = $2`, p.OrganizationFiscalCode, p.IUPD)
+		switch {
+		case absent(err):
+			return notFound("no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
+		case err != nil:
+			return err
+		case at.version != p.Version:
+			return positions.Errorf(positions.Stale, "position %s is at version %d, not %d: read it again", p.IUPD, at.version, p.Version)
+		}
+		v, err = advance(ctx, tx, at, p, c)
+		return err
+	})
+	if taken(err) {
+		return s.conflict(ctx, p, false)
+	}
+	if err != nil {
+		return err
+	}
+	*p = v.Position
+	return nil
+}
+
+// row is the row of a position, locked by the transaction that found it.
+type row struct {
+	id, version  int64
+	organization string
+	iupd         string
+	inserted     time.Time
+}
+
+// lockRow locks a position until the transaction ends. It reads that row alone:
+// after a wait, PostgreSQL looks again at the row it locked but not at the rows
+// joined to it (manual, "Read Committed Isolation Level").
+func lockRow(ctx context.Context, tx pgx.Tx, where string, args ...any) (row, error) {
+	var r row
+	err := tx.QueryRow(ctx, `SELECT id, version, organization, iupd, inserted_at FROM positions WHERE `+where+` FOR UPDATE`, args...).
+		Scan(&r.id, &r.version, &r.organization, &r.iupd, &r.inserted)
+	return r, err
+}
+
+// advance writes the next version of a locked position.
+func advance(ctx context.Context, tx pgx.Tx, at row, p *positions.Position, c positions.Change) (*document.Version, error) {
+	rows, err := tx.Query(ctx, `SELECT ordinal, nav, body FROM payment_options WHERE position_id = $1 ORDER BY ordinal`, at.id)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (o document.Stored, err error) {
+		return o, r.Scan(&o.Ordinal, &o.NAV, &o.Body)
+	})
+	if err != nil {
+		return nil, err
+	}
+	v, err := document.Next(p, at.inserted.UTC(), c.At, stored)
+	if err != nil {
+		return nil, err
+	}
+	q, b := &v.Position, new(pgx.Batch)
+	b.Queue(`UPDATE positions SET version = $2, status = $3, lifecycle = $4, validity_date = $5, publish_date = $6, payment_date = $7,
+			last_due_date = $8, updated_at = $9, paid_full = $10, paid_instalments = $11, head = $12 WHERE id = $1`,
+		at.id, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate), optional(q.PaymentDate),
+		optional(v.LastDue), q.UpdatedAt, v.PaidFull, v.PaidInstalments, v.Head)
+	remove, write := v.Changes(stored)
+	if len(remove) > 0 {
+		b.Queue(`DELETE FROM payment_options WHERE organization = $1 AND nav = ANY ($2::text[])`, q.OrganizationFiscalCode, texts(remove))
+	}
+	if len(write) > 0 {
+		b.Queue(`INSERT INTO payment_options (organization, position_id, ordinal, nav, iuv, status, is_partial, due_date, body)
+			SELECT $1, $2, o.ordinal, o.nav, o.iuv, o.status, o.is_partial, o.due_date, o.body::json
+			FROM unnest($3::smallint[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::timestamptz[], $9::text[])
+				AS o (ordinal, nav, iuv, status, is_partial, due_date, body)`,
+			append([]any{q.OrganizationFiscalCode, at.id}, optionColumns(write)...)...)
+	}
+	queueVersion(b, v, c)
+	return v, send(ctx, tx, b)
+}
+
+// optionColumns turns option rows into arrays for unnest: ordinal, nav, iuv,
+// status, is_partial, due_date, body.
+func optionColumns(options []document.Option) []any {
+	n := len(options)
+	ordinal, partial, due := make([]int16, n), make([]bool, n), make([]time.Time, n)
+	nav, iuv, status, body := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, o := range options {
+		ordinal[i], partial[i], due[i] = int16(o.Ordinal), o.IsPartial, o.DueDate
+		nav[i], iuv[i], status[i], body[i] = string(o.NAV), o.IUV, string(o.Status), string(o.Body)
+	}
+	return []any{ordinal, nav, iuv, status, partial, due, body}
+}
+
+func queueVersion(b *pgx.Batch, v *document.Version, c positions.Change) {
+	q := &v.Position
+	b.Queue(`INSERT INTO position_versions (organization, iupd, version, status, lifecycle, actor_kind, actor_id, action, reason, at, document)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, c.At, v.Document)
+}
+
+// conflict finds out what of p is taken, after a unique key refused it.
+func (s *Store) conflict(ctx context.Context, p *positions.Position, creating bool) error {
+	navs, iuvs := document.Notices(p)
+	var known bool
+	var owners []document.Owner
+	err := s.read(ctx, "position", func() error {
+		err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM positions WHERE organization = $1 AND iupd = $2)`,
+			p.OrganizationFiscalCode, p.IUPD).Scan(&known)
+		if err != nil {
+			return err
+		}
+		rows, err := s.pool.Query(ctx, `SELECT p.iupd, o.nav, o.iuv FROM payment_options o JOIN positions p ON p.id = o.position_id
+			WHERE o.organization = $1 AND p.iupd <> $2 AND (o.nav = ANY ($3::text[]) OR o.iuv = ANY ($4::text[]))`,
+			p.OrganizationFiscalCode, p.IUPD, navs, iuvs)
+		if err != nil {
+			return err
+		}
+		owners, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (o document.Owner, err error) {
+			return o, r.Scan(&o.IUPD, &o.NAV, &o.IUV)
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return document.Conflict(p, known && creating, owners)
+}
+
+func texts(navs []positions.NoticeNumber) []string {
+	list := make([]string, len(navs))
+	for i, nav := range navs {
+		list[i] = string(nav)
+	}
+	return list
+}

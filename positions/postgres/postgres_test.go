@@ -1,0 +1,41 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/attualizza/attualizza/internal/testservers"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/postgres"
+	"github.com/attualizza/attualizza/positions/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t testing.TB, url string, options ...postgres.Option) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), url, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func migrated(t testing.TB, url string, options ...postgres.Option) *postgres.Store {
+	t.Helper()
+	s := open(t, url, options...)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestTheStorePassesTheConformanceSuite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) positions.Store { return migrated(t, testservers.Postgres(t)) })
+}

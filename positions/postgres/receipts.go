@@ -1,0 +1,173 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
+)
+
+// SaveReceipt implements [positions.Store]. Receipts of one position are judged
+// one after the other, by its row lock, which is taken before anything else.
+func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicate bool, err error) {
+	received := *r
+	received.ReceivedAt = document.Instant(r.ReceivedAt)
+	var judged document.Judged
+	err = s.change(ctx, "save receipt", func(tx pgx.Tx) error {
+		at, known, err := lockNotice(ctx, tx, &received)
+		if err != nil {
+			return err
+		}
+		row, err := tx.Exec(ctx, `INSERT INTO receipt_ids (organization, receipt_id, received_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			received.OrganizationFiscalCode, received.ReceiptID, received.ReceivedAt)
+		if err != nil {
+			return err
+		}
+		if row.RowsAffected() == 0 {
+			return errDuplicate
+		}
+		if !known {
+			judged = document.Judge(&received, nil, nil)
+		} else if judged, err = judge(ctx, tx, at, &received); err != nil {
+			return err
+		}
+		body, err := document.Write(&judged.Receipt)
+		if err != nil {
+			return err
+		}
+		message := judged.Message
+		if message == nil {
+			message = []byte{}
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO receipts (organization, receipt_id, received_at, nav, flagged, body, message) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			judged.OrganizationFiscalCode, judged.ReceiptID, judged.ReceivedAt, string(judged.NAV), len(judged.Flags) > 0, body, message)
+		return err
+	})
+	if errors.Is(err, errDuplicate) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	*r = judged.Receipt
+	return false, nil
+}
+
+// errDuplicate rolls back the transaction of a receipt that is there already.
+var errDuplicate = errors.New("receipt is there already")
+
+// lockNotice locks the position of a receipt's notice, if it is known here and
+// the receipt is its creditor's.
+func lockNotice(ctx context.Context, tx pgx.Tx, r *positions.Receipt) (at row, known bool, err error) {
+	if document.Broadcast(r) {
+		return row{}, false, nil
+	}
+	at, err = lockRow(ctx, tx, `id = (SELECT position_id FROM payment_options WHERE organization = $1 AND nav = $2)`, r.OrganizationFiscalCode, string(r.NAV))
+	if absent(err) {
+		return row{}, false, nil
+	}
+	return at, err == nil, err
+}
+
+// judge lets a locked position follow its receipt and returns the verdict.
+func judge(ctx context.Context, tx pgx.Tx, at row, r *positions.Receipt) (document.Judged, error) {
+	var doc []byte
+	var answered *money.Cents
+	err := tx.QueryRow(ctx, `SELECT v.document, (SELECT amount FROM answers
+				WHERE organization = $4 AND nav = $5 AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
+				ORDER BY at DESC, id DESC LIMIT 1)
+			FROM position_versions v WHERE v.organization = $1 AND v.iupd = $2 AND v.version = $3`,
+		at.organization, at.iupd, at.version, r.OrganizationFiscalCode, string(r.NAV)).Scan(&doc, &answered)
+	if err != nil {
+		return document.Judged{}, err
+	}
+	p, err := document.Position(doc)
+	if err != nil {
+		return document.Judged{}, err
+	}
+	judged := document.Judge(r, p, answered)
+	if judged.Change != nil {
+		_, err = advance(ctx, tx, at, p, *judged.Change)
+	}
+	return judged, err
+}
+
+// Receipts implements [positions.Store].
+func (s *Store) Receipts(ctx context.Context, f positions.ReceiptFilter) (receipts []positions.Receipt, total int, err error) {
+	where, args := receiptConditions(f)
+	err = s.read(ctx, "receipts", func() error {
+		if err := s.pool.QueryRow(ctx, `SELECT count(*)`+where, args...).Scan(&total); err != nil {
+			return err
+		}
+		limit, offset := strconv.Itoa(max(0, f.Page.Limit)), strconv.Itoa(max(0, f.Page.Offset()))
+		rows, err := s.pool.Query(ctx, `SELECT body`+where+` ORDER BY received_at DESC, organization, receipt_id LIMIT `+limit+` OFFSET `+offset, args...)
+		if err != nil {
+			return err
+		}
+		receipts, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r positions.Receipt, err error) {
+			var body pgtype.DriverBytes
+			if err := row.Scan(&body); err != nil {
+				return r, err
+			}
+			return r, document.Read(body, &r)
+		})
+		return err
+	})
+	return receipts, total, err
+}
+
+// receiptConditions writes only the conditions that filter, so that the planner
+// sees which index serves.
+func receiptConditions(f positions.ReceiptFilter) (string, []any) {
+	var args []any
+	conditions := []string{"true"}
+	and := func(condition string, arg any) {
+		args = append(args, arg)
+		conditions = append(conditions, condition+" $"+strconv.Itoa(len(args)))
+	}
+	if f.OrganizationFiscalCode != "" {
+		and("organization =", f.OrganizationFiscalCode)
+	}
+	if f.NAV != "" {
+		and("nav =", string(f.NAV))
+	}
+	if !f.From.IsZero() {
+		and("received_at >=", f.From)
+	}
+	if !f.To.IsZero() {
+		and("received_at <", f.To)
+	}
+	if f.Flagged {
+		conditions = append(conditions, "flagged")
+	}
+	return ` FROM receipts WHERE ` + strings.Join(conditions, " AND "), args
+}
+
+// Receipt implements [positions.Store].
+func (s *Store) Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error) {
+	var r *positions.Receipt
+	err := s.read(ctx, "receipt", func() error {
+		var body, message []byte
+		err := s.pool.QueryRow(ctx, `SELECT r.body, r.message FROM receipt_ids i JOIN receipts r USING (organization, receipt_id, received_at)
+			WHERE i.organization = $1 AND i.receipt_id = $2`, fiscalCode, receiptID).Scan(&body, &message)
+		if absent(err) {
+			return notFound("no receipt %s in organization %s", receiptID, fiscalCode)
+		}
+		if err != nil {
+			return err
+		}
+		r = &positions.Receipt{Message: message}
+		return document.Read(body, r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
