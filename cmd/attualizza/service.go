@@ -76,7 +76,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		return nil, err
 	}
 	if cfg.RedisURL != "" {
-		if s.redis, err = cache.Dial(string(cfg.RedisURL)); err != nil {
+		if s.redis, err = cache.Dial(string(cfg.RedisURL), logger); err != nil {
 			return nil, err
 		}
 	}
@@ -98,8 +98,9 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Logger: logger,
 	})
 	api, err := rest.New(rest.Config{
-		Store: s.store, Quoter: actualizer, Registry: s.registry, Box: box, Logger: logger,
-		AdminKey: cfg.AdminKey, RateLimit: cfg.APIRateLimit, MaxBody: cfg.APIMaxBody, Version: version(),
+		Store: s.store, Quoter: actualizer, Directory: s.registry, Sealer: sealer(box), Logger: logger,
+		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
+		Name: "attualizza", Version: version(),
 	})
 	if err != nil {
 		return nil, err
@@ -141,6 +142,14 @@ func openBox(cfg *config.Config) (*secrets.Box, error) {
 		return nil, err
 	}
 	return secrets.New(key)
+}
+
+// sealer keeps a missing box a missing interface.
+func sealer(box *secrets.Box) rest.Sealer {
+	if box == nil {
+		return nil
+	}
+	return box
 }
 
 // vouchers shares PDND vouchers between replicas when there is a Redis.
