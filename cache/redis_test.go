@@ -231,6 +231,11 @@ func TestClusterKeepsAValueAndItsLockTogether(t *testing.T) {
 	})
 	c, ctx := newCache(t, Options{Prefix: "p:", Redis: dial(t, "redis://127.0.0.1:"+port+"?cluster=true")}), t.Context()
 	exercise(ctx, t, c)
+	// One node holds every slot here; on many, one round trip needs one slot.
+	value, lock := admin.ClusterKeySlot(ctx, c.key("80012345678/302")), admin.ClusterKeySlot(ctx, c.lockKey("80012345678/302"))
+	if value.Err() != nil || lock.Err() != nil || value.Val() != lock.Val() {
+		t.Errorf("slots: value %v, lock %v", value, lock)
+	}
 }
 
 // exercise takes every operation once through a topology, whose discovery may

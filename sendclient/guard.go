@@ -45,16 +45,16 @@ func newGuard(id fingerprint) *guard {
 			settled := c.TotalFailures + c.TotalSuccesses
 			return settled >= 20 && 2*c.TotalFailures >= settled || g.streak.Load() >= failuresInARow
 		},
-		IsSuccessful: func(err error) bool {
-			var failure *Error
-			return !errors.As(err, &failure) || !failure.countsAgainstSEND()
-		},
-		IsExcluded: func(err error) bool {
-			var failure *Error
-			return errors.As(err, &failure) && failure.saysNothing()
-		},
+		IsSuccessful: func(err error) bool { return verdictOf(err) == healthy },
+		IsExcluded:   func(err error) bool { return verdictOf(err) == unknown },
 	})
 	return g
+}
+
+func verdictOf(err error) verdict {
+	var failure *Error
+	errors.As(err, &failure)
+	return failure.verdict()
 }
 
 // ask passes one request through bulkhead and breaker.
@@ -71,16 +71,16 @@ func (g *guard) ask(voucher func() (string, *Error), request func(voucher string
 	}
 	answer, err := g.breaker.Execute(func() (Answer, error) {
 		answer, failure := request(token)
-		switch {
-		case failure == nil:
+		switch failure.verdict() {
+		case healthy:
 			g.streak.Store(0)
-			return answer, nil
-		case failure.countsAgainstSEND():
+		case failing:
 			g.streak.Add(1)
-		case !failure.saysNothing():
-			g.streak.Store(0)
 		}
-		return answer, failure
+		if failure != nil {
+			return Answer{}, failure
+		}
+		return answer, nil
 	})
 	if err == nil {
 		return answer, nil

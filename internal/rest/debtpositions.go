@@ -1,0 +1,232 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+// Actions of the version history.
+const (
+	actionCreate     = "CREATE"
+	actionPublish    = "PUBLISH"
+	actionInvalidate = "INVALIDATE"
+)
+
+// CreateDebtPosition implements the operation of that name.
+func (s *server) CreateDebtPosition(ctx context.Context, r CreateDebtPositionRequestObject) (CreateDebtPositionResponseObject, error) {
+	now := s.Now()
+	p, err := r.Body.position(r.OrganizationFiscalCode, now)
+	if err != nil {
+		return nil, err
+	}
+	who := callerOf(ctx)
+	if !who.seesAll(p) {
+		return nil, positions.Errorf(forbidden, "a notice number lies outside of the key's segregation codes")
+	}
+	if publish := r.Params.ToPublish; publish != nil && *publish {
+		if err := p.Publish(now); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.Store.CreatePosition(ctx, p, positions.Change{Actor: who.actor(), Action: actionCreate, At: now}); err != nil {
+		return nil, err
+	}
+	body, err := s.positionBody(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return CreateDebtPosition201JSONResponse{Body: body, Headers: CreateDebtPosition201ResponseHeaders{ETag: etag(p)}}, nil
+}
+
+// GetDebtPosition implements the operation of that name.
+func (s *server) GetDebtPosition(ctx context.Context, r GetDebtPositionRequestObject) (GetDebtPositionResponseObject, error) {
+	p, err := s.position(ctx, r.OrganizationFiscalCode, r.Iupd)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.positionBody(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return GetDebtPosition200JSONResponse{Body: body, Headers: GetDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
+}
+
+// PublishDebtPosition implements the operation of that name.
+func (s *server) PublishDebtPosition(ctx context.Context, r PublishDebtPositionRequestObject) (PublishDebtPositionResponseObject, error) {
+	p, body, err := s.change(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, actionPublish, (*positions.Position).Publish)
+	if err != nil {
+		return nil, err
+	}
+	return PublishDebtPosition200JSONResponse{Body: body, Headers: PublishDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
+}
+
+// InvalidateDebtPosition implements the operation of that name.
+func (s *server) InvalidateDebtPosition(ctx context.Context, r InvalidateDebtPositionRequestObject) (InvalidateDebtPositionResponseObject, error) {
+	p, body, err := s.change(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, actionInvalidate, (*positions.Position).Invalidate)
+	if err != nil {
+		return nil, err
+	}
+	return InvalidateDebtPosition200JSONResponse{Body: body, Headers: InvalidateDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
+}
+
+// position reads a position that the caller may see.
+func (s *server) position(ctx context.Context, organization, iupd string) (*positions.Position, error) {
+	p, err := s.Store.Position(ctx, organization, iupd)
+	if err != nil {
+		return nil, err
+	}
+	if !callerOf(ctx).seesAll(p) {
+		return nil, positions.Errorf(positions.NotFound, "there is no such debt position")
+	}
+	return p, nil
+}
+
+// maxAttempts is how often a change is tried when others change the same
+// position at the same time.
+const maxAttempts = 5
+
+// change applies an event to a position, on the version that the caller named
+// or, without If-Match, on whichever is the current one.
+func (s *server) change(ctx context.Context, organization, iupd string, ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, PaymentPosition, error) {
+	var none PaymentPosition
+	for range maxAttempts {
+		p, err := s.position(ctx, organization, iupd)
+		if err != nil {
+			return nil, none, err
+		}
+		if ifMatch != nil && !matches(*ifMatch, p) {
+			return nil, none, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
+		}
+		now := s.Now()
+		if err := event(p, now); err != nil {
+			return nil, none, err
+		}
+		err = s.Store.UpdatePosition(ctx, p, positions.Change{Actor: callerOf(ctx).actor(), Action: action, At: now})
+		if positions.CodeOf(err) == positions.Stale && ifMatch == nil {
+			continue // somebody was faster: judge the event on what there is now
+		}
+		if err != nil {
+			return nil, none, err
+		}
+		body, err := s.positionBody(ctx, p)
+		return p, body, err
+	}
+	return nil, none, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
+}
+
+// etag is the version of a position as an HTTP entity tag.
+func etag(p *positions.Position) *string {
+	tag := `"` + strconv.FormatInt(p.Version, 10) + `"`
+	return &tag
+}
+
+// matches evaluates If-Match (RFC 9110, 13.1.1): strong comparison, so a weak
+// tag never matches.
+func matches(ifMatch string, p *positions.Position) bool {
+	for tag := range strings.SplitSeq(ifMatch, ",") {
+		if tag = strings.TrimSpace(tag); tag == "*" || tag == *etag(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// position makes a valid DRAFT of a body, or says everything that is wrong with
+// it.
+func (b *PaymentPositionInput) position(organization string, now time.Time) (*positions.Position, error) {
+	p := &positions.Position{
+		OrganizationFiscalCode: organization, IUPD: b.Iupd,
+		Debtor: positions.Debtor{
+			Type: b.Type, FiscalCode: b.FiscalCode, FullName: b.FullName, StreetName: b.StreetName, CivicNumber: b.CivicNumber,
+			PostalCode: b.PostalCode, City: b.City, Province: b.Province, Region: b.Region, Country: b.Country, Email: b.Email, Phone: b.Phone,
+		},
+		PayStandIn: b.PayStandIn == nil || *b.PayStandIn, SwitchToExpired: b.SwitchToExpired,
+		CompanyName: b.CompanyName, OfficeName: b.OfficeName, Status: positions.Draft, Lifecycle: positions.Open,
+	}
+	if b.ValidityDate != nil {
+		p.ValidityDate = *b.ValidityDate
+	}
+	var problems, notYet []positions.Problem
+	for i := range b.PaymentOption {
+		in := &b.PaymentOption[i]
+		at := fmt.Sprintf("/paymentOption/%d", i)
+		option, err := in.option(now)
+		if err != nil {
+			problems = append(problems, positions.Problem{Pointer: at + "/nav", Detail: "is left out, and cannot be made of the IUV: " + err.Error()})
+		}
+		if in.Components.present {
+			notYet = append(notYet, positions.Problem{Pointer: at + "/components", Detail: "is not supported yet"})
+		}
+		if in.AmountRules.present {
+			notYet = append(notYet, positions.Problem{Pointer: at + "/amountRules", Detail: "is not supported yet"})
+		}
+		p.Options = append(p.Options, option)
+	}
+	err := p.Validate()
+	if positions.CodeOf(err) == positions.Invalid || len(problems) > 0 {
+		var wrong *positions.Error
+		if errors.As(err, &wrong) {
+			problems = mergeProblems(problems, wrong.Problems)
+		}
+		return nil, invalid("the position is not valid", problems)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(notYet) > 0 {
+		return nil, &positions.Error{Code: positions.Unprocessable, Message: "this version has no amount rules: leave components and amountRules out", Problems: notYet}
+	}
+	return p, nil
+}
+
+// option returns the option of a body; the error is for a notice number that
+// was left out and cannot be made of the IUV.
+func (b *PaymentOptionInput) option(now time.Time) (positions.PaymentOption, error) {
+	o := positions.PaymentOption{
+		IUV: b.Iuv, Amount: b.Amount, Description: b.Description, IsPartialPayment: b.IsPartialPayment, DueDate: b.DueDate,
+		SendBound: b.SendBound, SenderFiscalCode: b.SenderFiscalCode, Metadata: metadataOf(b.PaymentOptionMetadata),
+		Status: positions.OptionUnpaid, InsertedAt: now.UTC(), UpdatedAt: now.UTC(),
+	}
+	if b.RetentionDate != nil {
+		o.RetentionDate = *b.RetentionDate
+	}
+	for i := range b.Transfer {
+		o.Transfers = append(o.Transfers, b.Transfer[i].transfer())
+	}
+	if b.Nav != nil && *b.Nav != "" {
+		o.NAV = *b.Nav
+		return o, nil
+	}
+	var err error
+	o.NAV, err = positions.NoticeFromIUV(b.Iuv)
+	return o, err
+}
+
+func (b *TransferInput) transfer() positions.Transfer {
+	t := positions.Transfer{
+		Amount: b.Amount, OrganizationFiscalCode: b.OrganizationFiscalCode, CompanyName: b.CompanyName,
+		RemittanceInformation: b.RemittanceInformation, Category: b.Category, IBAN: b.Iban, PostalIBAN: b.PostalIban,
+		Metadata: metadataOf(b.TransferMetadata),
+	}
+	if id := b.IDTransfer; len(id) == 1 && id[0] >= '1' && id[0] <= '5' {
+		t.ID = int(id[0] - '0')
+	}
+	if b.Stamp != nil {
+		t.Stamp = &positions.Stamp{HashDocument: b.Stamp.HashDocument, Type: b.Stamp.StampType, ProvincialResidence: b.Stamp.ProvincialResidence}
+	}
+	return t
+}
+
+func metadataOf(entries []Metadata) []positions.Metadata {
+	var list []positions.Metadata
+	for _, m := range entries {
+		list = append(list, positions.Metadata{Key: m.Key, Value: m.Value})
+	}
+	return list
+}

@@ -1,0 +1,15 @@
+// Package rest is the REST API for debt-position systems and for the operator
+// who registers organizations. It translates; what a position may do is decided
+// in package positions, what a notice costs in package actualize.
+//
+// api.yaml is the source: the routes, parameters and models of api.gen.go are
+// generated from it, and who may call an operation is read from its x-access at
+// start, so that the document and the service cannot disagree. A route that the
+// document does not open to somebody is open to nobody.
+//
+// echo v4 stays inside this package; the rest of the program sees an
+// [net/http.Handler]. A request passes, in this order: its id and log line
+// (requests.go), the key and its limits (guard.go, keys.go, limits.go), the body
+// (body.go), and the operation (organizations.go, apikeys.go, debtpositions.go,
+// notices.go, receipts.go, service.go). Every refusal ends in problem.go.
+package rest

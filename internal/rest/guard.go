@@ -1,0 +1,85 @@
+package rest
+
+import (
+	"context"
+	"errors"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+// guard lets a request through to its operation when the document, its key and
+// its limits allow. Nothing else decides that.
+func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		op := s.contract.operations[r.Method+" "+c.Path()]
+		if op == nil || op.Access == forAll {
+			// No operation: New made sure that this is no route, so it ends as 404 or 405.
+			if err := s.limit(c, s.addresses, c.RealIP()); err != nil {
+				return err
+			}
+			return next(c)
+		}
+		who, err := s.authenticate(r.Context(), credentialOf(r.Header))
+		if err != nil {
+			// Guessing keys is limited by address, the only name a stranger has.
+			return errors.Join(s.limit(c, s.addresses, c.RealIP()), err)
+		}
+		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, who))
+		c.SetRequest(r)
+		if err := s.limit(c, s.keyLimits, who.id()); err != nil {
+			return err
+		}
+		if err := s.authorize(op.Access, who, c.Param("organizationFiscalCode")); err != nil {
+			return err
+		}
+		if who.key != nil {
+			s.touch(r.Context(), who.key.ID)
+		}
+		return next(c)
+	}
+}
+
+func (s *server) limit(c echo.Context, l *limits, name string) error {
+	if l.take(name, s.Now(), c.Response().Header()) {
+		return nil
+	}
+	return positions.Errorf(tooManyRequests, "at most %d requests a second", l.burst)
+}
+
+// authorize decides by the operation's access, the key and the organization in
+// the path. What belongs to another organization does not exist.
+func (s *server) authorize(a access, who caller, organization string) error {
+	foreign := who.key != nil && organization != "" && organization != who.key.OrganizationFiscalCode
+	switch {
+	case a == forOperator && s.adminHash == nil:
+		return positions.Errorf(unauthorized, "this service has no operator's key: set ATTUALIZZA_ADMIN_KEY")
+	case foreign:
+		return positions.Errorf(positions.NotFound, "there is no such organization")
+	case a == forOperator && !who.operator:
+		return positions.Errorf(forbidden, "this takes the operator's key")
+	case a == forOperator:
+		return nil
+	case who.operator:
+		return positions.Errorf(forbidden, "the operator's key does not open an organization's positions: issue it a key")
+	case a == forWriter && who.key.Role != positions.Writer:
+		return positions.Errorf(forbidden, "a %s key cannot change anything", who.key.Role)
+	case a == forWriter, a == forReader:
+		return nil
+	}
+	return positions.Errorf(forbidden, "nobody may do this")
+}
+
+// touch records that a key was used. That it could not is no reason to turn its
+// bearer away.
+func (s *server) touch(ctx context.Context, id string) {
+	now := s.Now()
+	if !s.touched.due(id, now) {
+		return
+	}
+	if err := s.Store.TouchKey(ctx, id, now); err != nil {
+		s.Logger.WarnContext(ctx, "use of a key not recorded", "key", id, "error", err)
+	}
+}

@@ -1,0 +1,75 @@
+package rest
+
+import (
+	"container/list"
+	"math"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// maxLimited bounds how many callers are remembered; the one seen longest ago
+// is forgotten first, and starts anew.
+const maxLimited = 10_000
+
+// limits lets each caller make so many requests a second, and as many at once.
+type limits struct {
+	rate  rate.Limit
+	burst int
+
+	mu     sync.Mutex
+	byName map[string]*list.Element
+	recent *list.List // of *limited, the latest in front
+}
+
+type limited struct {
+	name    string
+	limiter *rate.Limiter
+}
+
+// newLimits returns limits of perSecond requests a second, above zero.
+func newLimits(perSecond float64) *limits {
+	return &limits{
+		rate: rate.Limit(perSecond), burst: max(1, int(math.Ceil(perSecond))),
+		byName: map[string]*list.Element{}, recent: list.New(),
+	}
+}
+
+// take counts one request of a caller and tells what is left in header: the
+// headers of ModI, RAC_ROBUSTEZZA_001. When nothing was left it reports false.
+func (l *limits) take(name string, now time.Time, header http.Header) bool {
+	limiter := l.of(name)
+	ok := limiter.AllowN(now, 1)
+	left := limiter.TokensAt(now)
+	header.Set("X-RateLimit-Limit", strconv.Itoa(l.burst))
+	header.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, int(left))))
+	header.Set("X-RateLimit-Reset", strconv.Itoa(l.seconds(float64(l.burst)-left)))
+	if !ok {
+		header.Set("Retry-After", strconv.Itoa(max(1, l.seconds(1-left))))
+	}
+	return ok
+}
+
+// seconds is how long it takes until so many requests are allowed again.
+func (l *limits) seconds(requests float64) int {
+	return int(math.Ceil(requests / float64(l.rate)))
+}
+
+func (l *limits) of(name string) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.byName[name]; ok {
+		l.recent.MoveToFront(e)
+		return e.Value.(*limited).limiter
+	}
+	if l.recent.Len() >= maxLimited {
+		last := l.recent.Back()
+		delete(l.byName, l.recent.Remove(last).(*limited).name)
+	}
+	entry := &limited{name: name, limiter: rate.NewLimiter(l.rate, l.burst)}
+	l.byName[name] = l.recent.PushFront(entry)
+	return entry.limiter
+}

@@ -1,0 +1,175 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/attualizza/attualizza/internal/actualize"
+	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/positions"
+)
+
+// Faults that the Nodo is given for what is no state of the notice.
+const (
+	faultSystem    = "PAA_SYSTEM_ERROR"
+	faultSemantics = "PAA_SEMANTICA"
+)
+
+// GetNotice implements the operation of that name.
+func (s *server) GetNotice(ctx context.Context, r GetNoticeRequestObject) (GetNoticeResponseObject, error) {
+	org, nav, err := s.notice(ctx, r.OrganizationFiscalCode, r.Nav)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	q, err := s.Quoter.QuoteAt(ctx, org, nav, now)
+	fault, err := faultOf(q, err)
+	if err != nil {
+		return nil, err
+	}
+	p, o := &q.Notice.Position, &q.Notice.Option
+	status, err := s.statusOf(ctx, p, now)
+	if err != nil {
+		return nil, err
+	}
+	amount, fee := q.Amount, q.NotificationFee
+	if fault != "" { // nothing is asked, but the debt is still that much
+		fee, _ = knownFee(org.FiscalCode, o, q.Notice.Price)
+		amount = o.Amount + fee
+	}
+	return GetNotice200JSONResponse{
+		Exists: true, Nav: nav, Iupd: p.IUPD, Iuv: o.IUV, Status: status, Lifecycle: p.LifecycleAt(now),
+		Payable: fault == "", Fault: present(fault), Amount: amount, NotificationFee: fee, SendBound: o.SendBound,
+	}, nil
+}
+
+// statusOf is the status of a notice's position. Only whether it is EXPIRED
+// depends on the other options, which a notice does not know.
+func (s *server) statusOf(ctx context.Context, p *positions.Position, now time.Time) (positions.Status, error) {
+	status := p.StatusAt(now)
+	if status != positions.Valid || !p.SwitchToExpired {
+		return status, nil
+	}
+	whole, err := s.Store.Position(ctx, p.OrganizationFiscalCode, p.IUPD)
+	if err != nil {
+		return "", err
+	}
+	return whole.StatusAt(now), nil
+}
+
+// QuoteNotice implements the operation of that name.
+func (s *server) QuoteNotice(ctx context.Context, r QuoteNoticeRequestObject) (QuoteNoticeResponseObject, error) {
+	at, err := instantParameter("at", r.Params.At)
+	if err != nil {
+		return nil, err
+	}
+	org, nav, err := s.notice(ctx, r.OrganizationFiscalCode, r.Nav)
+	if err != nil {
+		return nil, err
+	}
+	var q *actualize.Quote
+	if at.IsZero() {
+		q, err = s.Quoter.Quote(ctx, org, nav)
+	} else {
+		q, err = s.Quoter.QuoteAt(ctx, org, nav, at)
+	}
+	fault, err := faultOf(q, err)
+	if err != nil {
+		return nil, err
+	}
+	return QuoteNotice200JSONResponse(quoteBody(q, fault)), nil
+}
+
+// faultOf tells which fault the Nodo would be given for a quote. An error
+// remains only when there is no quote.
+func faultOf(q *actualize.Quote, err error) (string, error) {
+	switch {
+	case q != nil && errors.Is(err, actualize.ErrNoPrice):
+		return faultSystem, nil
+	case q != nil && errors.Is(err, actualize.ErrAmountTooLarge):
+		return faultSemantics, nil
+	case err != nil:
+		return "", err
+	}
+	return string(q.Refusal), nil
+}
+
+func quoteBody(q *actualize.Quote, fault string) Quote {
+	body := Quote{
+		Nav: q.Notice.Option.NAV, At: q.At.UTC(), BaseAmount: q.BaseAmount, Payable: fault == "", Fault: present(fault),
+		DueDate: present(q.DueDate), Source: present(q.Source), Lines: []QuoteLine{}, ChangesAt: []time.Time{},
+	}
+	if q.Price != nil {
+		body.Price = priceBody(q.Price, q.Source)
+	}
+	if fault == faultSystem {
+		source := positions.SourceNone
+		body.Source = &source
+	}
+	if fault != "" {
+		return body
+	}
+	body.Amount, body.AmountByRules, body.NotificationFee = q.Amount, q.AmountByRules, q.NotificationFee
+	body.Lines = append(body.Lines, QuoteLine{Label: "Importo", Amount: q.BaseAmount, Component: "AMOUNT"})
+	if q.NotificationFee != 0 {
+		body.Lines = append(body.Lines, QuoteLine{Label: "Spese di notifica SEND", Amount: q.NotificationFee, Component: positions.NotificationFeeKey})
+	}
+	return body
+}
+
+// ListAnswers implements the operation of that name.
+func (s *server) ListAnswers(ctx context.Context, r ListAnswersRequestObject) (ListAnswersResponseObject, error) {
+	page, err := pageOf(r.Params.Page, r.Params.Limit)
+	if err != nil {
+		return nil, err
+	}
+	_, nav, err := s.notice(ctx, r.OrganizationFiscalCode, r.Nav)
+	if err != nil {
+		return nil, err
+	}
+	answers, total, err := s.Store.Answers(ctx, r.OrganizationFiscalCode, nav, page)
+	if err != nil {
+		return nil, err
+	}
+	list := AnswerList{Answers: []Answer{}, PageInfo: pageInfo(page, len(answers), total)}
+	for i := range answers {
+		list.Answers = append(list.Answers, answerBody(&answers[i]))
+	}
+	return ListAnswers200JSONResponse(list), nil
+}
+
+func answerBody(a *positions.Answer) Answer {
+	body := Answer{
+		At: a.At.UTC(), Operation: a.Operation, StationCode: present(a.StationCode),
+		DurationMs: float64(a.Duration.Microseconds()) / 1000,
+		Outcome:    a.Outcome, Fault: present(a.Fault), Amount: a.Amount, BaseAmount: a.BaseAmount, NotificationFee: a.NotificationFee,
+		Source: present(a.Source), PositionVersion: a.PositionVersion,
+	}
+	if x := a.Send; x != nil {
+		body.Send = &SendExchange{
+			RequestedAt: x.RequestedAt.UTC(), AnsweredAt: presentInstant(x.AnsweredAt), Status: present(x.Status), Code: present(x.Code),
+		}
+	}
+	if a.Price != nil {
+		body.Price = priceBody(a.Price, a.Source)
+	}
+	return body
+}
+
+// notice finds the organization and reads the notice number of a path, and
+// keeps notices outside of the key's segregation codes out of sight.
+func (s *server) notice(ctx context.Context, organization, number string) (*registry.Organization, positions.NoticeNumber, error) {
+	nav, err := positions.ParseNoticeNumber(number)
+	if err != nil {
+		return nil, "", invalidParameter("nav", "is not a notice number: "+err.Error())
+	}
+	if nav == positions.ProbeNotice || !callerOf(ctx).sees(nav) {
+		return nil, "", positions.Errorf(positions.NotFound, "there is no such notice")
+	}
+	org, ok := s.Directory.Organization(organization)
+	if !ok {
+		return nil, "", positions.Errorf(positions.NotFound, "there is no such organization")
+	}
+	return org, nav, nil
+}

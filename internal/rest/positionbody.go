@@ -1,0 +1,145 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/positions"
+)
+
+// positionBody is how a position reads: GPD's members, with the fee last known
+// in the amounts, and the extensions.
+func (s *server) positionBody(ctx context.Context, p *positions.Position) (PaymentPosition, error) {
+	navs := make([]positions.NoticeNumber, len(p.Options))
+	for i := range p.Options {
+		navs[i] = p.Options[i].NAV
+	}
+	prices, err := s.Store.Prices(ctx, p.OrganizationFiscalCode, navs)
+	if err != nil {
+		return PaymentPosition{}, err
+	}
+	now := s.Now()
+	d := &p.Debtor
+	body := PaymentPosition{
+		Iupd: p.IUPD, OrganizationFiscalCode: p.OrganizationFiscalCode,
+		Type: d.Type, FiscalCode: d.FiscalCode, FullName: d.FullName, StreetName: present(d.StreetName), CivicNumber: present(d.CivicNumber),
+		PostalCode: present(d.PostalCode), City: present(d.City), Province: present(d.Province), Region: present(d.Region),
+		Country: present(d.Country), Email: present(d.Email), Phone: present(d.Phone),
+		PayStandIn: p.PayStandIn, SwitchToExpired: p.SwitchToExpired, CompanyName: p.CompanyName, OfficeName: present(p.OfficeName),
+		InsertedDate: p.InsertedAt.UTC(), LastUpdatedDate: p.UpdatedAt.UTC(),
+		PublishDate: presentInstant(p.PublishDate), ValidityDate: presentInstant(p.ValidityDate), PaymentDate: presentInstant(p.PaymentDate),
+		Status: p.StatusAt(now), Lifecycle: p.LifecycleAt(now),
+		PaymentOption: make([]PaymentOption, len(p.Options)),
+	}
+	for i := range p.Options {
+		o := &p.Options[i]
+		body.PaymentOption[i] = optionBody(p, o, prices[o.NAV])
+		body.PaymentOption[i].Warnings = warningsOf(o, fmt.Sprintf("/paymentOption/%d", i))
+	}
+	return body, nil
+}
+
+// knownFee is the fee that a price adds to an option, and the index of the
+// transfer that carries it. It is 0 when there is none.
+func knownFee(organization string, o *positions.PaymentOption, price *positions.Price) (fee money.Cents, carrier int) {
+	if price == nil || price.NoCost != "" || !o.SendBound && !price.Pushed {
+		return 0, 0
+	}
+	carrier, ok := o.FeeTransfer(organization)
+	if !ok {
+		return 0, 0
+	}
+	return price.TotalPrice, carrier
+}
+
+func optionBody(p *positions.Position, o *positions.PaymentOption, price *positions.Price) PaymentOption {
+	fee, carrier := knownFee(p.OrganizationFiscalCode, o, price)
+	body := PaymentOption{
+		Nav: o.NAV, Iuv: o.IUV, OrganizationFiscalCode: p.OrganizationFiscalCode,
+		Amount: o.Amount + fee, NotificationFee: fee, // both at most money.Max: no overflow
+		Description: o.Description, IsPartialPayment: o.IsPartialPayment, DueDate: o.DueDate.UTC(), RetentionDate: presentInstant(o.RetentionDate),
+		InsertedDate: o.InsertedAt.UTC(), LastUpdatedDate: o.UpdatedAt.UTC(), Status: o.Status,
+		SendBound: o.SendBound, SenderFiscalCode: present(o.SenderFiscalCode),
+		PaymentOptionMetadata: metadataBody(o.Metadata), Transfer: make([]Transfer, len(o.Transfers)),
+	}
+	if paid := o.Payment; paid != nil {
+		body.PaymentDate, body.PaymentMethod = presentInstant(paid.Date), present(paid.Method)
+		body.PspCompany, body.IDReceipt, body.Fee = present(paid.PSP), present(paid.ReceiptID), paid.PSPFee
+	}
+	if price != nil && (o.SendBound || price.Pushed) {
+		body.Price = priceBody(price, knownSource(o, price))
+	}
+	for i := range o.Transfers {
+		body.Transfer[i] = transferBody(p, o, &o.Transfers[i])
+	}
+	if fee > 0 {
+		body.Transfer[carrier].Amount += fee
+	}
+	return body
+}
+
+func transferBody(p *positions.Position, o *positions.PaymentOption, t *positions.Transfer) Transfer {
+	body := Transfer{
+		IDTransfer: strconv.Itoa(t.ID), Amount: t.Amount, OrganizationFiscalCode: t.Beneficiary(p.OrganizationFiscalCode),
+		CompanyName: present(t.CompanyName), RemittanceInformation: t.RemittanceInformation, Category: t.Category,
+		Iban: present(t.IBAN), PostalIban: present(t.PostalIBAN), TransferMetadata: metadataBody(t.Metadata),
+		InsertedDate: presentInstant(o.InsertedAt), LastUpdatedDate: presentInstant(o.UpdatedAt), Status: "T_UNREPORTED",
+	}
+	if o.Status == positions.OptionReported {
+		body.Status = "T_REPORTED"
+	}
+	if s := t.Stamp; s != nil {
+		body.Stamp = &Stamp{HashDocument: s.HashDocument, StampType: s.Type, ProvincialResidence: s.ProvincialResidence}
+	}
+	return body
+}
+
+func metadataBody(entries []positions.Metadata) []Metadata {
+	var list []Metadata
+	for _, m := range entries {
+		list = append(list, Metadata{Key: m.Key, Value: m.Value})
+	}
+	return list
+}
+
+// knownSource tells where a stored price came from. A fee that was pushed to a
+// SEND-bound notice counts as its last known price.
+func knownSource(o *positions.PaymentOption, p *positions.Price) positions.FeeSource {
+	switch {
+	case p.NoCost != "":
+		return positions.SourceNoCost
+	case p.Pushed && !o.SendBound:
+		return positions.SourcePushed
+	case p.Final:
+		return positions.SourceFinal
+	}
+	return positions.SourceLastKnown
+}
+
+func priceBody(p *positions.Price, source positions.FeeSource) *Price {
+	return &Price{
+		Source: source, TotalPrice: p.TotalPrice, PartialPrice: p.PartialPrice, Vat: p.VAT, PaFee: p.PAFee, SendFee: p.SendFee,
+		AnalogCost: p.AnalogCost, Iun: present(p.IUN), RefinementDate: presentInstant(p.RefinementDate),
+		NotificationViewDate: presentInstant(p.NotificationViewDate), FetchedAt: p.FetchedAt.UTC(),
+	}
+}
+
+// warningsOf lists what was accepted of an option and is probably a slip.
+func warningsOf(o *positions.PaymentOption, at string) []ProblemError {
+	var warnings []ProblemError
+	if !o.NAV.CheckDigitsRight() {
+		warnings = append(warnings, ProblemError{Pointer: at + "/nav", Detail: "the check digits of the notice number are not right"})
+	}
+	for i := range o.Transfers {
+		for _, f := range []struct{ name, iban string }{{"iban", o.Transfers[i].IBAN}, {"postalIban", o.Transfers[i].PostalIBAN}} {
+			if f.iban != "" && !ibanRight(f.iban) {
+				warnings = append(warnings, ProblemError{
+					Pointer: fmt.Sprintf("%s/transfer/%d/%s", at, i, f.name), Detail: "the check digits or the length of the IBAN are not right",
+				})
+			}
+		}
+	}
+	return warnings
+}

@@ -1,0 +1,153 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+// Refusals that only this edge knows, beside those of package positions.
+const (
+	unauthorized     positions.Code = "UNAUTHORIZED"
+	forbidden        positions.Code = "FORBIDDEN"
+	methodNotAllowed positions.Code = "METHOD_NOT_ALLOWED"
+	tooLarge         positions.Code = "TOO_LARGE"
+	notJSON          positions.Code = "UNSUPPORTED_MEDIA_TYPE"
+	tooManyRequests  positions.Code = "TOO_MANY_REQUESTS"
+)
+
+// kinds is where a refusal becomes an HTTP status.
+var kinds = map[positions.Code]struct {
+	status int
+	title  string
+}{
+	positions.Invalid:       {http.StatusBadRequest, "The request is not valid"},
+	unauthorized:            {http.StatusUnauthorized, "A valid key is needed"},
+	forbidden:               {http.StatusForbidden, "The key may not do this"},
+	positions.NotFound:      {http.StatusNotFound, "Not found"},
+	methodNotAllowed:        {http.StatusMethodNotAllowed, "This method is not allowed here"},
+	positions.Conflict:      {http.StatusConflict, "The state forbids this"},
+	positions.Stale:         {http.StatusPreconditionFailed, "It changed in the meantime"},
+	tooLarge:                {http.StatusRequestEntityTooLarge, "The body is too large"},
+	notJSON:                 {http.StatusUnsupportedMediaType, "The body must be JSON"},
+	positions.Unprocessable: {http.StatusUnprocessableEntity, "This cannot be done here"},
+	tooManyRequests:         {http.StatusTooManyRequests, "Too many requests"},
+	positions.Internal:      {http.StatusInternalServerError, "The service failed"},
+	positions.Unavailable:   {http.StatusServiceUnavailable, "Not available now"},
+}
+
+const (
+	// maxProblems bounds how much of a thoroughly wrong body is told.
+	maxProblems = 100
+
+	defectDetail  = "the request was not carried out because of a defect of the service"
+	timeoutDetail = "the request took too long; try again"
+)
+
+// refuse answers with a problem; it is echo's error handler. The cause of a
+// defect goes to the log line of the request, not to the caller.
+func (s *server) refuse(err error, c echo.Context) {
+	if c.Response().Committed {
+		return // half an answer has left; the log line tells
+	}
+	refusal := refusalOf(err)
+	kind, known := kinds[refusal.Code]
+	if !known {
+		refusal = &positions.Error{Code: positions.Internal, Message: defectDetail, Err: err}
+		kind = kinds[positions.Internal]
+	}
+	header := c.Response().Header()
+	switch refusal.Code {
+	case unauthorized:
+		header.Set("WWW-Authenticate", "Bearer")
+	case positions.Unavailable:
+		header.Set("Retry-After", "1")
+	}
+	body := Problem{
+		Type: "/docs#" + string(refusal.Code), Title: kind.title, Status: kind.status,
+		Detail: refusal.Message, Code: string(refusal.Code),
+	}
+	if id := header.Get(echo.HeaderXRequestID); id != "" {
+		instance := "urn:request:" + id
+		body.Instance = &instance
+	}
+	if n := min(len(refusal.Problems), maxProblems); n > 0 {
+		problems := make([]ProblemError, n)
+		for i, p := range refusal.Problems[:n] {
+			problems[i] = ProblemError{Pointer: p.Pointer, Detail: p.Detail}
+		}
+		body.Errors = &problems
+	}
+	text, err := json.Marshal(body)
+	if err == nil {
+		header.Set(echo.HeaderContentType, "application/problem+json")
+		header.Set(echo.HeaderContentLength, strconv.Itoa(len(text)))
+		c.Response().WriteHeader(kind.status)
+		_, err = c.Response().Write(text)
+	}
+	if err != nil {
+		s.Logger.WarnContext(c.Request().Context(), "refusal not sent", "error", err)
+	}
+}
+
+var parameterError = regexp.MustCompile(`(?:parameter|argument|for) (\S+?)(?: is required|,|:|$)`)
+
+// refusalOf gives every error of the handlers, of echo and of the generated
+// code its place among the refusals.
+func refusalOf(err error) *positions.Error {
+	var refusal *positions.Error
+	var fromEcho *echo.HTTPError
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &refusal):
+		return refusal
+	case errors.As(err, &large):
+		return tooLargeFor(large.Limit)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return &positions.Error{Code: positions.Unavailable, Message: timeoutDetail, Err: err}
+	case errors.As(err, &fromEcho):
+		switch fromEcho.Code {
+		case http.StatusBadRequest:
+			return badParameter(fmt.Sprint(fromEcho.Message))
+		case http.StatusNotFound:
+			return positions.Errorf(positions.NotFound, "there is nothing at this path")
+		case http.StatusMethodNotAllowed:
+			return positions.Errorf(methodNotAllowed, "this path does not know the method")
+		}
+	}
+	return &positions.Error{Code: positions.Internal, Message: defectDetail, Err: err}
+}
+
+// badParameter names the parameter that the generated code could not read; its
+// own message quotes Go.
+func badParameter(message string) *positions.Error {
+	name := "a parameter"
+	if m := parameterError.FindStringSubmatch(message); m != nil {
+		name = m[1]
+	}
+	return invalidParameter(name, "cannot be read as what it should be")
+}
+
+func invalidParameter(name, detail string) *positions.Error {
+	return &positions.Error{
+		Code: positions.Invalid, Message: "parameter " + name + " " + detail,
+		Problems: []positions.Problem{{Pointer: name, Detail: detail}},
+	}
+}
+
+func tooLargeFor(limit int64) *positions.Error {
+	return positions.Errorf(tooLarge, "a body may have %d bytes", limit)
+}
+
+// invalid is a body with problems.
+func invalid(message string, problems []positions.Problem) error {
+	return &positions.Error{Code: positions.Invalid, Message: message, Problems: problems}
+}

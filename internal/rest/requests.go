@@ -1,0 +1,167 @@
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+const maxRequestID = 64
+
+// identifyRequest echoes the caller's X-Request-Id, or gives the request one.
+// An id that could break a log line or a header is replaced.
+func (s *server) identifyRequest(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(echo.HeaderXRequestID)
+		if !goodRequestID(id) {
+			id = rand.Text()
+		}
+		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		// Telemetry around this handler names spans and metrics by the pattern.
+		c.Request().Pattern = c.Request().Method + " " + s.pattern(c)
+		return next(c)
+	}
+}
+
+func goodRequestID(id string) bool {
+	for i := range len(id) {
+		b := id[i]
+		if !(b >= '0' && b <= '9' || b >= 'A' && b <= 'Z' || b >= 'a' && b <= 'z' || b == '-' || b == '_' || b == '.') {
+			return false
+		}
+	}
+	return id != "" && len(id) <= maxRequestID
+}
+
+// pattern is the route as the document writes it to echo, and never what the
+// caller wrote.
+func (s *server) pattern(c echo.Context) string {
+	if s.contract.operations[c.Request().Method+" "+c.Path()] == nil {
+		return "unmatched"
+	}
+	return c.Path()
+}
+
+// logRequest writes one line per request, without personal data: no query, no
+// path values, no body. The cause of a failure of ours is part of it.
+func (s *server) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		started := time.Now()
+		err := next(c)
+		if err != nil {
+			c.Error(err) // answers, so that the status is known
+		}
+		attrs := []slog.Attr{
+			slog.String("method", c.Request().Method),
+			slog.String("route", s.pattern(c)),
+			slog.Int("status", c.Response().Status),
+			slog.Duration("duration", time.Since(started)),
+			slog.String("request", c.Response().Header().Get(echo.HeaderXRequestID)),
+		}
+		if id := callerOf(c.Request().Context()).id(); id != "" {
+			attrs = append(attrs, slog.String("key", id))
+		}
+		level := slog.LevelInfo
+		if c.Response().Status >= http.StatusInternalServerError {
+			level = slog.LevelError
+			if cause := causeOf(err); cause != nil {
+				attrs = append(attrs, slog.Any("error", cause))
+			}
+		}
+		s.Logger.LogAttrs(c.Request().Context(), level, "REST request", attrs...)
+		return nil
+	}
+}
+
+// causeOf is what the operator should read of an error whose message was made
+// for the caller.
+func causeOf(err error) error {
+	var refusal *positions.Error
+	if errors.As(err, &refusal) && refusal.Err != nil {
+		return refusal.Err
+	}
+	return err
+}
+
+// recover turns a panic into a 500.
+func (s *server) recover(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch r := recover(); r {
+			case nil:
+			case http.ErrAbortHandler: //nolint:errorlint // net/http compares it too
+				panic(r)
+			default:
+				err = &positions.Error{Code: positions.Internal, Message: defectDetail, Err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+			}
+		}()
+		return next(c)
+	}
+}
+
+// secure sets the headers that keep a browser from guessing, framing, caching
+// or running anything.
+func (s *server) secure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		h.Set("Cache-Control", "no-store")
+		return next(c)
+	}
+}
+
+// bound gives the request its deadline, and turns away paths that no stored
+// name can match and that a database would choke on.
+func (s *server) bound(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.Timeout)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
+		if !storable(c.Request().URL.Path) {
+			return positions.Errorf(positions.NotFound, "there is nothing at this path")
+		}
+		query, err := url.ParseQuery(c.Request().URL.RawQuery)
+		if err != nil {
+			return invalidParameter("query", "is not properly escaped")
+		}
+		for _, values := range query {
+			for _, value := range values {
+				if !storable(value) {
+					return invalidParameter("query", "holds characters that are not text")
+				}
+			}
+		}
+		return next(c)
+	}
+}
+
+// storable reports whether s is text that every store can hold.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// limitBody refuses a body above the limit: at once when its length is
+// announced, otherwise when the limit is reached.
+func (s *server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.ContentLength > s.MaxBody {
+			return tooLargeFor(s.MaxBody)
+		}
+		r.Body = http.MaxBytesReader(c.Response(), r.Body, s.MaxBody)
+		return next(c)
+	}
+}

@@ -1,0 +1,147 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/attualizza/attualizza/internal/actualize"
+	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/internal/secrets"
+	"github.com/attualizza/attualizza/positions"
+)
+
+// Store is what the API needs of the positions' store; see [positions.Store].
+type Store interface {
+	PutOrganization(ctx context.Context, o *positions.Organization) (created bool, err error)
+	Organization(ctx context.Context, fiscalCode string) (*positions.Organization, error)
+	Organizations(ctx context.Context) ([]positions.Organization, int64, error)
+	DeleteOrganization(ctx context.Context, fiscalCode string) error
+
+	CreateKey(ctx context.Context, k *positions.Key) error
+	Keys(ctx context.Context, fiscalCode string) ([]positions.Key, error)
+	Key(ctx context.Context, id string) (*positions.Key, error)
+	DeleteKey(ctx context.Context, fiscalCode, id string) error
+	TouchKey(ctx context.Context, id string, at time.Time) error
+
+	CreatePosition(ctx context.Context, p *positions.Position, c positions.Change) error
+	Position(ctx context.Context, fiscalCode, iupd string) (*positions.Position, error)
+	UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error
+
+	Prices(ctx context.Context, fiscalCode string, navs []positions.NoticeNumber) (map[positions.NoticeNumber]*positions.Price, error)
+	Answers(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, page positions.Page) ([]positions.Answer, int, error)
+	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
+	Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error)
+
+	Ping(ctx context.Context) error
+}
+
+// Quoter tells what a notice costs; see [actualize.Actualizer].
+type Quoter interface {
+	Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*actualize.Quote, error)
+	QuoteAt(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, at time.Time) (*actualize.Quote, error)
+}
+
+// Directory knows the registered organizations; see [registry.Registry].
+type Directory interface {
+	Organization(fiscalCode string) (*registry.Organization, bool)
+	Reload(ctx context.Context) error
+}
+
+// Config is what the API is made of. Fields are needed unless they say
+// otherwise.
+type Config struct {
+	Store     Store
+	Quoter    Quoter
+	Directory Directory
+	// Box seals the secrets of organizations; nil when there is no master key:
+	// storing a secret is then refused.
+	Box *secrets.Box
+	// AdminKey is the operator's key; empty: operator calls answer 401.
+	AdminKey string
+	// RateLimit is how many requests a second one key may make, and how many one
+	// address may make without a key; 0: [DefaultRateLimit].
+	RateLimit float64
+	// MaxBody is the largest request body in bytes; 0: [DefaultMaxBody].
+	MaxBody int64
+	// Timeout bounds one request, SEND's answer included; 0: [DefaultTimeout].
+	Timeout time.Duration
+	// Name, Version and Environment are what /info tells.
+	Name, Version, Environment string
+	// Logger gets one line per request; nil: none.
+	Logger *slog.Logger
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
+
+// Defaults of [Config], those of the public contract.
+const (
+	DefaultRateLimit = 100             // requests a second
+	DefaultMaxBody   = 4 << 20         // bytes
+	DefaultTimeout   = 5 * time.Second // longer than the answer budget, so that a quote can use all of it
+)
+
+// server carries out the operations of api.yaml. It is safe for concurrent use.
+type server struct {
+	Config
+	contract  *contract
+	adminHash []byte // nil: no operator's key
+	keyLimits *limits
+	addresses *limits
+	touched   touched
+	// registering lets one registration at a time read and replace the secrets
+	// that it keeps.
+	registering sync.Mutex
+}
+
+// New returns the API as a handler, safe for concurrent use. It has no listener
+// of its own and starts nothing. It fails when a needed field is missing or when
+// api.yaml leaves open who may call an operation.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.Store == nil || cfg.Quoter == nil || cfg.Directory == nil {
+		return nil, errors.New("rest: Store, Quoter and Directory are needed")
+	}
+	if cfg.RateLimit <= 0 {
+		cfg.RateLimit = DefaultRateLimit
+	}
+	if cfg.MaxBody <= 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	contract, err := readContract(source)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		Config: cfg, contract: contract,
+		keyLimits: newLimits(cfg.RateLimit), addresses: newLimits(cfg.RateLimit),
+	}
+	if cfg.AdminKey != "" {
+		s.adminHash = hashSecret(cfg.AdminKey)
+	}
+	return s.routes()
+}
+
+func (s *server) routes() (http.Handler, error) {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect() // a forwarded address is whatever the client says
+	e.Binder = bodyBinder{}
+	e.HTTPErrorHandler = s.refuse
+	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.limitBody)
+	RegisterHandlers(e, NewStrictHandler(s, nil))
+	return e, s.contract.covers(e.Routes())
+}
