@@ -98,7 +98,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Logger: logger,
 	})
 	api, err := rest.New(rest.Config{
-		Store: s.store, Quoter: actualizer, Directory: s.registry, Sealer: sealer(box), Logger: logger,
+		Store: s.store, Quoter: actualizer, Directory: s.registry, Box: box, Logger: logger,
 		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
 		Name: "attualizza", Version: version(),
 	})
@@ -142,14 +142,6 @@ func openBox(cfg *config.Config) (*secrets.Box, error) {
 		return nil, err
 	}
 	return secrets.New(key)
-}
-
-// sealer keeps a missing box a missing interface.
-func sealer(box *secrets.Box) rest.Sealer {
-	if box == nil {
-		return nil
-	}
-	return box
 }
 
 // vouchers shares PDND vouchers between replicas when there is a Redis.
