@@ -101,7 +101,7 @@ func TestAStoppedDatabaseIsRefusedAtOnceAndFoundAgainByItself(t *testing.T) {
 }
 
 func TestARestartBetweenTwoCallsIsNotNoticed(t *testing.T) {
-	server := testservers.StartPostgres(t)
+	server := testservers.StartPostgres(t, testservers.Durable())
 	s := migrated(t, server.Database())
 	p := storetest.Sample(t, s)
 	for name, call := range calls(s, p) {
