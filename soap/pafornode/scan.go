@@ -345,10 +345,14 @@ func (s *scanner) resolveName(n *name, useDefault bool) bool {
 }
 
 func (s *scanner) endTag() token {
+	if s.depth == 0 {
+		return s.broken("an end tag that does not match")
+	}
 	s.pos += len("</")
-	raw := s.name()
+	rest, ok := strings.CutPrefix(s.src[s.pos:], s.top().name.raw)
+	s.pos = len(s.src) - len(rest)
 	s.blanks()
-	if s.depth == 0 || raw == "" || raw != s.top().name.raw || !strings.HasPrefix(s.src[s.pos:], ">") {
+	if !ok || !strings.HasPrefix(s.src[s.pos:], ">") {
 		return s.broken("an end tag that does not match")
 	}
 	s.pos++
@@ -372,30 +376,38 @@ func (s *scanner) blanks() bool {
 
 // name reads a qualified name, "" when there is no good one.
 func (s *scanner) name() string {
-	from, colon := s.pos, -1
+	from := s.pos
+	if !s.nameWithoutColon() {
+		return ""
+	}
+	if s.pos < len(s.src) && s.src[s.pos] == ':' {
+		s.pos++
+		if !s.nameWithoutColon() || s.pos < len(s.src) && s.src[s.pos] == ':' {
+			return ""
+		}
+	}
+	return s.src[from:s.pos]
+}
+
+// nameWithoutColon passes over a name and tells whether there was one.
+func (s *scanner) nameWithoutColon() bool {
+	from := s.pos
 	for s.pos < len(s.src) {
 		c := s.src[s.pos]
-		if c == ':' {
-			if colon >= 0 || s.pos == from {
-				return ""
+		if c < utf8.RuneSelf {
+			if asciiNames[c] == 0 || asciiNames[c] == 1 && s.pos == from {
+				break
 			}
-			colon = s.pos
 			s.pos++
 			continue
 		}
-		r, size := rune(c), 1
-		if c >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(s.src[s.pos:])
-		}
-		if first := s.pos == from || s.pos == colon+1; !isNameRune(r, first) {
+		r, size := utf8.DecodeRuneInString(s.src[s.pos:])
+		if !isNameRune(r, s.pos == from) {
 			break
 		}
 		s.pos += size
 	}
-	if colon == s.pos-1 {
-		return ""
-	}
-	return s.src[from:s.pos]
+	return s.pos > from
 }
 
 func split(raw string) (prefix, local string) {
