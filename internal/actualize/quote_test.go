@@ -278,8 +278,23 @@ func TestRefusingWithoutAPrice(t *testing.T) {
 	d := newDesk(t, func(p *positions.Policy) { p.OnSendUnavailable = positions.OnUnavailableRefuse })
 	d.answer(problem(500, "PN_GENERIC_ERROR"))
 	nav := d.position(t, 1, nil)
-	if q, err := d.Quote(t.Context(), d.org, nav); !errors.Is(err, ErrNoPrice) || q == nil || q.Source != "" {
+	if q, err := d.Quote(t.Context(), d.org, nav); !errors.Is(err, ErrNoPrice) || q == nil || q.Source != positions.SourceNone || q.Amount != 0 || q.Send == nil || q.Send.Status != 500 {
 		t.Fatalf("got %+v, %v", q, err)
+	}
+}
+
+func TestAnExchangeThatWasNotMadeTellsWhyAndWhen(t *testing.T) {
+	d := newDesk(t, nil)
+	d.answer(problem(403, ""))
+	nav := d.position(t, 1, nil)
+	for range 2 { // the second is kept from asking by the first one's denial
+		q := d.quote(t, nav)
+		if x := q.Send; x == nil || x.RequestedAt.IsZero() || x.Status+len(x.Code) == 0 {
+			t.Fatalf("got %+v", x)
+		}
+	}
+	if n := d.calls.Load(); n != 1 {
+		t.Fatalf("%d requests", n)
 	}
 }
 
