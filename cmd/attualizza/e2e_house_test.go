@@ -47,6 +47,9 @@ func (s suite) Run() int {
 		_ = flag.Set("test.parallel", "8") // the scenarios mostly wait: for SEND, for a breaker
 	}
 	code := s.M.Run()
+	if os.Getenv("FIGURES") != "" {
+		slowest.print()
+	}
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, "left behind after the tests:", err)
