@@ -115,7 +115,7 @@ type Delivery struct {
 	// Secret `whsec_` and 24 to 64 bytes in base64, as Standard Webhooks has it. Write-only.
 	Secret SecretField `json:"secret,omitempty,omitzero"`
 
-	// URL https
+	// URL https, except towards loopback.
 	//
 	// Example: https://gestionale.example/ricevute
 	URL string `json:"url"`
@@ -272,7 +272,7 @@ type PageInfo struct {
 	// Limit Items asked for.
 	Limit int `json:"limit"`
 
-	// Page The page
+	// Page The page, from 0.
 	Page int `json:"page"`
 
 	// TotalPages Pages of the whole list.
@@ -725,7 +725,7 @@ type Relay struct {
 	Password SecretField `json:"password,omitempty,omitzero"`
 	Token    SecretField `json:"token,omitempty,omitzero"`
 
-	// URL https
+	// URL https, except towards loopback.
 	//
 	// Example: https://atti.example/prezzi
 	URL      string `json:"url"`
@@ -3166,6 +3166,22 @@ func (response GetDebtPosition401ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
+type GetDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetDebtPosition403ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDebtPosition404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3609,6 +3625,22 @@ func (response GetNotice401ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
+type GetNotice403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetNotice403ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetNotice404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3729,6 +3761,22 @@ func (response ListAnswers401ApplicationProblemPlusJSONResponse) VisitListAnswer
 	return err
 }
 
+type ListAnswers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAnswers403ApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAnswers404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3845,6 +3893,22 @@ func (response QuoteNotice401ApplicationProblemPlusJSONResponse) VisitQuoteNotic
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QuoteNotice403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response QuoteNotice403ApplicationProblemPlusJSONResponse) VisitQuoteNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4099,6 +4163,22 @@ func (response GetReceipt401ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt403ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -39,7 +39,7 @@ func similar(a, b string) bool {
 	}
 	a, b = strings.ToLower(separators.Replace(a)), strings.ToLower(separators.Replace(b))
 	allowed := 1
-	if len(b) >= 8 {
+	if len(b) >= 6 {
 		allowed = 2
 	}
 	return distance(a, b) <= allowed
