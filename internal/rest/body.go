@@ -19,8 +19,10 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// maxDepth bounds the nesting of a body; ours need five levels.
-const maxDepth = 32
+const (
+	maxDepth = 32   // nesting of a body; ours need five levels
+	maxItems = 1000 // of one list; ours have at most a hundred
+)
 
 // bodyBinder reads the bodies of the generated code. It is stricter than
 // encoding/json, which takes AMOUNT for amount, keeps the last of two equal
@@ -227,8 +229,8 @@ func (d *decoder) ours(raw json.RawMessage, v reflect.Value, at string) bool {
 		}
 	case *NotYetField:
 		// An empty list asks for nothing, and so does null.
-		var list []json.RawMessage
-		into.present = raw[0] != 'n' && (json.Unmarshal(raw, &list) != nil || len(list) > 0)
+		empty := raw[0] == '[' && len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
+		into.present = raw[0] != 'n' && !empty
 	default:
 		return false
 	}
@@ -250,19 +252,25 @@ func (d *decoder) text(raw json.RawMessage, at string) (string, bool) {
 	return "", false
 }
 
+// list reads at most maxItems: more would turn a small body into much memory.
 func (d *decoder) list(raw json.RawMessage, v reflect.Value, at string) {
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		d.add(at, "must be a list")
-		return
-	}
-	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
-	for i, item := range items {
-		if item[0] == 'n' {
-			d.add(fmt.Sprintf("%s/%d", at, i), "must not be null")
-			continue
+	items := json.NewDecoder(bytes.NewReader(raw))
+	_, _ = items.Token() // the opening bracket: raw is a well-formed list
+	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	for i := 0; items.More(); i++ {
+		here := at + "/" + strconv.Itoa(i)
+		var item json.RawMessage
+		if i == maxItems || items.Decode(&item) != nil {
+			d.add(at, "has more than %d items", maxItems)
+			return
 		}
-		d.value(item, v.Index(i), fmt.Sprintf("%s/%d", at, i))
+		element := reflect.New(v.Type().Elem()).Elem()
+		if item[0] == 'n' {
+			d.add(here, "must not be null")
+		} else {
+			d.value(item, element, here)
+		}
+		v.Set(reflect.Append(v, element))
 	}
 }
 

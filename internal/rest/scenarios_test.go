@@ -200,6 +200,8 @@ func TestDebtPositions(t *testing.T) {
 		{"toPublish is true or false", call{method: "POST", path: base + "/debtpositions?toPublish=maybe", key: "writer", body: positionJSON("P-4", "01000000000000480")}, 400, []string{`"pointer":"toPublish"`}, nil},
 		{"a validity date ahead leaves it PUBLISHED", call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: strings.Replace(positionJSON("P-5", "01000000000000581"), `"switchToExpired"`, `"validityDate":"2030-01-01T00:00:00+02:00","switchToExpired"`, 1)}, 201,
 			[]string{`"status":"PUBLISHED"`, `"validityDate":"2029-12-31T22:00:00Z"`}, nil},
+		{"a date without a zone is UTC, as GPD has it", call{method: "POST", path: base + "/debtpositions", key: "writer", lenient: true, body: strings.Replace(positionJSON("P-10", "01000000000000987"), "10:00:00Z", "10:00:00.5", 1)}, 201,
+			[]string{`"dueDate":"2031-01-31T10:00:00.5Z"`}, nil},
 		{"an iupd may hold what a URL must escape", create(strings.Replace(positionJSON("A/B è 1", "01000000000000682"), `"amount": 12000`, `"amount":12000`, 1)), 201, []string{`"A/B è 1"`}, nil},
 		{"and is found again", call{method: "GET", path: base + "/debtpositions/A%2FB%20%C3%A8%201", key: "reader"}, 200, []string{`"A/B è 1"`}, nil},
 
@@ -213,7 +215,7 @@ func TestDebtPositions(t *testing.T) {
 		{"an IUV that makes no notice number is told where the number is missing", create(edit("01000000000000278", "RF98ABC")), 400, []string{at + "/nav", "17 digits"}, nil},
 		{"an IUV of another notice is refused", create(edit(`"iuv"`, `"nav":"301000000000000379","iuv"`)), 400, []string{at + "/iuv"}, nil},
 		{"the probe's number is no debt", create(edit(`"iuv": "01000000000000278"`, `"nav":"000000000000000000","iuv": "000000000000000"`)), 400, []string{"probe"}, nil},
-		{"an impossible date is refused", create(edit("2031-01-31T10:00:00", "2031-02-31T10:00:00Z")), 400, []string{at + "/dueDate"}, nil},
+		{"an impossible date is refused", create(edit("2031-01-31", "2031-02-31")), 400, []string{at + "/dueDate"}, nil},
 		{"six transfers are refused", create(edit(`"transfer": [`, `"transfer": [`+strings.Repeat(`{"idTransfer":"3","amount":1,"remittanceInformation":"a","category":"b","iban":"IT60X0542811101000000123456"},`, 4))), 400, []string{"6 transfers"}, nil},
 		{"the reserved metadata key is a conflict, as GPD has it", create(edit(`"pratica"`, `"NOTIFICATION_FEE"`)), 409, []string{"NOTIFICATION_FEE"}, nil},
 		{"SEND's fee needs a transfer to carry it", create(edit(`{"idTransfer": "2", `, `{"idTransfer": "2", "organizationFiscalCode": "99999999999", `)), 422, []string{at + "/transfer"}, nil},
