@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -105,6 +106,16 @@ func FuzzDecodeBody(f *testing.F) {
 		}
 		if !json.Valid(data) || !utf8.Valid(data) {
 			t.Error("something else than JSON is accepted")
+		}
+		if raw := bytes.TrimSpace(data); skipValue(raw, 0) != len(raw) {
+			t.Errorf("the value does not end where it ends: %s", raw)
+		}
+		// What encoding/json reads into the same members, in their own spelling.
+		var members map[string]json.RawMessage
+		must(t, json.Unmarshal(data, &members))
+		var text *string
+		if len(problems) == 0 && json.Unmarshal(members["iupd"], &text) == nil && text != nil && *text != in.Iupd {
+			t.Errorf("iupd is %q, encoding/json says %q", in.Iupd, *text)
 		}
 		if len(problems) == 0 {
 			// What was read is text that can be stored.

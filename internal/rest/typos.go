@@ -42,6 +42,9 @@ func similar(a, b string) bool {
 	if len(b) >= 6 {
 		allowed = 2
 	}
+	if len(a) > len(b)+allowed || len(b) > len(a)+allowed {
+		return false
+	}
 	return distance(a, b) <= allowed
 }
 
