@@ -172,6 +172,12 @@ func TestEnvelopeSurvivesTheRoundTrip(t *testing.T) {
 	})
 }
 
+// The shape of a store of vouchers, which this package does not import.
+var _ interface {
+	Get(ctx context.Context, key string) (token string, expiresAt time.Time, ok bool)
+	Put(ctx context.Context, key, token string, expiresAt time.Time)
+} = (*Tokens)(nil)
+
 func TestTokensAreSharedUntilTheirEnd(t *testing.T) {
 	s, ctx := startRedis(t), t.Context()
 	a, b := NewTokens(dial(t, s.url), "voucher:"), NewTokens(dial(t, s.url), "voucher:")

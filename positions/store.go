@@ -12,10 +12,13 @@ import (
 //
 // Errors are [Error] values: NotFound, Conflict, Stale as each method says, and
 // Unavailable when the database does not answer within the context or refuses
-// to. Nothing is half-written when an error returns.
+// to. Nothing is half-written when an error returns. Instants are kept to the
+// microsecond in the columns and come back in UTC; those inside a position keep
+// their nanoseconds and their zone's offset.
 type Store interface {
 	// PutOrganization registers or replaces an organization, secrets included:
-	// Sealed is stored as it is given. It reports whether it was new.
+	// Sealed is stored as it is given. It reports whether it was new. It fills
+	// UpdatedAt, and CreatedAt, which a replacement does not change.
 	PutOrganization(ctx context.Context, o *Organization) (created bool, err error)
 	// Organization returns one organization with its sealed secrets, or NotFound.
 	Organization(ctx context.Context, fiscalCode string) (*Organization, error)
@@ -29,7 +32,8 @@ type Store interface {
 	// NotFound. Positions, answers and receipts stay.
 	DeleteOrganization(ctx context.Context, fiscalCode string) error
 
-	// CreateKey stores a key of a registered organization, else NotFound.
+	// CreateKey stores a key of a registered organization, else NotFound;
+	// Conflict when the id is taken. It fills CreatedAt when it is zero.
 	CreateKey(ctx context.Context, k *Key) error
 	// Keys lists the keys of an organization, oldest first.
 	Keys(ctx context.Context, fiscalCode string) ([]Key, error)
@@ -37,19 +41,24 @@ type Store interface {
 	Key(ctx context.Context, id string) (*Key, error)
 	// DeleteKey revokes a key at once, or NotFound.
 	DeleteKey(ctx context.Context, fiscalCode, id string) error
-	// TouchKey records that a key was used, at most to the minute.
+	// TouchKey records that a key was used, at most to the minute. A key that was
+	// revoked in the meantime is no error.
 	TouchKey(ctx context.Context, id string, at time.Time) error
 
 	// CreatePosition stores a new position as its version 1. Conflict when the
 	// organization has the iupd, or one of the notice numbers or IUVs, already;
-	// the message names which. It fills Version, InsertedAt and UpdatedAt.
+	// the message names which and whose, the problems point at all of them. It
+	// fills Version, InsertedAt and UpdatedAt from c.At, in options too where they
+	// are zero. Where an iupd is used again after its position was deleted, the
+	// version is the one after the last of the old history.
 	CreatePosition(ctx context.Context, p *Position, c Change) error
 	// Position returns a position with its options, or NotFound.
 	Position(ctx context.Context, fiscalCode, iupd string) (*Position, error)
 	// UpdatePosition replaces a position by its next version. p.Version is the
 	// version that the caller read: Stale when it is no longer the current one,
 	// NotFound when the position is gone, Conflict as in CreatePosition. On
-	// success p.Version and p.UpdatedAt are the new ones.
+	// success p.Version and p.UpdatedAt are the new ones, and UpdatedAt of the
+	// options that changed; InsertedAt stays what it was.
 	UpdatePosition(ctx context.Context, p *Position, c Change) error
 	// Versions returns the versions of a position, newest first, without their
 	// bodies; NotFound when the position never existed.
@@ -66,15 +75,22 @@ type Store interface {
 	// notices without one are absent from the map.
 	Prices(ctx context.Context, fiscalCode string, navs []NoticeNumber) (map[NoticeNumber]*Price, error)
 
-	// RecordAnswers makes answers durable, all or none, in one commit.
+	// RecordAnswers makes answers durable, all or none, in one commit. Leave ID
+	// zero: Conflict when one that is given is on record already. After
+	// Unavailable the outcome can be unknown, when the connection broke or the
+	// context ended during the commit.
 	RecordAnswers(ctx context.Context, answers []Answer) error
-	// Answers returns what the Nodo was told about a notice, newest first.
+	// Answers returns what the Nodo was told about a notice, newest first, and how
+	// many answers there are.
 	Answers(ctx context.Context, fiscalCode string, nav NoticeNumber, page Page) ([]Answer, int, error)
 
 	// SaveReceipt makes a receipt durable and lets its position follow, in one
 	// transaction, by the rules of [Position.Settle]. An identical receipt
 	// (organization and receiptId) that is there already changes nothing and is
-	// reported as a duplicate. A notice unknown here is no error.
+	// reported as a duplicate. A notice unknown here is no error. A receipt whose
+	// primary creditor is another organization (broadcast) is kept and flagged and
+	// never settles a position. On success r is what was stored: with its flags,
+	// LastAnswered and ReceivedAt, which is filled when zero.
 	SaveReceipt(ctx context.Context, r *Receipt) (duplicate bool, err error)
 	// Receipts lists receipts, newest first, without their messages, and how
 	// many there are.

@@ -101,27 +101,24 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// countsAgainstSEND reports whether the breaker takes the error as a failure
-// of SEND. What says "your request is wrong" or "you may not" is not one, nor
-// what happened on our side.
-func (e *Error) countsAgainstSEND() bool {
-	switch e.Kind {
-	case KindTimeout:
-		return !e.cutShort
-	case KindTransport, KindServerError, KindThrottled, KindUnreadable:
-		return true
-	}
-	return false
-}
+// verdict is what the outcome of a request says about SEND's health.
+type verdict int
 
-// saysNothing reports whether the error tells nothing about SEND's health, so
-// that the breaker must count it neither way.
-func (e *Error) saysNothing() bool {
-	switch e.Kind {
-	case KindCancelled, KindDenied:
-		return true
-	case KindTimeout:
-		return e.cutShort
+const (
+	healthy verdict = iota // SEND answered, be it that the request is wrong
+	failing
+	unknown // it says more about us than about SEND
+)
+
+// verdict judges an outcome; a nil error is an answer.
+func (e *Error) verdict() verdict {
+	switch {
+	case e == nil:
+		return healthy
+	case e.Kind == KindCancelled, e.Kind == KindDenied, e.Kind == KindTimeout && e.cutShort:
+		return unknown
+	case e.Kind == KindTimeout, e.Kind == KindTransport, e.Kind == KindServerError, e.Kind == KindThrottled, e.Kind == KindUnreadable:
+		return failing
 	}
-	return false
+	return healthy
 }

@@ -145,6 +145,22 @@ func TestBreakerIgnoresWhatIsNotSENDsFault(t *testing.T) {
 	}
 }
 
+func TestACallerWhoLeavesDoesNotMakeAFailingSENDWell(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Client, send *scripted, _ *bytes.Buffer) {
+		send.become(hang)
+		for range failuresInARow {
+			_, err := c.Price(t.Context(), apiKeyOnly, org, notice)
+			wantKind(t, err, KindTimeout)
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(10*time.Millisecond, cancel)
+			c.Price(ctx, apiKeyOnly, org, notice)
+		}
+		if state := c.guards.states()[org]; state != 2 {
+			t.Errorf("state %d, want 2 (open)", state)
+		}
+	})
+}
+
 func TestOneOrganizationsTroubleIsItsOwn(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Client, send *scripted, _ *bytes.Buffer) {
 		other := &Credential{OrganizationFiscalCode: "80099999999", APIKey: "another-key"}
@@ -243,9 +259,18 @@ func TestAProbeThatProvesNothingIsFollowedByAnother(t *testing.T) {
 		send.become(hang)
 		_, err := c.Price(t.Context(), apiKeyOnly, org, notice)
 		wantKind(t, err, KindTimeout)
+		before := send.requests.Load()
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() { c.Price(t.Context(), apiKeyOnly, org, notice) })
+		}
+		wg.Wait()
+		if n := send.requests.Load() - before; n != 1 {
+			t.Errorf("%d requests before it is known whether the credential is good", n)
+		}
 		send.become(answering(200, digital))
 		if _, err := c.Price(t.Context(), apiKeyOnly, org, notice); err != nil {
-			t.Errorf("the second probe: %v", err)
+			t.Errorf("the last probe: %v", err)
 		}
 	})
 }

@@ -152,9 +152,9 @@ func (v *vouchers) retire(s *source, idle time.Duration) bool {
 // renew keeps one source supplied for as long as somebody uses it.
 func (v *vouchers) renew(ctx context.Context, s *source) {
 	defer s.stop()
-	refused, failures := "", 0
+	failures := 0
 	for {
-		got, err := v.obtain(ctx, s, refused)
+		got, err := v.obtain(ctx, s)
 		if ctx.Err() != nil {
 			if v.ctx.Err() != nil {
 				s.publish(voucher{}, errClosed)
@@ -163,7 +163,6 @@ func (v *vouchers) renew(ctx context.Context, s *source) {
 			}
 			return
 		}
-		refused = ""
 		wait, idle := got.renewIn(), idleAfter
 		if err != nil {
 			if failures == 0 {
@@ -181,7 +180,6 @@ func (v *vouchers) renew(ctx context.Context, s *source) {
 		select {
 		case <-timer.C:
 		case <-s.refused:
-			refused = s.held().token
 		case <-ctx.Done():
 		}
 		timer.Stop()
@@ -192,14 +190,15 @@ func (v *vouchers) renew(ctx context.Context, s *source) {
 }
 
 // obtain takes the voucher that another replica has just fetched, or fetches
-// one and shares it. Never the one that was refused.
-func (v *vouchers) obtain(ctx context.Context, s *source, refused string) (voucher, error) {
+// one and shares it. Only one that lasts longer than the one in hand will do,
+// so that neither a refused voucher nor one half gone comes back.
+func (v *vouchers) obtain(ctx context.Context, s *source) (voucher, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()
 	if v.store != nil {
 		token, expiresAt, ok := v.store.Get(ctx, s.key)
 		shared := voucher{token, time.Now().Add(time.Until(expiresAt))}
-		if ok && token != refused && shared.usable() && shared.until.After(s.held().until.Add(time.Second)) {
+		if ok && shared.usable() && shared.until.After(s.held().until.Add(time.Second)) {
 			return shared, nil
 		}
 	}

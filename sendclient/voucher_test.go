@@ -355,10 +355,28 @@ func TestADenialForcesOneRenewal(t *testing.T) {
 		if n := b.pdnd.fetches.Load(); n != 2 {
 			t.Errorf("%d fetches in all", n)
 		}
+		// The news of an old voucher's refusal comes too late to matter.
+		c.vouchers.replace(withPDND().PDND, "voucher-1")
+		synctest.Wait()
+		if n := b.pdnd.fetches.Load(); n != 2 {
+			t.Errorf("%d fetches after the late news", n)
+		}
 		for _, secret := range []string{"voucher-1", "the-api-key"} {
 			if strings.Contains(log.String(), secret) {
 				t.Errorf("the log holds %q", secret)
 			}
+		}
+	})
+}
+
+func TestARefusedClientNobodyAsksForIsSoonLeftAlone(t *testing.T) {
+	withVouchers(t, nil, func(t *testing.T, c *Client, b *both, _ *bytes.Buffer) {
+		b.pdnd.broken.Store(new(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) })))
+		_, err := c.Price(t.Context(), withPDND(), org, notice)
+		wantKind(t, err, KindNoVoucher)
+		time.Sleep(7 * time.Minute)
+		if sourcesOf(c) != 0 {
+			t.Error("PDND is still asked for a client it refuses")
 		}
 	})
 }
@@ -392,10 +410,15 @@ func TestReplicasShareVouchers(t *testing.T) {
 				Transport: b, Vouchers: store,
 			}))
 		}
-		for range 360 { // an hour
+		b.delay = time.Second
+		for i := range 360 { // an hour
 			for _, r := range replicas {
+				began := time.Now()
 				if _, err := r.Price(t.Context(), withPDND(), org, notice); err != nil {
 					t.Fatal(err)
+				}
+				if i > 0 && time.Since(began) > 0 {
+					t.Fatalf("a payment waited %s for a voucher", time.Since(began))
 				}
 			}
 			time.Sleep(10 * time.Second)

@@ -87,9 +87,8 @@ func New(cfg Config) *Handler {
 	return &Handler{Config: cfg, admission: newAdmission(cfg.MaxInFlight), meters: newMeters(cfg.Meter)}
 }
 
-// recordReserve is left of the budget for writing the reply when its record is
-// not durable in time.
-const recordReserve = 50 * time.Millisecond
+// writeReserve is left of the budget for writing the reply, come what may.
+const writeReserve = 50 * time.Millisecond
 
 // ServeHTTP answers one request of the Nodo.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -147,6 +146,7 @@ type exchange struct {
 	body    bytes.Buffer
 	request pafornode.Request
 	reply   []byte
+	entries []pafornode.MapEntry // the metadata of the reply
 	status  int
 	result  result
 }
@@ -169,7 +169,8 @@ func (x *exchange) free() {
 		return
 	}
 	x.body.Reset()
-	*x = exchange{body: x.body, reply: x.reply[:0]}
+	x.request, x.result, x.status = pafornode.Request{}, result{}, 0 // keeps no message alive
+	clear(x.entries[:cap(x.entries)])
 	exchanges.Put(x)
 }
 
@@ -231,7 +232,7 @@ func (h *Handler) answer(r *http.Request, x *exchange) {
 	if operation.IsReceipt() {
 		parent = context.WithoutCancel(parent)
 	}
-	ctx, cancel := context.WithDeadline(parent, x.arrived.Add(h.Budget))
+	ctx, cancel := context.WithDeadline(parent, x.arrived.Add(h.Budget-writeReserve))
 	defer cancel()
 	switch {
 	case content != nil:

@@ -10,14 +10,43 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/attualizza/attualizza/positions"
 )
 
-// meters are the metrics that a dashboard may rely on. Attribute sets are built
-// once per combination, of which there are as many as fault codes.
+// meters are the metrics that a dashboard may rely on.
 type meters struct {
 	answers, fees, receipts, notLogged metric.Int64Counter
 	duration                           metric.Float64Histogram
-	answerSets, durationSets, feeSets  sync.Map
+	answerSets                         sets[answerKey, metric.AddOption]
+	sourceSets                         sets[positions.FeeSource, metric.AddOption]
+	receiptSets                        sets[string, metric.AddOption]
+	durationSets                       sets[durationKey, metric.RecordOption]
+}
+
+// sets keeps the attributes of each combination, of which there are as many as
+// fault codes: made once, so that counting an answer allocates nothing.
+type sets[K comparable, O any] struct {
+	mu   sync.RWMutex
+	made map[K][]O
+}
+
+func (s *sets[K, O]) of(key K, make func(K) O) []O {
+	s.mu.RLock()
+	options := s.made[key]
+	s.mu.RUnlock()
+	if options != nil {
+		return options
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made == nil {
+		s.made = map[K][]O{}
+	}
+	if s.made[key] == nil {
+		s.made[key] = []O{make(key)}
+	}
+	return s.made[key]
 }
 
 // durationBounds are seconds; 2 and 7 are the Nodo's service level and timeout,
@@ -57,13 +86,21 @@ type durationKey struct {
 	sendBound bool
 }
 
-// set returns the cached option for a key, made once.
-func set(cache *sync.Map, key any, make func() []attribute.KeyValue) metric.MeasurementOption {
-	if o, ok := cache.Load(key); ok {
-		return o.(metric.MeasurementOption)
-	}
-	o, _ := cache.LoadOrStore(key, metric.WithAttributeSet(attribute.NewSet(make()...)))
-	return o.(metric.MeasurementOption)
+func (k answerKey) option() metric.AddOption {
+	return metric.WithAttributeSet(attribute.NewSet(attribute.String("operation", k.operation),
+		attribute.String("outcome", k.outcome), attribute.String("fault_code", k.fault)))
+}
+
+func (k durationKey) option() metric.RecordOption {
+	return metric.WithAttributeSet(attribute.NewSet(attribute.String("operation", k.operation), attribute.Bool("send_bound", k.sendBound)))
+}
+
+func sourceOption(s positions.FeeSource) metric.AddOption {
+	return metric.WithAttributeSet(attribute.NewSet(attribute.String("source", string(s))))
+}
+
+func receiptOption(outcome string) metric.AddOption {
+	return metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", outcome)))
 }
 
 func (m *meters) unlogged(ctx context.Context) { m.notLogged.Add(ctx, 1) }
@@ -72,24 +109,14 @@ func (m *meters) unlogged(ctx context.Context) { m.notLogged.Add(ctx, 1) }
 func (h *Handler) observe(r *http.Request, x *exchange) {
 	ctx, m, res := r.Context(), h.meters, &x.result
 	took := h.Now().Sub(x.arrived)
-	m.answers.Add(ctx, 1, set(&m.answerSets, answerKey{res.operation, res.outcome, res.fault}, func() []attribute.KeyValue {
-		return []attribute.KeyValue{attribute.String("operation", res.operation), attribute.String("outcome", res.outcome), attribute.String("fault_code", res.fault)}
-	}))
+	m.answers.Add(ctx, 1, m.answerSets.of(answerKey{res.operation, res.outcome, res.fault}, answerKey.option)...)
 	sendBound := res.quote != nil && res.quote.Notice.Option.SendBound
-	m.duration.Record(ctx, took.Seconds(), set(&m.durationSets, durationKey{res.operation, sendBound}, func() []attribute.KeyValue {
-		return []attribute.KeyValue{attribute.String("operation", res.operation), attribute.Bool("send_bound", sendBound)}
-	}))
+	m.duration.Record(ctx, took.Seconds(), m.durationSets.of(durationKey{res.operation, sendBound}, durationKey.option)...)
 	if res.quote != nil && res.quote.Source != "" {
-		source := string(res.quote.Source)
-		m.fees.Add(ctx, 1, set(&m.feeSets, source, func() []attribute.KeyValue {
-			return []attribute.KeyValue{attribute.String("source", source)}
-		}))
+		m.fees.Add(ctx, 1, m.sourceSets.of(res.quote.Source, sourceOption)...)
 	}
 	if x.request.Receipt != nil {
-		outcome := res.outcome
-		m.receipts.Add(ctx, 1, set(&m.feeSets, "receipt "+outcome, func() []attribute.KeyValue {
-			return []attribute.KeyValue{attribute.String("outcome", outcome)}
-		}))
+		m.receipts.Add(ctx, 1, m.receiptSets.of(res.outcome, receiptOption)...)
 	}
 	h.log(ctx, r, x, took)
 }

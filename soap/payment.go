@@ -96,6 +96,7 @@ func allPostal(o *positions.PaymentOption) bool {
 // activated writes the answer to paGetPayment or paGetPaymentV2.
 func (h *Handler) activated(x *exchange, org *registry.Organization, q *actualize.Quote) {
 	p, o := &q.Notice.Position, &q.Notice.Option
+	x.entries = x.entries[:0]
 	var transfers [positions.MaxTransfers]pafornode.Transfer
 	for i := range q.Transfers {
 		transfers[i] = x.transfer(org, &q.Transfers[i])
@@ -110,7 +111,7 @@ func (h *Handler) activated(x *exchange, org *registry.Organization, q *actualiz
 			StateProvinceRegion: d.Province, Country: d.Country, EMail: d.Email,
 		},
 		Transfers: transfers[:len(q.Transfers)],
-		Metadata:  paymentMetadata(org, q),
+		Metadata:  x.metadata(org, q),
 	}
 	if err := answer.Check(x.request.Operation); err != nil {
 		h.refuseError(x, err)
@@ -120,32 +121,27 @@ func (h *Handler) activated(x *exchange, org *registry.Organization, q *actualiz
 	x.reply = pafornode.AppendPaymentOK(x.reply[:0], x.request.Operation, &answer)
 }
 
-// paymentMetadata puts NOTIFICATION_FEE in front of the organization's own
-// entries. Unit and presence follow its policy (SANP, metadata dictionary,
-// "Spese di notifica SEND"; the unit is disputed in pagopa-api#1135).
-func paymentMetadata(org *registry.Organization, q *actualize.Quote) []pafornode.MapEntry {
-	own := q.Notice.Option.Metadata
-	unit := org.Policy.NotificationFeeMetadata
-	withFee := q.CouldHaveFee() && unit != positions.FeeOff
-	if len(own) == 0 && !withFee {
-		return nil
-	}
-	entries := make([]pafornode.MapEntry, 0, len(own)+1)
-	if withFee {
+// metadata puts NOTIFICATION_FEE in front of the organization's own entries.
+// Unit and presence follow its policy (SANP, metadata dictionary, "Spese di
+// notifica SEND"; the unit is disputed in pagopa-api#1135).
+func (x *exchange) metadata(org *registry.Organization, q *actualize.Quote) []pafornode.MapEntry {
+	first := len(x.entries)
+	if unit := org.Policy.NotificationFeeMetadata; q.CouldHaveFee() && unit != positions.FeeOff {
 		value := strconv.FormatInt(int64(q.NotificationFee), 10)
 		if unit == positions.FeeInEuro {
 			value = q.NotificationFee.Euro()
 		}
-		entries = append(entries, pafornode.MapEntry{Key: positions.NotificationFeeKey, Value: value})
+		x.entries = append(x.entries, pafornode.MapEntry{Key: positions.NotificationFeeKey, Value: value})
 	}
-	return appendEntries(entries, own)
+	return x.own(first, q.Notice.Option.Metadata)
 }
 
-func appendEntries(dst []pafornode.MapEntry, own []positions.Metadata) []pafornode.MapEntry {
-	for _, m := range own {
-		dst = append(dst, pafornode.MapEntry{Key: m.Key, Value: m.Value})
+// own adds an organization's entries and returns all since first.
+func (x *exchange) own(first int, entries []positions.Metadata) []pafornode.MapEntry {
+	for _, m := range entries {
+		x.entries = append(x.entries, pafornode.MapEntry{Key: m.Key, Value: m.Value})
 	}
-	return dst
+	return x.entries[first:len(x.entries):len(x.entries)]
 }
 
 // alternativeIBAN is the transfer metadata that names the other account of a
@@ -175,12 +171,11 @@ func (x *exchange) transfer(org *registry.Organization, t *positions.Transfer) p
 	case x.request.TransferType == "PAGOPA" && x.request.Operation == pafornode.GetPaymentV2:
 		alternative = t.PostalIBAN
 	}
+	first := len(x.entries)
 	if alternative != "" {
-		out.Metadata = append(out.Metadata, pafornode.MapEntry{Key: alternativeIBAN, Value: alternative})
+		x.entries = append(x.entries, pafornode.MapEntry{Key: alternativeIBAN, Value: alternative})
 	}
-	if len(t.Metadata) > 0 {
-		out.Metadata = appendEntries(out.Metadata, t.Metadata)
-	}
+	out.Metadata = x.own(first, t.Metadata)
 	return out
 }
 

@@ -23,8 +23,6 @@ func (h *Handler) record(ctx context.Context, x *exchange) {
 			answer.Amount, answer.BaseAmount, answer.NotificationFee = quote.Amount, quote.AmountByRules, quote.NotificationFee
 		}
 	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), x.arrived.Add(h.Budget-recordReserve))
-	defer cancel()
 	if !h.Recorder.Record(ctx, answer) {
 		h.meters.unlogged(ctx)
 	}

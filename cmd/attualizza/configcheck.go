@@ -69,7 +69,7 @@ func (c *configCheckCommand) checkRedis(ctx context.Context) (string, error) {
 	if c.RedisURL == "" {
 		return "not configured: prices are cached in this process only", nil
 	}
-	redis, err := cache.Dial(string(c.RedisURL))
+	redis, err := cache.Dial(string(c.RedisURL), nil)
 	if err != nil {
 		return "", err
 	}

@@ -76,7 +76,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		return nil, err
 	}
 	if cfg.RedisURL != "" {
-		if s.redis, err = cache.Dial(string(cfg.RedisURL)); err != nil {
+		if s.redis, err = cache.Dial(string(cfg.RedisURL), logger); err != nil {
 			return nil, err
 		}
 	}
@@ -98,8 +98,9 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Logger: logger,
 	})
 	api, err := rest.New(rest.Config{
-		Store: s.store, Quoter: actualizer, Registry: s.registry, Box: box, Logger: logger,
-		AdminKey: cfg.AdminKey, RateLimit: cfg.APIRateLimit, MaxBody: cfg.APIMaxBody, Version: version(),
+		Store: s.store, Quoter: actualizer, Directory: s.registry, Box: box, Logger: logger,
+		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
+		Name: "attualizza", Version: version(),
 	})
 	if err != nil {
 		return nil, err

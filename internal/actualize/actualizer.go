@@ -31,29 +31,24 @@ type Config struct {
 
 // Actualizer answers what a notice costs. It is safe for concurrent use.
 type Actualizer struct {
-	store        Store
-	prices       Prices
-	cache        *cache.Cache[positions.Price]
-	logger       *slog.Logger
-	sendTimeout  time.Duration
-	storeTimeout time.Duration
-	now          func() time.Time
-	flights      singleflight.Group
+	store       Store
+	prices      Prices
+	cache       *cache.Cache[positions.Price]
+	logger      *slog.Logger
+	sendTimeout time.Duration
+	now         func() time.Time
+	flights     singleflight.Group
 }
 
 // Reserve is the part of a request's budget that is kept for adding up,
 // encoding and recording: nobody waits for SEND beyond the deadline less this.
 const Reserve = 200 * time.Millisecond
 
-// storeTimeout bounds the read of a notice, so that a store that hangs leaves
-// time to say so.
-const storeTimeout = 500 * time.Millisecond
-
 // New returns an Actualizer. Every field of cfg but Now and Logger is needed.
 func New(cfg Config) *Actualizer {
 	a := &Actualizer{
 		store: cfg.Store, prices: cfg.Prices, cache: cfg.Cache, logger: cfg.Logger,
-		sendTimeout: cfg.SendTimeout, storeTimeout: storeTimeout, now: cfg.Now,
+		sendTimeout: cfg.SendTimeout, now: cfg.Now,
 	}
 	if a.now == nil {
 		a.now = time.Now

@@ -41,7 +41,8 @@ var ErrAmountTooLarge = errors.New("the amount exceeds 999999999.99 euro")
 // policy is to refuse then.
 var ErrNoPrice = errors.New("SEND did not answer and the policy is to refuse without a price")
 
-// Store is what the use case needs of the positions' store.
+// Store is what the use case needs of the positions' store. It bounds each read
+// by itself: a store that hangs must leave time to say so.
 type Store interface {
 	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
 	SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error
@@ -54,7 +55,7 @@ type Store interface {
 // Errors: a [positions.Error] NotFound for an unknown notice or Unavailable when
 // the store does not answer, [ErrNoPrice], [ErrAmountTooLarge].
 func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*Quote, error) {
-	notice, err := a.load(ctx, org, nav)
+	notice, err := a.store.Notice(ctx, org.FiscalCode, nav)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav 
 // version, state and last known price. SEND is not asked. Errors as in Quote,
 // [ErrNoPrice] excluded.
 func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, at time.Time) (*Quote, error) {
-	notice, err := a.load(ctx, org, nav)
+	notice, err := a.store.Notice(ctx, org.FiscalCode, nav)
 	if err != nil {
 		return nil, err
 	}
@@ -83,12 +84,6 @@ func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, na
 		return q, nil
 	}
 	return q, q.add(a.knownFee(org, notice, a.now()))
-}
-
-func (a *Actualizer) load(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*positions.Notice, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.storeTimeout)
-	defer cancel()
-	return a.store.Notice(ctx, org.FiscalCode, nav)
 }
 
 // add puts the fee on top of the amount by rules and on the transfer that

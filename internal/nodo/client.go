@@ -107,7 +107,7 @@ func (r *Reply) judge() {
 	}
 	response, err := pafornode.DecodeResponse(string(r.Body))
 	if err != nil {
-		problem("not valid against the schema: %v", err)
+		problem("not valid: %v", err)
 		return
 	}
 	r.Response = response

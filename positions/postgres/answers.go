@@ -23,7 +23,7 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 	insert := func() error {
 		_, err := s.pool.Exec(ctx, `INSERT INTO answers (id, at, organization, nav, operation, station, duration_us, outcome, fault, amount,
 				base_amount, notification_fee, source, position_version, send, price)
-			SELECT coalesce(id, nextval(pg_get_serial_sequence('answers', 'id'))), at, organization, nav, operation, station, duration_us, outcome, fault,
+			SELECT coalesce(id, nextval('answers_id_seq')), at, organization, nav, operation, station, duration_us, outcome, fault,
 				amount, base_amount, notification_fee, source, position_version, send::json, price::json
 			FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[],
 				$10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[], $15::text[], $16::text[])
@@ -32,9 +32,11 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 		return err
 	}
 	err = insert()
-	if pgconn.SafeToRetry(err) && lost(err) { // nothing was sent on a dead connection
+	if lost(err) {
 		s.pool.Reset()
-		err = insert()
+		if pgconn.SafeToRetry(err) { // nothing was sent; else it may have been committed
+			err = insert()
+		}
 	}
 	if taken(err) {
 		return positions.Errorf(positions.Conflict, "an answer with this id is on record already")

@@ -74,7 +74,7 @@ func unavailable(err error) bool {
 // succeed.
 func collided(err error) bool {
 	switch code(err) {
-	case serializationFailure, deadlockDetected, lockNotAvailable:
+	case serializationFailure, deadlockDetected:
 		return true
 	}
 	return false

@@ -39,7 +39,8 @@ func (s *Store) maintain(ctx context.Context, now time.Time) error {
 func (s *Store) partition(ctx context.Context, table, column string, from time.Time) error {
 	name := table + from.Format("_2006_01")
 	var exists bool
-	const query = `SELECT to_regclass($1) IS NOT NULL`
+	// Not to_regclass: what it remembers outlives the wait for the lock below.
+	const query = `SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1)`
 	err := s.read(ctx, "maintain", func() error { return s.pool.QueryRow(ctx, query, name).Scan(&exists) })
 	if err != nil || exists {
 		return err

@@ -13,7 +13,7 @@ import (
 const noticeQuery = `SELECT p.head, o.body, n.body, p.paid_full, p.paid_instalments
 	FROM payment_options o
 	JOIN positions p ON p.id = o.position_id
-	LEFT JOIN notice_prices n ON n.organization = o.organization AND n.nav = o.nav
+	LEFT JOIN notice_prices n ON n.organization = $1 AND n.nav = $2
 	WHERE o.organization = $1 AND o.nav = $2`
 
 // Notice implements [positions.Store]. The JSON is decoded from the driver's

@@ -135,13 +135,15 @@ func (s *Store) read(ctx context.Context, operation string, f func() error) erro
 }
 
 // change runs f in a transaction, and again from the start when it collided
-// with another one or lost its connection before the commit. A commit of
-// unknown outcome is not repeated.
+// with another one or lost its connection before the commit. Waiting for a lock
+// is bounded by the server and tried once more only. A commit of unknown
+// outcome is not repeated.
 func (s *Store) change(ctx context.Context, operation string, f func(pgx.Tx) error) error {
 	const attempts = 4
 	for attempt := 1; ; attempt++ {
 		committing, err := s.transaction(ctx, f)
-		if err == nil || committing || attempt == attempts || !(collided(err) || lost(err)) {
+		again := collided(err) || lost(err) || attempt == 1 && code(err) == lockNotAvailable
+		if err == nil || committing || attempt == attempts || !again {
 			return failure(operation, err)
 		}
 		if lost(err) {

@@ -11,8 +11,8 @@ import (
 const noticeQuery = `SELECT p.head, o.body, n.body, p.paid_full, p.paid_instalments
 	FROM payment_options o
 	JOIN positions p ON p.id = o.position_id
-	LEFT JOIN notice_prices n ON n.organization = o.organization AND n.nav = o.nav
-	WHERE o.organization = ? AND o.nav = ?`
+	LEFT JOIN notice_prices n ON n.organization = ?1 AND n.nav = ?2
+	WHERE o.organization = ?1 AND o.nav = ?2`
 
 // Notice implements [positions.Store].
 func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error) {

@@ -1,6 +1,11 @@
 package pafornode
 
-import "github.com/attualizza/attualizza/internal/money"
+import (
+	"strings"
+	"sync"
+
+	"github.com/attualizza/attualizza/internal/money"
+)
 
 // A decoder reads the content of a message by the schema. It stands at a
 // token: the start of the child that comes next or the end of the element that
@@ -56,18 +61,25 @@ func (d *decoder) pathTo(child string) string {
 }
 
 // speakable returns an element name as errors may show it: a stranger can put
-// anything into one.
+// anything into one, so only names of the contract are shown.
 func speakable(local string) string {
-	if len(local) > 32 {
-		return "?"
+	if knownNames()[local] {
+		return local
 	}
-	for i := range len(local) {
-		if c := local[i]; !isAlphanumeric(c) && c != '-' {
-			return "?"
+	return "?"
+}
+
+// knownNames holds the element names of the contract.
+var knownNames = sync.OnceValue(func() map[string]bool {
+	known := map[string]bool{"standin": true}
+	for _, file := range []string{"paForNode.xsd", "common-types.xsd"} {
+		for _, after := range strings.Split(string(stored(file)), `<xs:element name="`)[1:] {
+			local, _, _ := strings.Cut(after, `"`)
+			known[local] = true
 		}
 	}
-	return local
-}
+	return known
+})
 
 func decimal(n int) string {
 	if n < 10 {

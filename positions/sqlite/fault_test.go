@@ -1,0 +1,158 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/sqlite"
+	"github.com/attualizza/attualizza/positions/storetest"
+)
+
+// tolerance is what a loaded machine may add to a limit.
+const tolerance = 250 * time.Millisecond
+
+// otherProcess takes the file's write lock as another process would, and
+// returns how to let it go.
+func otherProcess(t *testing.T, path string) (release func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sync.OnceFunc(func() {
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAFileThatAnotherProcessWritesHoldsNobodyLong(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := migrated(t, path)
+	p := storetest.Sample(t, s)
+	nav := p.Options[0].NAV
+	write := func(ctx context.Context) error {
+		return s.SavePrice(ctx, p.OrganizationFiscalCode, nav, &positions.Price{})
+	}
+
+	release := otherProcess(t, path)
+	defer release()
+	for _, tt := range []struct {
+		name         string
+		limit, bound time.Duration
+	}{
+		{"a context is obeyed", 60 * time.Millisecond, 60*time.Millisecond + tolerance},
+		{"without one it is a second", time.Minute, time.Second + tolerance},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), tt.limit)
+			defer cancel()
+			began := time.Now()
+			err := write(ctx)
+			if took := time.Since(began); took > tt.bound {
+				t.Errorf("it took %v", took)
+			}
+			if code := positions.CodeOf(err); code != positions.Unavailable {
+				t.Errorf("code is %q: %v", code, err)
+			}
+		})
+	}
+	if _, err := s.Notice(t.Context(), p.OrganizationFiscalCode, nav); err != nil {
+		t.Errorf("a reader has to wait for the writer: %v", err)
+	}
+	time.AfterFunc(100*time.Millisecond, release)
+	if err := write(t.Context()); err != nil {
+		t.Errorf("the lock is free and the store does not notice: %v", err)
+	}
+}
+
+func TestAnIdleWriterHoldsNobodyLongerThanTheirContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := migrated(t, path)
+	p := storetest.Sample(t, s)
+	defer otherProcess(t, path)()
+	const limit = 80 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	var group sync.WaitGroup
+	for range 32 { // they queue up for the one writing connection
+		group.Go(func() {
+			began := time.Now()
+			err := s.RecordAnswers(ctx, []positions.Answer{{At: time.Now(), NAV: p.Options[0].NAV}})
+			if took := time.Since(began); took > limit+tolerance || positions.CodeOf(err) != positions.Unavailable {
+				t.Errorf("%v after %v", err, took)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestStoresThatMigrateTogetherAllSucceed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	var group sync.WaitGroup
+	for range 8 {
+		s := open(t, path)
+		group.Go(func() {
+			if err := s.Migrate(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := s.Ping(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestAFileWithoutMigrationsIsNotReady(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	if code := positions.CodeOf(s.Ping(t.Context())); code != positions.Unavailable {
+		t.Fatalf("code is %q", code)
+	}
+	migrated(t, path)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestADirectoryThatIsNotThereIsToldAtOnce(t *testing.T) {
+	_, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "missing", "a.db"))
+	if code := positions.CodeOf(err); code != positions.Unavailable {
+		t.Fatalf("code is %q: %v", code, err)
+	}
+}
+
+func TestWhatWasStoredIsThereAfterOpeningAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := migrated(t, path)
+	p := storetest.Sample(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := migrated(t, path).Position(t.Context(), p.OrganizationFiscalCode, p.IUPD)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(p, again); diff != "" {
+		t.Fatal(diff)
+	}
+}
+
+func BenchmarkStore(b *testing.B) {
+	storetest.Benchmark(b, migrated(b, filepath.Join(b.TempDir(), "a.db")))
+}
