@@ -49,38 +49,69 @@ func TestOrganizations(t *testing.T) {
 	}
 	h.play(t, []scenario{
 		{"an organization that is not registered is not found", get, 404, []string{`"NOT_FOUND"`}, nil},
-		{"registering is 201, with the defaults of the policy", put(organizationJSON), 201,
+		{
+			"registering is 201, with the defaults of the policy", put(organizationJSON), 201,
 			[]string{`"onSendUnavailable":"LAST_KNOWN"`, `"priceFreshFor":"15m"`, `"notificationFeeMetadata":"CENTS"`, `"duplicateReceipt":"OK"`, `"saturday":"WORKING"`, `"route":"DIRECT"`, `"apiKey":"set"`},
-			[]string{"segreto", "patronSaint", "privateKey"}},
+			[]string{"segreto", "patronSaint", "privateKey"},
+		},
 		{"reading shows that a secret is set, never the secret", get, 200, []string{`"apiKey":"set"`, `"mode":"FORBIDDEN"`}, []string{"segreto"}},
 		{"registering again is 200", put(organizationJSON), 200, nil, nil},
-		{"a policy is taken over", put(with(`"send":{},"policy":{"onSendUnavailable":"REFUSE","priceFreshFor":"0s","patronSaint":"06-24"}`)), 200,
-			[]string{`"REFUSE"`, `"priceFreshFor":"0s"`, `"06-24"`, `"broadcast":true`, `"apiKey":"set"`}, nil},
+		{
+			"a policy is taken over", put(with(`"send":{},"policy":{"onSendUnavailable":"REFUSE","priceFreshFor":"0s","patronSaint":"06-24"}`)), 200,
+			[]string{`"REFUSE"`, `"priceFreshFor":"0s"`, `"06-24"`, `"broadcast":true`, `"apiKey":"set"`},
+			nil,
+		},
 		{"a secret that reads set is kept", put(with(`"send":{"apiKey":"set"}`)), 200, []string{`"apiKey":"set"`}, nil},
 		{"null deletes a secret", put(with(`"send":{"apiKey":null}`)), 200, nil, []string{"apiKey"}},
 		{"set keeps nothing where nothing is", put(with(`"send":{"apiKey":"set"}`)), 200, nil, []string{"apiKey"}},
-		{"a section that is left out takes its secrets along", put(with(`"delivery":{"url":"https://g.example/r","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`)), 200,
-			[]string{`"secret":"set"`}, []string{"send", "whsec"}},
-		{"the relay's data and secrets are stored", put(with(`"relay":{"kind":"LEGACY","url":"http://127.0.0.1:9/x","username":"u","password":"p","token":"t"}`)), 200,
-			[]string{`"kind":"LEGACY"`, `"password":"set"`, `"token":"set"`, `"username":"u"`}, []string{"delivery"}},
-		{"asking the relay is refused, in one clear sentence", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"NATIVE","url":"https://r.example"}`)), 422,
-			[]string{`"/send/route"`, "DIRECT"}, nil},
+		{
+			"a section that is left out takes its secrets along", put(with(`"delivery":{"url":"https://g.example/r","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`)), 200,
+			[]string{`"secret":"set"`},
+			[]string{"send", "whsec"},
+		},
+		{
+			"the relay's data and secrets are stored", put(with(`"relay":{"kind":"LEGACY","url":"http://127.0.0.1:9/x","username":"u","password":"p","token":"t"}`)), 200,
+			[]string{`"kind":"LEGACY"`, `"password":"set"`, `"token":"set"`, `"username":"u"`},
+			[]string{"delivery"},
+		},
+		{
+			"asking the relay is refused, in one clear sentence", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"NATIVE","url":"https://r.example"}`)), 422,
+			[]string{`"/send/route"`, "DIRECT"},
+			nil,
+		},
 		{"a refused registration changes nothing", get, 200, []string{`"kind":"LEGACY"`}, []string{"RELAY"}},
-		{"a PDND key that is none is refused without quoting it", put(with(`"send":{"pdnd":{"mode":"REQUIRED","clientId":"c","keyId":"k","purposeId":"p","privateKey":"non-una-chiave"}}`)), 400,
-			[]string{`"/send/pdnd/privateKey"`, "PEM"}, []string{"non-una-chiave"}},
-		{"a PDND key is needed where a voucher is", put(with(`"send":{"pdnd":{"mode":"REQUIRED","clientId":"c","keyId":"k","purposeId":"p"}}`)), 400,
-			[]string{`"/send/pdnd/privateKey"`, "REQUIRED"}, nil},
-		{"a real PDND key is taken", put(with(`"send":{"pdnd":{"mode":"REQUIRED","clientId":"c","keyId":"k","purposeId":"p","privateKey":"` + pemKey(t) + `"}}`)), 200,
-			[]string{`"privateKey":"set"`}, []string{"BEGIN"}},
+		{
+			"a PDND key that is none is refused without quoting it", put(with(`"send":{"pdnd":{"mode":"REQUIRED","clientId":"c","keyId":"k","purposeId":"p","privateKey":"non-una-chiave"}}`)), 400,
+			[]string{`"/send/pdnd/privateKey"`, "PEM"},
+			[]string{"non-una-chiave"},
+		},
+		{
+			"a PDND key is needed where a voucher is", put(with(`"send":{"pdnd":{"mode":"REQUIRED","clientId":"c","keyId":"k","purposeId":"p"}}`)), 400,
+			[]string{`"/send/pdnd/privateKey"`, "REQUIRED"},
+			nil,
+		},
+		{
+			"a real PDND key is taken", put(with(`"send":{"pdnd":{"mode":"REQUIRED","clientId":"c","keyId":"k","purposeId":"p","privateKey":"` + pemKey(t) + `"}}`)), 200,
+			[]string{`"privateKey":"set"`},
+			[]string{"BEGIN"},
+		},
 		{"a webhook secret has its form", put(with(`"delivery":{"url":"https://g.example","secret":"whsec_no"}`)), 400, []string{`"/delivery/secret"`}, nil},
 		{"an empty secret is no secret", put(with(`"send":{"apiKey":""}`)), 400, []string{`"/send/apiKey"`}, nil},
-		{"everything wrong is told at once", put(`{"companyName":5,"stations":[{"stationCode":"a"},{"stationCode":"a"}],"policy":{"saturday":"MAYBE","priceFreshFor":"soon"},"delivery":{"url":"http://far.example"}}`), 400,
-			[]string{`"/companyName"`, `"/brokerCode"`, `"/stations/1/stationCode"`, `"/policy/saturday"`, `"/policy/priceFreshFor"`, `"/delivery/url"`}, nil},
+		{
+			"everything wrong is told at once", put(`{"companyName":5,"stations":[{"stationCode":"a"},{"stationCode":"a"}],"policy":{"saturday":"MAYBE","priceFreshFor":"soon"},"delivery":{"url":"http://far.example"}}`), 400,
+			[]string{`"/companyName"`, `"/brokerCode"`, `"/stations/1/stationCode"`, `"/policy/saturday"`, `"/policy/priceFreshFor"`, `"/delivery/url"`},
+			nil,
+		},
 		{"a mistyped member is not ignored", put(with(`"polciy":{}`)), 400, []string{`"/polciy"`, "policy"}, nil},
 		{"what a read shows can be written back", put(with(`"organizationFiscalCode":"` + ente + `","createdAt":"2026-01-01T00:00:00Z","comment":"ours"`)), 200, nil, []string{"comment"}},
 		{"a tax code is 11 digits", call{method: "PUT", path: "/v1/organizations/123", key: "admin", body: organizationJSON}, 400, []string{"11 digits"}, nil},
-		{"organizations are listed", call{method: "GET", path: "/v1/organizations?limit=5", key: "admin"}, 200,
-			[]string{`"organizationFiscalCode":"` + ente + `"`, `"page_info":{"items_found":1,"limit":5,"page":0,"total_pages":1}`}, nil},
+		{
+			"organizations are listed",
+			call{method: "GET", path: "/v1/organizations?limit=5", key: "admin"},
+			200,
+			[]string{`"organizationFiscalCode":"` + ente + `"`, `"page_info":{"items_found":1,"limit":5,"page":0,"total_pages":1}`},
+			nil,
+		},
 		{"a page beyond the last is empty", call{method: "GET", path: "/v1/organizations?page=7", key: "admin"}, 200, []string{`"organizations":[]`}, nil},
 		{"a page has a size", call{method: "GET", path: "/v1/organizations?limit=51", key: "admin"}, 400, []string{`"pointer":"limit"`}, nil},
 		{"a page is a number", call{method: "GET", path: "/v1/organizations?page=x", key: "admin"}, 400, []string{`"pointer":"page"`}, []string{"strconv"}},
@@ -105,8 +136,13 @@ func TestOrganizations(t *testing.T) {
 func TestSecretsNeedAMasterKey(t *testing.T) {
 	h := openHouse(t, func(c *Config) { c.Box = nil })
 	h.play(t, []scenario{
-		{"a secret is refused, and the operator told what to set", call{method: "PUT", path: base, key: "admin", body: organizationJSON}, 422,
-			[]string{"ATTUALIZZA_MASTER_KEY", `"/send/apiKey"`}, []string{"segreto"}},
+		{
+			"a secret is refused, and the operator told what to set",
+			call{method: "PUT", path: base, key: "admin", body: organizationJSON},
+			422,
+			[]string{"ATTUALIZZA_MASTER_KEY", `"/send/apiKey"`},
+			[]string{"segreto"},
+		},
 		{"nothing was stored", call{method: "GET", path: base, key: "admin"}, 404, nil, nil},
 		{"an organization without secrets is registered all the same", call{method: "PUT", path: base, key: "admin", body: strings.Replace(organizationJSON, `"apiKey": "segreto-di-send", `, "", 1)}, 201, nil, nil},
 	})
@@ -117,8 +153,13 @@ func TestAPIKeys(t *testing.T) {
 	keys := base + "/api-keys"
 	h.play(t, []scenario{
 		{"a key of nobody is not issued", call{method: "POST", path: "/v1/organizations/11111111111/api-keys", key: "admin", body: `{"name":"x","role":"READER"}`}, 404, nil, nil},
-		{"everything wrong with a key is told at once", call{method: "POST", path: keys, key: "admin", body: `{"name":"","role":"BOSS","segregationCodes":["1","01","x1"]}`}, 400,
-			[]string{`"/name"`, `"/role"`, `"/segregationCodes/0"`, `"/segregationCodes/2"`}, []string{`"/segregationCodes/1"`}},
+		{
+			"everything wrong with a key is told at once",
+			call{method: "POST", path: keys, key: "admin", body: `{"name":"","role":"BOSS","segregationCodes":["1","01","x1"]}`},
+			400,
+			[]string{`"/name"`, `"/role"`, `"/segregationCodes/0"`, `"/segregationCodes/2"`},
+			[]string{`"/segregationCodes/1"`},
+		},
 		{"keys are listed without their secrets", call{method: "GET", path: keys, key: "admin"}, 200, []string{`"gestionale"`, `"segregationCodes":["02"]`}, []string{`"key"`, "hash", "altri"}},
 		{"the keys of nobody are not found", call{method: "GET", path: "/v1/organizations/11111111111/api-keys", key: "admin"}, 404, nil, nil},
 		{"a key that is not there is not revoked", call{method: "DELETE", path: keys + "/nonesuch", key: "admin"}, 404, nil, nil},
@@ -181,9 +222,11 @@ func TestDebtPositions(t *testing.T) {
 	}
 	const at = "/paymentOption/0"
 	h.play(t, []scenario{
-		{"a position is created as a draft, its notice number made of the IUV", create(good), 201,
+		{
+			"a position is created as a draft, its notice number made of the IUV", create(good), 201,
 			[]string{`"status":"DRAFT"`, `"lifecycle":"OPEN"`, `"nav":"` + nav + `"`, `"amount":12000`, `"notificationFee":0`, `"sendBound":true`, `"dueDate":"2031-01-31T10:00:00Z"`, `"payStandIn":true`, `"idTransfer":"2"`, `"PO_UNPAID"`, `"organizationFiscalCode":"88888888888"`, `"organizationFiscalCode":"` + ente + `"`},
-			[]string{"999", "price", "publishDate"}},
+			[]string{"999", "price", "publishDate"},
+		},
 		{"the same iupd again is a conflict", create(strings.Replace(good, iuv, "01000000000000379", 1)), 409, []string{`"CONFLICT"`}, nil},
 		{"the same IUV again is a conflict", create(strings.Replace(good, "P-1", "P-9", 1)), 409, nil, []string{"Verdi"}},
 		{"it reads as it was created", call{method: "GET", path: base + "/debtpositions/P-1", key: "reader"}, 200, []string{`"iupd":"P-1"`, `"fullName":"Luca Verdi"`, `"key":"pratica"`}, nil},
@@ -198,15 +241,28 @@ func TestDebtPositions(t *testing.T) {
 
 		{"toPublish publishes at once", call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: positionJSON("P-3", "01000000000000379")}, 201, []string{`"status":"VALID"`}, nil},
 		{"toPublish is true or false", call{method: "POST", path: base + "/debtpositions?toPublish=maybe", key: "writer", body: positionJSON("P-4", "01000000000000480")}, 400, []string{`"pointer":"toPublish"`}, nil},
-		{"a validity date ahead leaves it PUBLISHED", call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: strings.Replace(positionJSON("P-5", "01000000000000581"), `"switchToExpired"`, `"validityDate":"2030-01-01T00:00:00+02:00","switchToExpired"`, 1)}, 201,
-			[]string{`"status":"PUBLISHED"`, `"validityDate":"2029-12-31T22:00:00Z"`}, nil},
-		{"a date without a zone is UTC, as GPD has it", call{method: "POST", path: base + "/debtpositions", key: "writer", lenient: true, body: strings.Replace(positionJSON("P-10", "01000000000000987"), "10:00:00Z", "10:00:00.5", 1)}, 201,
-			[]string{`"dueDate":"2031-01-31T10:00:00.5Z"`}, nil},
+		{
+			"a validity date ahead leaves it PUBLISHED",
+			call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: strings.Replace(positionJSON("P-5", "01000000000000581"), `"switchToExpired"`, `"validityDate":"2030-01-01T00:00:00+02:00","switchToExpired"`, 1)},
+			201,
+			[]string{`"status":"PUBLISHED"`, `"validityDate":"2029-12-31T22:00:00Z"`},
+			nil,
+		},
+		{
+			"a date without a zone is UTC, as GPD has it",
+			call{method: "POST", path: base + "/debtpositions", key: "writer", lenient: true, body: strings.Replace(positionJSON("P-10", "01000000000000987"), "10:00:00Z", "10:00:00.5", 1)},
+			201,
+			[]string{`"dueDate":"2031-01-31T10:00:00.5Z"`},
+			nil,
+		},
 		{"an iupd may hold what a URL must escape", create(strings.Replace(positionJSON("A/B è 1", "01000000000000682"), `"amount": 12000`, `"amount":12000`, 1)), 201, []string{`"A/B è 1"`}, nil},
 		{"and is found again", call{method: "GET", path: base + "/debtpositions/A%2FB%20%C3%A8%201", key: "reader"}, 200, []string{`"A/B è 1"`}, nil},
 
-		{"a wrong IBAN and a wrong notice number are warned of, and taken", create(strings.Replace(strings.Replace(positionJSON("P-6", "01000000000000701"), "IT60X", "IT61X", 1), `"iuv"`, `"nav": "301000000000000701", "iuv"`, 1)), 201,
-			[]string{`"warnings":[`, `"/paymentOption/0/nav"`, `"/paymentOption/0/transfer/0/iban"`}, []string{`"/paymentOption/0/transfer/1/iban"`}},
+		{
+			"a wrong IBAN and a wrong notice number are warned of, and taken", create(strings.Replace(strings.Replace(positionJSON("P-6", "01000000000000701"), "IT60X", "IT61X", 1), `"iuv"`, `"nav": "301000000000000701", "iuv"`, 1)), 201,
+			[]string{`"warnings":[`, `"/paymentOption/0/nav"`, `"/paymentOption/0/transfer/0/iban"`},
+			[]string{`"/paymentOption/0/transfer/1/iban"`},
+		},
 		{"amounts that do not add up are refused", create(edit(`"amount": 10000`, `"amount": 9999`)), 400, []string{at + `/amount`, "11999"}, nil},
 		{"everything wrong is told at once, types and rules", create(edit(`"amount": 10000`, `"amount": "10000", "idTransfer": "7"`) + ""), 400, []string{at + "/transfer/1/amount", at + "/transfer/1/idTransfer"}, nil},
 		{"rules of the rest of the body are told beside wrong types", create(strings.Replace(edit(`"type": "F"`, `"type": "X"`), `"isPartialPayment": false`, `"isPartialPayment": "no"`, 1)), 400, []string{`"/type"`, at + "/isPartialPayment"}, nil},
@@ -241,34 +297,78 @@ func TestDebtPositions(t *testing.T) {
 	}
 }
 
+func TestWhatIsAnsweredIsWhatIsStored(t *testing.T) {
+	h := openHouse(t).furnish(t)
+	read := call{method: "GET", path: base + "/debtpositions/P-1", key: "reader"}
+	same := func(a answer) {
+		t.Helper()
+		if b := h.want(t, 200, read); string(a.body) != string(b.body) || a.header.Get("ETag") != b.header.Get("ETag") {
+			t.Errorf("answered %s\nstored   %s", a.body, b.body)
+		}
+	}
+	same(h.want(t, 201, call{method: "POST", path: base + "/debtpositions", key: "writer", body: positionJSON("P-1", "01000000000000177")}))
+	same(h.want(t, 200, call{method: "POST", path: base + "/debtpositions/P-1/publish", key: "writer"}))
+	same(h.want(t, 200, call{method: "POST", path: base + "/debtpositions/P-1/invalidate", key: "writer"}))
+	organization := call{method: "PUT", path: base, key: "admin", body: organizationJSON}
+	put := h.want(t, 200, organization)
+	if get := h.want(t, 200, call{method: "GET", path: base, key: "admin"}); string(put.body) != string(get.body) {
+		t.Errorf("answered %s\nstored   %s", put.body, get.body)
+	}
+}
+
 func TestAmountsReadWithTheFeeLastKnown(t *testing.T) {
 	h := openHouse(t).furnish(t)
 	const nav = "301000000000000177"
 	h.want(t, 201, call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: positionJSON("P-1", nav[1:])})
 	h.play(t, []scenario{
-		{"a notice is known without asking SEND", call{method: "GET", path: base + "/notices/" + nav, key: "reader"}, 200,
-			[]string{`"exists":true`, `"iupd":"P-1"`, `"payable":true`, `"amount":12000`, `"notificationFee":0`, `"status":"VALID"`}, []string{"fault"}},
+		{
+			"a notice is known without asking SEND",
+			call{method: "GET", path: base + "/notices/" + nav, key: "reader"},
+			200,
+			[]string{`"exists":true`, `"iupd":"P-1"`, `"payable":true`, `"amount":12000`, `"notificationFee":0`, `"status":"VALID"`},
+			[]string{"fault"},
+		},
 	})
 	if n := h.sendCalls.Load(); n != 0 {
 		t.Errorf("SEND was asked %d times", n)
 	}
 	h.play(t, []scenario{
-		{"a quote asks SEND", call{method: "GET", path: base + "/notices/" + nav + "/quote", key: "reader"}, 200,
-			[]string{`"amount":12710`, `"baseAmount":12000`, `"amountByRules":12000`, `"notificationFee":710`, `"source":"LIVE"`, `"totalPrice":710`, `"analogCost":418`, `"component":"NOTIFICATION_FEE"`, `"changesAt":[]`, `"dueDate":"2031-01-31"`}, []string{"fault"}},
-		{"a quote at an instant asks nobody", call{method: "GET", path: base + "/notices/" + nav + "/quote?at=2027-01-01T00:00:00%2B01:00", key: "reader"}, 200,
-			[]string{`"at":"2026-12-31T23:00:00Z"`, `"amount":12710`, `"source":"CACHE"`}, nil},
+		{
+			"a quote asks SEND",
+			call{method: "GET", path: base + "/notices/" + nav + "/quote", key: "reader"},
+			200,
+			[]string{`"amount":12710`, `"baseAmount":12000`, `"amountByRules":12000`, `"notificationFee":710`, `"source":"LIVE"`, `"totalPrice":710`, `"analogCost":418`, `"component":"NOTIFICATION_FEE"`, `"changesAt":[]`, `"dueDate":"2031-01-31"`},
+			[]string{"fault"},
+		},
+		{
+			"a quote at an instant asks nobody",
+			call{method: "GET", path: base + "/notices/" + nav + "/quote?at=2027-01-01T00:00:00%2B01:00", key: "reader"},
+			200,
+			[]string{`"at":"2026-12-31T23:00:00Z"`, `"amount":12710`, `"source":"CACHE"`},
+			nil,
+		},
 		{"an unescaped plus is still a zone", call{method: "GET", path: base + "/notices/" + nav + "/quote?at=2027-01-01T00:00:00+01:00", key: "reader"}, 200, []string{`"at":"2026-12-31T23:00:00Z"`}, nil},
 		{"an instant is one", call{method: "GET", path: base + "/notices/" + nav + "/quote?at=tomorrow", key: "reader"}, 400, []string{`"pointer":"at"`}, nil},
-		{"the fee is in the amounts of the option and of its carrier, and told apart", call{method: "GET", path: base + "/debtpositions/P-1", key: "reader"}, 200,
-			[]string{`"amount":12710`, `"amount":10710`, `"amount":2000`, `"notificationFee":710`, `"price":{`, `"source":"LAST_KNOWN"`}, nil},
+		{
+			"the fee is in the amounts of the option and of its carrier, and told apart",
+			call{method: "GET", path: base + "/debtpositions/P-1", key: "reader"},
+			200,
+			[]string{`"amount":12710`, `"amount":10710`, `"amount":2000`, `"notificationFee":710`, `"price":{`, `"source":"LAST_KNOWN"`},
+			nil,
+		},
 		{"the notice reads the fee too", call{method: "GET", path: base + "/notices/" + nav, key: "reader"}, 200, []string{`"amount":12710`, `"notificationFee":710`}, nil},
 		{"no such notice", call{method: "GET", path: base + "/notices/301000000000000278", key: "reader"}, 404, nil, nil},
 		{"no such notice to quote", call{method: "GET", path: base + "/notices/301000000000000278/quote", key: "reader"}, 404, nil, nil},
 		{"the probe's number is unknown", call{method: "GET", path: base + "/notices/000000000000000000", key: "reader"}, 404, nil, nil},
 		{"a notice number is 18 digits", call{method: "GET", path: base + "/notices/30100000000000027x/quote", key: "reader"}, 400, []string{`"pointer":"nav"`}, nil},
 		{"a withdrawn position", call{method: "POST", path: base + "/debtpositions/P-1/invalidate", key: "writer"}, 200, []string{`"amount":12710`}, nil},
-		{"is quoted as not payable, with the Nodo's fault", call{method: "GET", path: base + "/notices/" + nav + "/quote", key: "reader"}, 200,
-			[]string{`"payable":false`, `"fault":"PAA_PAGAMENTO_ANNULLATO"`, `"amount":0`, `"baseAmount":12000`, `"lines":[]`}, []string{`"price"`}},
+		{
+			"is quoted as not payable, with the Nodo's fault",
+			call{method: "GET", path: base + "/notices/" + nav + "/quote", key: "reader"},
+			200,
+			[]string{`"payable":false`, `"fault":"PAA_PAGAMENTO_ANNULLATO"`, `"amount":0`, `"baseAmount":12000`, `"lines":[]`},
+			[]string{`"price"`},
+		},
 		{"and the debt is still that much", call{method: "GET", path: base + "/notices/" + nav, key: "reader"}, 200, []string{`"payable":false`, `"amount":12710`, `"status":"INVALID"`}, nil},
 	})
 	if n := h.sendCalls.Load(); n != 1 {
@@ -309,9 +409,11 @@ func TestAnswersAndReceipts(t *testing.T) {
 	h.want(t, 201, call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: positionJSON("P-1", string(nav[1:]))})
 	at := time.Date(2026, 11, 1, 9, 30, 0, 0, time.UTC)
 	must(t, h.store.RecordAnswers(ctx, []positions.Answer{
-		{At: at, OrganizationFiscalCode: ente, NAV: nav, Operation: "paVerifyPaymentNotice", StationCode: "S", Duration: 212500 * time.Microsecond, Outcome: "OK",
+		{
+			At: at, OrganizationFiscalCode: ente, NAV: nav, Operation: "paVerifyPaymentNotice", StationCode: "S", Duration: 212500 * time.Microsecond, Outcome: "OK",
 			Amount: 12710, BaseAmount: 12000, NotificationFee: 710, Source: positions.SourceLive, PositionVersion: 1,
-			Send: &positions.SendExchange{RequestedAt: at, AnsweredAt: at.Add(200 * time.Millisecond), Status: 200}, Price: &positions.Price{TotalPrice: 710, FetchedAt: at}},
+			Send: &positions.SendExchange{RequestedAt: at, AnsweredAt: at.Add(200 * time.Millisecond), Status: 200}, Price: &positions.Price{TotalPrice: 710, FetchedAt: at},
+		},
 		{At: at.Add(time.Minute), OrganizationFiscalCode: ente, NAV: nav, Operation: "paGetPaymentV2", StationCode: "S", Outcome: "KO", Fault: "PAA_SYSTEM_ERROR"},
 		{At: at.Add(2 * time.Minute), OrganizationFiscalCode: ente, NAV: nav, Operation: "paGetPaymentV2", StationCode: "S", Outcome: "OK", Amount: 12710, BaseAmount: 12000, NotificationFee: 710, Source: positions.SourceCache},
 	}))
@@ -324,12 +426,22 @@ func TestAnswersAndReceipts(t *testing.T) {
 		must(t, err)
 	}
 	h.play(t, []scenario{
-		{"answers are told, newest first, with SEND's part", call{method: "GET", path: base + "/notices/" + string(nav) + "/answers", key: "reader"}, 200,
-			[]string{`"durationMs":212.5`, `"source":"LIVE"`, `"fault":"PAA_SYSTEM_ERROR"`, `"answeredAt":"2026-11-01T09:30:00.2Z"`, `"items_found":3`}, nil},
+		{
+			"answers are told, newest first, with SEND's part",
+			call{method: "GET", path: base + "/notices/" + string(nav) + "/answers", key: "reader"},
+			200,
+			[]string{`"durationMs":212.5`, `"source":"LIVE"`, `"fault":"PAA_SYSTEM_ERROR"`, `"answeredAt":"2026-11-01T09:30:00.2Z"`, `"items_found":3`},
+			nil,
+		},
 		{"a page of them", call{method: "GET", path: base + "/notices/" + string(nav) + "/answers?page=2&limit=1", key: "reader"}, 200, []string{`"paVerifyPaymentNotice"`, `"total_pages":3`}, []string{"paGetPaymentV2"}},
 		{"a notice nobody asked about has none", call{method: "GET", path: base + "/notices/301000000000000278/answers", key: "reader"}, 200, []string{`"answers":[]`, `"total_pages":0`}, nil},
-		{"receipts are listed with the difference to what was asked", call{method: "GET", path: base + "/receipts", key: "reader"}, 200,
-			[]string{`"receiptId":"rcpt-1"`, `"difference":-10`, `"lastAnswered":12710`, `"ALREADY_PAID"`, `"standIn":true`, `"items_found":2`}, []string{"Verdi"}},
+		{
+			"receipts are listed with the difference to what was asked",
+			call{method: "GET", path: base + "/receipts", key: "reader"},
+			200,
+			[]string{`"receiptId":"rcpt-1"`, `"difference":-10`, `"lastAnswered":12710`, `"ALREADY_PAID"`, `"standIn":true`, `"items_found":2`},
+			[]string{"Verdi"},
+		},
 		{"only the flagged ones", call{method: "GET", path: base + "/receipts?flagged=true", key: "reader"}, 200, []string{`"rcpt/2"`}, []string{"rcpt-1"}},
 		{"only those of a time", call{method: "GET", path: base + "/receipts?from=2026-11-01T09:00:00Z&to=2026-11-01T10:00:00Z", key: "reader"}, 200, []string{"rcpt-1"}, []string{"rcpt/2"}},
 		{"only those of a notice", call{method: "GET", path: base + "/receipts?nav=301000000000000278", key: "reader"}, 200, []string{`"receipts":[]`}, nil},
