@@ -108,14 +108,40 @@ func (s *server) signal(sig os.Signal) {
 	}
 }
 
+// dial connects with all the time in the world, for tests of what Redis is
+// used for; dialReal connects as the service does.
 func dial(t testing.TB, url string) *Redis {
 	t.Helper()
-	r, err := Dial(url, nil)
-	if err != nil {
-		t.Fatal(err)
+	return closing(t)(dialWithin(2*time.Second, url, nil))
+}
+
+func dialReal(t testing.TB, url string) *Redis {
+	t.Helper()
+	return closing(t)(Dial(url, nil))
+}
+
+func closing(t testing.TB) func(*Redis, error) *Redis {
+	return func(r *Redis, err error) *Redis {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		return r
 	}
-	t.Cleanup(func() { r.Close() })
-	return r
+}
+
+// quickest fails unless one of several attempts keeps the limit: a busy
+// machine spoils some of them, a fault of the code spoils them all.
+func quickest(t testing.TB, limit time.Duration, attempt func() time.Duration) {
+	t.Helper()
+	best := time.Hour
+	for range 5 {
+		if best = min(best, attempt()); best <= limit {
+			return
+		}
+	}
+	t.Errorf("took %s, want at most %s", best, limit)
 }
 
 // price stands for what is kept: amounts, times, optional parts.

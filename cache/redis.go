@@ -14,14 +14,15 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// limit is the longest that any operation on Redis may take. A healthy Redis
-// answers within a millisecond; beyond this, going without it is better.
-const limit = 50 * time.Millisecond
+// longest is what any operation on Redis may take. A healthy Redis answers
+// within a millisecond; beyond this, going without it is better.
+const longest = 50 * time.Millisecond
 
 // Redis is a connection pool to a single server, a sentinel group or a
 // cluster, with a circuit breaker of its own. It is safe for concurrent use.
 type Redis struct {
 	client  redis.UniversalClient
+	limit   time.Duration // of each operation
 	breaker *gobreaker.CircuitBreaker[struct{}]
 }
 
@@ -33,18 +34,24 @@ var errGone = errors.New("caller gone")
 //
 //	redis://user:password@host:6379/0       one server; rediss:// for TLS, unix:///path for a socket
 //	redis://host:26379?master_name=NAME     sentinel; more sentinels as &addr=host:port
-//	redis://host:6379?addr=host2:6379       cluster, by any of its nodes
+//	redis://host:6379?addr=host2:6379       cluster, by some of its nodes
 //	redis://host:6379?cluster=true          cluster, by one address
 //
-// Of the timeouts in the query only dial_timeout is honoured: every operation
-// ends within 50 ms. log, which may be nil, is told when Redis stops and
+// Sentinels with a password of their own take sentinel_username and
+// sentinel_password. Of go-redis's other parameters db, client_name,
+// dial_timeout and skip_verify are honoured; the rest is tuned here, for every
+// operation ends within 50 ms. log, which may be nil, is told when Redis stops and
 // starts answering.
 func Dial(rawURL string, log *slog.Logger) (*Redis, error) {
+	return dialWithin(longest, rawURL, log)
+}
+
+func dialWithin(limit time.Duration, rawURL string, log *slog.Logger) (*Redis, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	redis.SetLogger(quiet{})
-	client, err := open(rawURL)
+	client, err := open(rawURL, limit)
 	if err != nil {
 		var parse *url.Error
 		if errors.As(err, &parse) {
@@ -52,7 +59,7 @@ func Dial(rawURL string, log *slog.Logger) (*Redis, error) {
 		}
 		return nil, fmt.Errorf("redis URL: %w", err)
 	}
-	return &Redis{client: client, breaker: newBreaker(log)}, nil
+	return &Redis{client, limit, newBreaker(log)}, nil
 }
 
 // quiet drops go-redis's own log lines: every failure already comes back as an
@@ -87,69 +94,54 @@ func newBreaker(log *slog.Logger) *gobreaker.CircuitBreaker[struct{}] {
 	})
 }
 
-func open(rawURL string) (redis.UniversalClient, error) {
+// open reads the URL. The parameters of sentinel and cluster are taken out of
+// the query first, the rest is go-redis's own syntax.
+func open(rawURL string, limit time.Duration) (redis.UniversalClient, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil, err
 	}
 	query := u.Query()
-	cluster := query.Has("addr")
-	if query.Has("cluster") {
-		cluster = query.Get("cluster") == "true"
-		query.Del("cluster")
-		u.RawQuery = query.Encode()
+	take := func(name string) string {
+		value := query.Get(name)
+		query.Del(name)
+		return value
 	}
-	// The tuning is go-redis's defaults turned round for a path that has 50 ms:
-	// no retries, no five dials, no wait for a connection, the context obeyed. A
-	// dial may take longer than one operation waits; it goes on in the
-	// background and serves the next one.
+	sentinel, others := query.Has("master_name"), query["addr"]
+	query.Del("addr")
+	master, cluster := take("master_name"), take("cluster")
+	sentinelUser, sentinelPassword := take("sentinel_username"), take("sentinel_password")
 	switch {
-	case query.Has("master_name"):
-		if query.Get("master_name") == "" {
-			return nil, errors.New("master_name is empty")
-		}
-		o, err := redis.ParseFailoverURL(u.String())
-		if err != nil {
-			return nil, err
-		}
-		o.DialTimeout, o.DialerRetries = dialTimeout(o.DialTimeout), 1
-		o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = limit, limit, limit
-		o.MaxRetries, o.ContextTimeoutEnabled = -1, true
-		o.PoolSize, o.MinIdleConns, o.PipelinePoolSize = 16, 2, -1
-		o.DisableIdentity = true
-		return redis.NewFailoverClient(o), nil
-	case cluster:
-		o, err := redis.ParseClusterURL(u.String())
-		if err != nil {
-			return nil, err
-		}
-		o.DialTimeout, o.DialerRetries = dialTimeout(o.DialTimeout), 1
-		o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = limit, limit, limit
-		o.MaxRetries, o.ContextTimeoutEnabled = -1, true
-		o.PoolSize, o.MinIdleConns, o.PipelinePoolSize = 16, 2, -1
-		o.DisableIdentity = true
-		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-		return redis.NewClusterClient(o), nil
-	default:
-		o, err := redis.ParseURL(u.String())
-		if err != nil {
-			return nil, err
-		}
-		o.DialTimeout, o.DialerRetries = dialTimeout(o.DialTimeout), 1
-		o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = limit, limit, limit
-		o.MaxRetries, o.ContextTimeoutEnabled = -1, true
-		o.PoolSize, o.MinIdleConns, o.PipelinePoolSize = 16, 2, -1
-		o.DisableIdentity = true
-		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-		return redis.NewClient(o), nil
+	case sentinel && master == "":
+		return nil, errors.New("master_name is empty")
+	case cluster != "" && cluster != "true" && cluster != "false":
+		return nil, errors.New("cluster is neither true nor false")
 	}
-}
+	u.RawQuery = query.Encode()
+	o, err := redis.ParseURL(u.String())
+	if err != nil {
+		return nil, err
+	}
+	if o.DialTimeout <= 0 {
+		o.DialTimeout = time.Second
+	}
+	return redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs:            append([]string{o.Addr}, others...),
+		MasterName:       master,
+		IsClusterMode:    cluster == "true",
+		SentinelUsername: sentinelUser, SentinelPassword: sentinelPassword,
+		Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig, ClientName: o.ClientName,
 
-func dialTimeout(asked time.Duration) time.Duration {
-	if asked > 0 {
-		return asked
-	}
-	return 200 * time.Millisecond
+		// go-redis's defaults turned round for a path that has 50 ms: no retries,
+		// no five dials, the context obeyed. A dial may take longer than one
+		// operation waits; it goes on in the background and serves a later one.
+		DialTimeout: o.DialTimeout, DialerRetries: 1,
+		ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
+		MaxRetries: -1, ContextTimeoutEnabled: true,
+		PoolSize: 16, MinIdleConns: 2, PipelinePoolSize: -1,
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}), nil
 }
 
 // Close closes the connections.
@@ -158,7 +150,7 @@ func (r *Redis) Close() error { return r.client.Close() }
 // Ping asks Redis for a sign of life, within 50 ms and past the breaker, so
 // that it tells how Redis is now.
 func (r *Redis) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
 	return r.client.Ping(ctx).Err()
 }
@@ -166,7 +158,7 @@ func (r *Redis) Ping(ctx context.Context) error {
 // do runs one operation within its limit, unless the breaker is open.
 func (r *Redis) do(ctx context.Context, op func(context.Context) error) error {
 	_, err := r.breaker.Execute(func() (struct{}, error) {
-		limited, cancel := context.WithTimeout(ctx, limit)
+		limited, cancel := context.WithTimeout(ctx, r.limit)
 		defer cancel()
 		err := op(limited)
 		if err != nil && !errors.Is(err, redis.Nil) && ctx.Err() != nil {

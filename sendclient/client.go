@@ -1,7 +1,6 @@
 package sendclient
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -168,20 +167,4 @@ func newTransport() *http.Transport {
 	}
 	t.Protocols.SetHTTP1(true)
 	return t
-}
-
-// Price asks SEND what the notification of a notice costs. paTaxID is the
-// 11-digit tax code of the creditor of the payment, noticeCode the 18-digit
-// notice number.
-//
-// It returns within the shorter of [Config.Timeout] and ctx's deadline. The
-// error, if any, is an [*Error].
-func (c *Client) Price(ctx context.Context, cred *Credential, paTaxID, noticeCode string) (Answer, error) {
-	answer, failure := c.price(ctx, cred, paTaxID, noticeCode)
-	c.meters.record(ctx, answer, failure)
-	if failure != nil {
-		failure.Notice = noticeCode
-		return Answer{}, failure
-	}
-	return answer, nil
 }

@@ -62,7 +62,7 @@ func newClient(t testing.TB, cfg Config) *Client {
 	return c
 }
 
-// wire is an in-memory transport, for tests that live in a synctest bubble,
+// roundTripper is an in-memory transport, for tests that live in a synctest bubble,
 // where real sockets cannot.
 type roundTripper func(*http.Request) (*http.Response, error)
 

@@ -10,36 +10,18 @@ import (
 	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
-const noticeQuery = `SELECT p.head, o.body, n.body, p.paid_full, p.paid_instalments
-	FROM payment_options o
-	JOIN positions p ON p.id = o.position_id
-	LEFT JOIN notice_prices n ON n.organization = $1 AND n.nav = $2
-	WHERE o.organization = $1 AND o.nav = $2`
-
-// Notice implements [positions.Store]. The JSON is decoded from the driver's
-// own buffer, without a copy.
-func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (n *positions.Notice, err error) {
-	err = s.read(ctx, "notice", func() error {
-		rows, err := s.pool.Query(ctx, noticeQuery, fiscalCode, string(nav))
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		if !rows.Next() {
-			if err := rows.Err(); err != nil {
-				return err
-			}
-			return notFound("no notice %s in organization %s", nav, fiscalCode)
-		}
-		var head, option, price pgtype.DriverBytes
-		var paidFull, paidInstalments int
-		if err := rows.Scan(&head, &option, &price, &paidFull, &paidInstalments); err != nil {
-			return err
-		}
-		n, err = document.Notice(head, option, price, paidFull, paidInstalments)
-		return err
-	})
-	return n, err
+// Notice implements [positions.Store]. Reads that are asked for while others
+// are under way share the next query; see [gather]. It answers within
+// readTimeout, whatever the database does.
+func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error) {
+	row, err := s.notices.read(ctx, noticeKey{fiscalCode, string(nav)})
+	if err != nil {
+		return nil, failure("notice", err)
+	}
+	if row.head == nil {
+		return nil, notFound("no notice %s in organization %s", nav, fiscalCode)
+	}
+	return document.Notice(row.head, row.option, row.price, row.paidFull, row.paidInstalments)
 }
 
 // SavePrice implements [positions.Store].

@@ -1,7 +1,8 @@
 // Package postgres keeps debt positions in PostgreSQL, for installations of
 // more than one replica.
 //
-// A notice is read by one prepared statement in one round trip. Writers of one
+// A notice is read by one prepared statement in one round trip, which readers
+// who come together share. Writers of one
 // position take its row lock first and everything else after, so they queue up
 // instead of meeting in a deadlock; what still collides is tried again a few
 // times. The pool opens connections when they are needed: a database that is
@@ -26,6 +27,7 @@ import (
 // Store is a [positions.Store] in a PostgreSQL database, version 14 or later.
 type Store struct {
 	pool     *pgxpool.Pool
+	notices  *gather
 	migrated atomic.Bool // the migrations are known to be applied
 }
 
@@ -90,7 +92,9 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	if err != nil {
 		return nil, failure("open", err)
 	}
-	return &Store{pool: pool}, nil
+	s := &Store{pool: pool}
+	s.notices = newGather(s)
+	return s, nil
 }
 
 // Pool returns the connections of the store, for its metrics and for what else
@@ -99,6 +103,7 @@ func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // Close closes all connections, after the calls in flight.
 func (s *Store) Close() error {
+	s.notices.close()
 	s.pool.Close()
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 // activation is a paGetPaymentV2 as the Nodo sends it, about 0.9 KB.
 func activation(tb testing.TB) string {
 	for _, v := range vectors(tb, "req") {
-		if v.name == "req_getpaymentv2_all_fields" {
+		if v.name == "req_getpaymentv2_as_the_nodo_sends_it" {
 			return v.message
 		}
 	}

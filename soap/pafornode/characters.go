@@ -10,8 +10,12 @@ import (
 func checkCharacters(s string) string {
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c < utf8.RuneSelf {
-			if c < ' ' && !isSpace(c) {
+		if c-' ' < utf8.RuneSelf-' ' {
+			i++
+			continue
+		}
+		if c < ' ' {
+			if !isSpace(c) {
 				return "a control character"
 			}
 			i++
@@ -39,6 +43,20 @@ func isXML(r rune) bool {
 	}
 	return r >= 0xE000 && r <= 0xFFFD || r >= 0x10000 && r <= 0x10FFFF
 }
+
+// asciiNames says of each ASCII character whether it may stand in a name
+// without colon: 2 anywhere, 1 but not first, 0 nowhere.
+var asciiNames = func() (t [utf8.RuneSelf]uint8) {
+	for c := range t {
+		switch {
+		case isNameRune(rune(c), true):
+			t[c] = 2
+		case isNameRune(rune(c), false):
+			t[c] = 1
+		}
+	}
+	return t
+}()
 
 // isNameRune tells whether r may stand in a name without colon (XML 1.0, fifth
 // edition, productions 4 and 4a).

@@ -1,9 +1,6 @@
 package pafornode
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // Limits of what the scanner reads. A receipt nests 9 deep; the busiest
 // envelope seen in the wild declares five namespaces.
@@ -49,21 +46,6 @@ type element struct {
 	outer    int // bindings in scope before it
 	position int // among its like-named siblings, 0 when it is not in a list
 }
-
-type name struct{ raw, space, local string }
-
-type attribute struct {
-	name  name
-	value string
-}
-
-type binding struct{ prefix, space string }
-
-const (
-	xmlNamespace    = "http://www.w3.org/XML/1998/namespace"
-	xmlnsNamespace  = "http://www.w3.org/2000/xmlns/"
-	schemaNamespace = "http://www.w3.org/2001/XMLSchema-instance"
-)
 
 // begin checks the characters of the whole document, skips a byte order mark
 // and reads the XML declaration, if there is one.
@@ -276,79 +258,15 @@ func (s *scanner) attributeValue() (string, bool) {
 	return resolve(strings.NewReplacer("\r\n", " ", "\t", " ", "\n", " ", "\r", " ").Replace(raw))
 }
 
-// bind brings a prefix into scope until the innermost element closes.
-func (s *scanner) bind(prefix, space string) bool {
-	switch {
-	case prefix == "xmlns", space == xmlnsNamespace,
-		(prefix == "xml") != (space == xmlNamespace),
-		space == "" && prefix != "":
-		s.broken("a namespace declaration that is not allowed")
-		return false
-	}
-	for _, b := range s.bindings[s.top().outer:s.bindingCount] {
-		if b.prefix == prefix {
-			s.broken("an attribute that stands twice")
-			return false
-		}
-	}
-	if s.bindingCount == maxBindings {
-		s.broken("too many namespace declarations")
-		return false
-	}
-	s.bindings[s.bindingCount] = binding{prefix, space}
-	s.bindingCount++
-	return true
-}
-
-// resolveNames puts the element that just opened and its attributes into their
-// namespaces. An unprefixed attribute is in none.
-func (s *scanner) resolveNames() bool {
-	if !s.resolveName(&s.top().name, true) {
-		return false
-	}
-	for i := range s.attributeCount {
-		a := &s.attributes[i]
-		if !s.resolveName(&a.name, false) {
-			return false
-		}
-		for _, b := range s.attributes[:i] {
-			if a.name.local == b.name.local && a.name.space == b.name.space {
-				s.broken("an attribute that stands twice")
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func (s *scanner) resolveName(n *name, useDefault bool) bool {
-	var prefix string
-	prefix, n.local = split(n.raw)
-	if prefix == "" && !useDefault {
-		return true
-	}
-	for i := s.bindingCount - 1; i >= 0; i-- {
-		if s.bindings[i].prefix == prefix {
-			n.space = s.bindings[i].space
-			return true
-		}
-	}
-	switch prefix {
-	case "":
-		return true
-	case "xml":
-		n.space = xmlNamespace
-		return true
-	}
-	s.broken("a prefix that is not declared")
-	return false
-}
-
 func (s *scanner) endTag() token {
+	if s.depth == 0 {
+		return s.broken("an end tag that does not match")
+	}
 	s.pos += len("</")
-	raw := s.name()
+	rest, ok := strings.CutPrefix(s.src[s.pos:], s.top().name.raw)
+	s.pos = len(s.src) - len(rest)
 	s.blanks()
-	if s.depth == 0 || raw == "" || raw != s.top().name.raw || !strings.HasPrefix(s.src[s.pos:], ">") {
+	if !ok || !strings.HasPrefix(s.src[s.pos:], ">") {
 		return s.broken("an end tag that does not match")
 	}
 	s.pos++
@@ -368,39 +286,4 @@ func (s *scanner) blanks() bool {
 		s.pos++
 	}
 	return s.pos > from
-}
-
-// name reads a qualified name, "" when there is no good one.
-func (s *scanner) name() string {
-	from, colon := s.pos, -1
-	for s.pos < len(s.src) {
-		c := s.src[s.pos]
-		if c == ':' {
-			if colon >= 0 || s.pos == from {
-				return ""
-			}
-			colon = s.pos
-			s.pos++
-			continue
-		}
-		r, size := rune(c), 1
-		if c >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(s.src[s.pos:])
-		}
-		if first := s.pos == from || s.pos == colon+1; !isNameRune(r, first) {
-			break
-		}
-		s.pos += size
-	}
-	if colon == s.pos-1 {
-		return ""
-	}
-	return s.src[from:s.pos]
-}
-
-func split(raw string) (prefix, local string) {
-	if i := strings.IndexByte(raw, ':'); i >= 0 {
-		return raw[:i], raw[i+1:]
-	}
-	return "", raw
 }

@@ -58,6 +58,7 @@ func TestRequestsAreHeldToTheSchemaToTheLetter(t *testing.T) {
 				message := varied(rt, wrapper, false)
 				_, err := DecodeRequest(message)
 				assertJudgedAsBySchema(rt, t, message, err == nil, err)
+				assertReadAlike(t, message)
 			})
 		})
 	}
@@ -77,6 +78,7 @@ func TestReceiptsAreFlaggedWhereTheSchemaWouldRefuseThem(t *testing.T) {
 					return
 				}
 				assertJudgedAsBySchema(rt, t, message, err == nil && len(r.Receipt.Flags) == 0, err)
+				assertReadAlike(t, message)
 			})
 		})
 	}

@@ -111,41 +111,48 @@ func (w *writer) exactly(name, text string, t *simple) {
 	}
 }
 
+// plain says of each byte whether it is written as it is.
+var plain = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c < utf8.RuneSelf && isXML(rune(c)) && c != '&' && c != '<' && c != '>' && c != '\r'
+	}
+	return t
+}()
+
 // escaped writes the first most characters of text and returns how many it
 // wrote. Characters that XML cannot carry are dropped, bytes that are not
 // UTF-8 become U+FFFD, and what is not plain ASCII a character reference.
 func (w *writer) escaped(text string, most int) (n int) {
 	dst := *w
-	for i := 0; i < len(text) && n < most; {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			i++
-			switch {
-			case c == '&':
-				dst = append(dst, "&amp;"...)
-			case c == '<':
-				dst = append(dst, "&lt;"...)
-			case c == '>':
-				dst = append(dst, "&gt;"...)
-			case c == '\r':
-				dst = append(dst, "&#13;"...)
-			case c < ' ' && !isSpace(c):
-				continue
-			default:
-				dst = append(dst, c)
-			}
-			n++
-			continue
+	for len(text) > 0 && n < most {
+		run := 0
+		for run < len(text) && n+run < most && plain[text[run]] {
+			run++
 		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		i += size
+		dst = append(dst, text[:run]...)
+		n += run
+		text = text[run:]
+		if text == "" || n == most {
+			break
+		}
+		r, size := utf8.DecodeRuneInString(text)
+		text = text[size:]
 		if !isXML(r) {
 			continue
 		}
-		dst = append(dst, "&#"...)
-		dst = strconv.AppendInt(dst, int64(r), 10)
-		dst = append(dst, ';')
 		n++
+		switch r {
+		case '&':
+			dst = append(dst, "&amp;"...)
+		case '<':
+			dst = append(dst, "&lt;"...)
+		case '>':
+			dst = append(dst, "&gt;"...)
+		default:
+			dst = append(dst, "&#"...)
+			dst = strconv.AppendInt(dst, int64(r), 10)
+			dst = append(dst, ';')
+		}
 	}
 	*w = dst
 	return n
