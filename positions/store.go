@@ -60,6 +60,19 @@ type Store interface {
 	// success p.Version and p.UpdatedAt are the new ones, and UpdatedAt of the
 	// options that changed; InsertedAt stays what it was.
 	UpdatePosition(ctx context.Context, p *Position, c Change) error
+	// CreatePositions, UpdatePositions and DeletePositions do the same for several
+	// positions of one organization, all or none; the problems of a Conflict point
+	// at "/INDEX/…" then. No two positions may want the same iupd, notice number
+	// or IUV: Conflict.
+	CreatePositions(ctx context.Context, ps []*Position, c Change) error
+	UpdatePositions(ctx context.Context, ps []*Position, c Change) error
+	// DeletePositions removes positions and frees their iupds, notice numbers and
+	// IUVs. Version, Stale and NotFound are as in UpdatePosition. The history
+	// stays, and ends with a version of its own that holds the position as given.
+	DeletePositions(ctx context.Context, ps []*Position, c Change) error
+	// Positions lists the positions of an organization and tells how many there
+	// are.
+	Positions(ctx context.Context, f PositionFilter) ([]Position, int, error)
 	// Versions returns the versions of a position, newest first, without their
 	// bodies; NotFound when the position never existed.
 	Versions(ctx context.Context, fiscalCode, iupd string) ([]VersionInfo, error)
@@ -133,6 +146,32 @@ type Page struct{ Number, Limit int }
 
 // Offset returns how many rows come before the page.
 func (p Page) Offset() int { return p.Number * p.Limit }
+
+// PositionFilter narrows a list of positions of one organization. Zero fields do
+// not filter.
+type PositionFilter struct {
+	OrganizationFiscalCode string    // always filters
+	DueFrom, DueTo         time.Time // by the last due date of the options, both included
+	PaymentFrom, PaymentTo time.Time // by payment date, both included
+	Status                 Status    // as it reads at Now, see [Position.StatusAt]
+	Now                    time.Time // the clock of Status; zero: the machine's
+	SegregationCodes       []string  // at least one notice number of aux digit 3 with one of them
+	OrderBy                PositionOrder
+	Ascending              bool
+	Page                   Page
+}
+
+// PositionOrder is what a list of positions is sorted by; names are GPD's.
+type PositionOrder string
+
+// The orders. Positions that are equal in one come in the order of insertion.
+// Status sorts by the status last written.
+const (
+	ByInsertion   PositionOrder = "INSERTED_DATE" // also the zero value
+	ByIUPD        PositionOrder = "IUPD"
+	ByStatus      PositionOrder = "STATUS"
+	ByCompanyName PositionOrder = "COMPANY_NAME"
+)
 
 // ReceiptFilter narrows a list of receipts. Zero fields do not filter.
 type ReceiptFilter struct {

@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"reflect"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -101,20 +97,19 @@ func decodeBody(data []byte, into any) ([]positions.Problem, error) {
 	if tooDeep(data) {
 		return refuse("the body is nested deeper than %d levels", maxDepth)
 	}
-	var raw json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
+	if !json.Valid(data) {
 		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if err := json.Unmarshal(data, new(json.RawMessage)); errors.As(err, &syntax) {
 			return refuse("the body is not JSON, from byte %d on", syntax.Offset)
 		}
 		return refuse("the body is not JSON")
 	}
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || raw[0] != '{' {
+	raw := bytes.TrimSpace(data)
+	if raw[0] != '{' {
 		return refuse("the body must be a JSON object")
 	}
 	var d decoder
-	d.value(raw, reflect.ValueOf(into).Elem(), "")
+	d.value(raw, reflect.ValueOf(into).Elem())
 	return d.problems, nil
 }
 
@@ -137,212 +132,4 @@ func tooDeep(data []byte) bool {
 		}
 	}
 	return false
-}
-
-// decoder fills values of the generated types from JSON that is known to be
-// well-formed.
-type decoder struct {
-	problems []positions.Problem
-}
-
-func (d *decoder) add(at, format string, args ...any) {
-	if len(d.problems) < maxProblems {
-		d.problems = append(d.problems, positions.Problem{Pointer: at, Detail: fmt.Sprintf(format, args...)})
-	}
-}
-
-// value reads one value. null is absence, save for the types that tell the two
-// apart.
-func (d *decoder) value(raw json.RawMessage, v reflect.Value, at string) {
-	if d.ours(raw, v, at) || raw[0] == 'n' {
-		return
-	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		d.value(raw, v.Elem(), at)
-	case reflect.Struct:
-		if raw[0] != '{' {
-			d.add(at, "must be an object")
-			return
-		}
-		d.object(raw, v, at)
-	case reflect.Slice:
-		if raw[0] != '[' {
-			d.add(at, "must be a list")
-			return
-		}
-		d.list(raw, v, at)
-	case reflect.String:
-		if text, ok := d.text(raw, at); ok {
-			v.SetString(text)
-		}
-	case reflect.Bool:
-		if raw[0] != 't' && raw[0] != 'f' {
-			d.add(at, "must be true or false")
-			return
-		}
-		v.SetBool(raw[0] == 't')
-	case reflect.Int64, reflect.Int32, reflect.Int:
-		n, err := strconv.ParseInt(string(raw), 10, v.Type().Bits())
-		if err != nil {
-			d.add(at, "must be a whole number, without quotes, point or exponent")
-			return
-		}
-		v.SetInt(n)
-	default:
-		panic("rest: a body has a member of type " + v.Type().String()) // a defect that every test of the operation shows
-	}
-}
-
-// ours reads the types that have a form of their own.
-func (d *decoder) ours(raw json.RawMessage, v reflect.Value, at string) bool {
-	switch into := v.Addr().Interface().(type) {
-	case *time.Time:
-		if raw[0] == 'n' {
-			return true
-		}
-		if text, ok := d.text(raw, at); ok {
-			t, ok := parseInstant(text)
-			if !ok {
-				d.add(at, `must be an instant such as "2027-01-31T22:59:59Z"`)
-				return true
-			}
-			*into = t
-		}
-	case *positions.Duration:
-		if raw[0] != 'n' && into.UnmarshalJSON(raw) != nil {
-			d.add(at, `must be a duration such as "15m"`)
-		}
-	case *SecretField:
-		into.present = true
-		if raw[0] == 'n' {
-			return true
-		}
-		if text, ok := d.text(raw, at); ok {
-			into.text = &text
-			if text == "" {
-				d.add(at, "must not be empty: null deletes a secret")
-			}
-		}
-	case *NotYetField:
-		// An empty list asks for nothing, and so does null.
-		var list []json.RawMessage
-		into.present = raw[0] != 'n' && (json.Unmarshal(raw, &list) != nil || len(list) > 0)
-	default:
-		return false
-	}
-	return true
-}
-
-func (d *decoder) text(raw json.RawMessage, at string) (string, bool) {
-	var text string
-	switch {
-	case raw[0] != '"':
-		d.add(at, "must be text, in quotes")
-	case json.Unmarshal(raw, &text) != nil || strings.ContainsRune(text, 0):
-		d.add(at, "must not contain U+0000")
-	case strings.ContainsRune(text, utf8.RuneError) && !bytes.ContainsRune(raw, utf8.RuneError) && !bytes.Contains(bytes.ToLower(raw), []byte(`\ufffd`)):
-		d.add(at, "has half of a surrogate pair") // encoding/json would mend it silently
-	default:
-		return text, true
-	}
-	return "", false
-}
-
-func (d *decoder) list(raw json.RawMessage, v reflect.Value, at string) {
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		d.add(at, "must be a list")
-		return
-	}
-	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
-	for i, item := range items {
-		if item[0] == 'n' {
-			d.add(fmt.Sprintf("%s/%d", at, i), "must not be null")
-			continue
-		}
-		d.value(item, v.Index(i), fmt.Sprintf("%s/%d", at, i))
-	}
-}
-
-func (d *decoder) object(raw json.RawMessage, v reflect.Value, at string) {
-	fields := fieldsOf(v.Type())
-	seen := make(map[string]bool, len(fields.byName))
-	members := json.NewDecoder(bytes.NewReader(raw))
-	_, _ = members.Token() // the opening bracket: raw is a well-formed object
-	for members.More() {
-		token, err := members.Token()
-		var item json.RawMessage
-		if err == nil {
-			err = members.Decode(&item)
-		}
-		if err != nil {
-			d.add(at, "cannot be read")
-			return
-		}
-		name, _ := token.(string)
-		f, ok := fields.byName[name]
-		switch {
-		case !ok:
-			if hint := fields.mistyped(name); hint != "" {
-				d.add(at+"/"+escapePointer(name), "%s", hint)
-			}
-		case seen[name]:
-			d.add(at+"/"+name, "is there twice")
-		default:
-			seen[name] = true
-			d.value(item, v.Field(f.index), at+"/"+name)
-			if item[0] == 'n' && f.required {
-				d.add(at+"/"+name, "is needed, and null")
-			}
-		}
-	}
-	for _, name := range fields.required {
-		if !seen[name] {
-			d.add(at+"/"+name, "is needed")
-		}
-	}
-}
-
-func escapePointer(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
-
-// fields are the members that a struct of api.gen.go knows.
-type fields struct {
-	byName   map[string]field
-	required []string
-	names    []string
-	gpd      bool // a body of GPD's, in which members of other versions are ignored
-}
-
-type field struct {
-	index    int
-	required bool
-}
-
-var fieldCache sync.Map // of reflect.Type to *fields; as many as there are body types
-
-func fieldsOf(t reflect.Type) *fields {
-	if f, ok := fieldCache.Load(t); ok {
-		return f.(*fields)
-	}
-	f := &fields{byName: map[string]field{}}
-	switch t {
-	case reflect.TypeFor[PaymentPositionInput](), reflect.TypeFor[PaymentOptionInput](), reflect.TypeFor[TransferInput](),
-		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata]():
-		f.gpd = true
-	}
-	for i := range t.NumField() {
-		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		required := !strings.Contains(options, "omitempty")
-		f.byName[name] = field{index: i, required: required}
-		f.names = append(f.names, name)
-		if required {
-			f.required = append(f.required, name)
-		}
-	}
-	actual, _ := fieldCache.LoadOrStore(t, f)
-	return actual.(*fields)
 }

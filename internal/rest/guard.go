@@ -16,7 +16,7 @@ func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		op := s.contract.operations[r.Method+" "+c.Path()]
 		if op == nil || op.Access == forAll {
-			// No operation: New made sure that this is no route, so it ends as 404 or 405.
+			// Without an operation it ends as 404 or 405: New made sure that there is no such route.
 			if err := s.limit(c, s.addresses, c.RealIP()); err != nil {
 				return err
 			}

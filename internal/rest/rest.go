@@ -121,6 +121,8 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	clock := cfg.Now
+	cfg.Now = func() time.Time { return clock().UTC().Truncate(time.Microsecond) } // what the stores keep
 	contract, err := readContract(source)
 	if err != nil {
 		return nil, err

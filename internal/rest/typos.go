@@ -39,8 +39,11 @@ func similar(a, b string) bool {
 	}
 	a, b = strings.ToLower(separators.Replace(a)), strings.ToLower(separators.Replace(b))
 	allowed := 1
-	if len(b) >= 8 {
+	if len(b) >= 6 {
 		allowed = 2
+	}
+	if len(a) > len(b)+allowed || len(b) > len(a)+allowed {
+		return false
 	}
 	return distance(a, b) <= allowed
 }

@@ -108,5 +108,6 @@ func scanAnswer(row pgx.CollectableRow) (positions.Answer, error) {
 		return a, err
 	}
 	a.At, a.Duration = a.At.UTC(), time.Duration(duration)*time.Microsecond
-	return a, document.ReadEvidence(&a, send, price)
+	err := document.ReadEvidence(&a, send, price)
+	return a, err
 }

@@ -75,7 +75,7 @@ func wantAll(t *testing.T, errs []error, want positions.Code) {
 }
 
 // tolerance is what a loaded machine may add to a limit.
-const tolerance = 250 * time.Millisecond
+const tolerance = 500 * time.Millisecond
 
 func TestAStoppedDatabaseIsRefusedAtOnceAndFoundAgainByItself(t *testing.T) {
 	server := testservers.StartPostgres(t)

@@ -95,5 +95,6 @@ func scanKey(row pgx.Row) (positions.Key, error) {
 	if used != nil {
 		k.LastUsedAt = used.UTC()
 	}
-	return k, document.Read(codes, &k.SegregationCodes)
+	err := document.Read(codes, &k.SegregationCodes)
+	return k, err
 }

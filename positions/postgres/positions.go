@@ -12,42 +12,132 @@ import (
 
 // CreatePosition implements [positions.Store].
 func (s *Store) CreatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	return s.CreatePositions(ctx, []*positions.Position{p}, c)
+}
+
+// CreatePositions implements [positions.Store].
+func (s *Store) CreatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error {
+	return s.each(ctx, creating, ps, c, create)
+}
+
+// UpdatePosition implements [positions.Store].
+func (s *Store) UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	return s.UpdatePositions(ctx, []*positions.Position{p}, c)
+}
+
+// UpdatePositions implements [positions.Store].
+func (s *Store) UpdatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error {
+	return s.each(ctx, "update position", ps, c, update)
+}
+
+// DeletePositions implements [positions.Store].
+func (s *Store) DeletePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error {
+	return s.each(ctx, "delete position", ps, c, remove)
+}
+
+// creating is the operation that may find its iupd taken.
+const creating = "create position"
+
+// step writes a version of one position, as part of a transaction.
+type step func(context.Context, pgx.Tx, *positions.Position, positions.Change) (*document.Version, error)
+
+// each takes a step for every position, all or none, and lets the positions
+// become what was written.
+func (s *Store) each(ctx context.Context, operation string, ps []*positions.Position, c positions.Change, do step) error {
+	if len(ps) == 0 {
+		return nil
+	}
+	if err := document.Twice(ps); err != nil {
+		return err
+	}
 	c.At = document.Instant(c.At)
-	var v *document.Version
-	err := s.change(ctx, "create position", func(tx pgx.Tx) error {
-		// The history of a deleted position of the same iupd goes on.
-		var last int64
-		err := tx.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM position_versions WHERE organization = $1 AND iupd = $2`,
-			p.OrganizationFiscalCode, p.IUPD).Scan(&last)
-		if err != nil {
-			return err
+	sorted := document.ByIUPD(ps)
+	written := make([]*document.Version, len(sorted))
+	err := s.change(ctx, operation, func(tx pgx.Tx) (err error) {
+		for i, p := range sorted {
+			if written[i], err = do(ctx, tx, p, c); err != nil {
+				return err
+			}
 		}
-		if v, err = document.First(p, last+1, c.At); err != nil {
-			return err
-		}
-		q, b := &v.Position, new(pgx.Batch)
-		columns := optionColumns(v.ByIUV())
-		b.Queue(`WITH p AS (
-				INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date, payment_date, last_due_date,
-					inserted_at, updated_at, paid_full, paid_instalments, head)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id)
-			INSERT INTO payment_options (organization, position_id, ordinal, nav, iuv, status, is_partial, due_date, body)
-			SELECT $1, p.id, o.ordinal, o.nav, o.iuv, o.status, o.is_partial, o.due_date, o.body::json
-			FROM p, unnest($15::smallint[], $16::text[], $17::text[], $18::text[], $19::boolean[], $20::timestamptz[], $21::text[])
-				AS o (ordinal, nav, iuv, status, is_partial, due_date, body)`,
-			append([]any{q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
-				optional(q.PaymentDate), optional(v.LastDue), q.InsertedAt, q.UpdatedAt, v.PaidFull, v.PaidInstalments, v.Head}, columns...)...)
-		queueVersion(b, v, c)
-		return send(ctx, tx, b)
+		return nil
 	})
 	if taken(err) {
-		return s.conflict(ctx, p, true)
+		return s.conflict(ctx, ps, operation == creating)
 	}
 	if err != nil {
 		return err
 	}
-	*p = v.Position
+	for i, p := range sorted {
+		*p = written[i].Position
+	}
 	return nil
+}
+
+func create(ctx context.Context, tx pgx.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
+	// The history of a deleted position of the same iupd goes on.
+	var last int64
+	err := tx.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM position_versions WHERE organization = $1 AND iupd = $2`,
+		p.OrganizationFiscalCode, p.IUPD).Scan(&last)
+	if err != nil {
+		return nil, err
+	}
+	v, err := document.First(p, last+1, c.At)
+	if err != nil {
+		return nil, err
+	}
+	q, b := &v.Position, new(pgx.Batch)
+	b.Queue(`WITH p AS (
+			INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date, payment_date, last_due_date,
+				expires_at, company_name, inserted_at, updated_at, paid_full, paid_instalments, head)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id)
+		INSERT INTO payment_options (organization, position_id, ordinal, nav, iuv, status, is_partial, due_date, body)
+		SELECT $1, p.id, o.ordinal, o.nav, o.iuv, o.status, o.is_partial, o.due_date, o.body::json
+		FROM p, unnest($17::smallint[], $18::text[], $19::text[], $20::text[], $21::boolean[], $22::timestamptz[], $23::text[])
+			AS o (ordinal, nav, iuv, status, is_partial, due_date, body)`,
+		append([]any{q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
+			optional(q.PaymentDate), optional(v.LastDue), v.ExpiresAt, q.CompanyName, q.InsertedAt, q.UpdatedAt, v.PaidFull, v.PaidInstalments, v.Head},
+			optionColumns(v.ByIUV())...)...)
+	queueVersion(b, v, c)
+	return v, send(ctx, tx, b)
+}
+
+func update(ctx context.Context, tx pgx.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
+	at, err := lockVersion(ctx, tx, p)
+	if err != nil {
+		return nil, err
+	}
+	return advance(ctx, tx, at, p, c)
+}
+
+func remove(ctx context.Context, tx pgx.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
+	at, err := lockVersion(ctx, tx, p)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := storedOptions(ctx, tx, at.id)
+	if err != nil {
+		return nil, err
+	}
+	v, err := document.Next(p, at.inserted.UTC(), c.At, stored)
+	if err != nil {
+		return nil, err
+	}
+	b := new(pgx.Batch)
+	b.Queue(`DELETE FROM positions WHERE id = $1`, at.id) // its options go with it, by their foreign key
+	queueVersion(b, v, c)
+	return v, send(ctx, tx, b)
+}
+
+// lockVersion locks the row of the version that the caller read.
+func lockVersion(ctx context.Context, tx pgx.Tx, p *positions.Position) (row, error) {
+	at, err := lockRow(ctx, tx, `organization = $1 AND iupd = $2`, p.OrganizationFiscalCode, p.IUPD)
+	switch {
+	case absent(err):
+		return at, notFound("no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
+	case err == nil && at.version != p.Version:
+		return at, positions.Errorf(positions.Stale, "position %s is at version %d, not %d: read it again", p.IUPD, at.version, p.Version)
+	}
+	return at, err
 }
 
 // Position implements [positions.Store].
@@ -65,33 +155,6 @@ func (s *Store) Position(ctx context.Context, fiscalCode, iupd string) (*positio
 		return nil, err
 	}
 	return document.Position(doc)
-}
-
-// UpdatePosition implements [positions.Store].
-func (s *Store) UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
-	c.At = document.Instant(c.At)
-	var v *document.Version
-	err := s.change(ctx, "update position", func(tx pgx.Tx) error {
-		at, err := lockRow(ctx, tx, `organization = $1 AND iupd = $2`, p.OrganizationFiscalCode, p.IUPD)
-		switch {
-		case absent(err):
-			return notFound("no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
-		case err != nil:
-			return err
-		case at.version != p.Version:
-			return positions.Errorf(positions.Stale, "position %s is at version %d, not %d: read it again", p.IUPD, at.version, p.Version)
-		}
-		v, err = advance(ctx, tx, at, p, c)
-		return err
-	})
-	if taken(err) {
-		return s.conflict(ctx, p, false)
-	}
-	if err != nil {
-		return err
-	}
-	*p = v.Position
-	return nil
 }
 
 // row is the row of a position, locked by the transaction that found it.
@@ -114,13 +177,7 @@ func lockRow(ctx context.Context, tx pgx.Tx, where string, args ...any) (row, er
 
 // advance writes the next version of a locked position.
 func advance(ctx context.Context, tx pgx.Tx, at row, p *positions.Position, c positions.Change) (*document.Version, error) {
-	rows, err := tx.Query(ctx, `SELECT ordinal, nav, body FROM payment_options WHERE position_id = $1 ORDER BY ordinal`, at.id)
-	if err != nil {
-		return nil, err
-	}
-	stored, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (o document.Stored, err error) {
-		return o, r.Scan(&o.Ordinal, &o.NAV, &o.Body)
-	})
+	stored, err := storedOptions(ctx, tx, at.id)
 	if err != nil {
 		return nil, err
 	}
@@ -130,12 +187,12 @@ func advance(ctx context.Context, tx pgx.Tx, at row, p *positions.Position, c po
 	}
 	q, b := &v.Position, new(pgx.Batch)
 	b.Queue(`UPDATE positions SET version = $2, status = $3, lifecycle = $4, validity_date = $5, publish_date = $6, payment_date = $7,
-			last_due_date = $8, updated_at = $9, paid_full = $10, paid_instalments = $11, head = $12 WHERE id = $1`,
+			last_due_date = $8, expires_at = $9, company_name = $10, updated_at = $11, paid_full = $12, paid_instalments = $13, head = $14 WHERE id = $1`,
 		at.id, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate), optional(q.PaymentDate),
-		optional(v.LastDue), q.UpdatedAt, v.PaidFull, v.PaidInstalments, v.Head)
-	remove, write := v.Changes(stored)
-	if len(remove) > 0 {
-		b.Queue(`DELETE FROM payment_options WHERE organization = $1 AND nav = ANY ($2::text[])`, q.OrganizationFiscalCode, texts(remove))
+		optional(v.LastDue), v.ExpiresAt, q.CompanyName, q.UpdatedAt, v.PaidFull, v.PaidInstalments, v.Head)
+	gone, write := v.Changes(stored)
+	if len(gone) > 0 {
+		b.Queue(`DELETE FROM payment_options WHERE organization = $1 AND nav = ANY ($2::text[])`, q.OrganizationFiscalCode, texts(gone))
 	}
 	if len(write) > 0 {
 		b.Queue(`INSERT INTO payment_options (organization, position_id, ordinal, nav, iuv, status, is_partial, due_date, body)
@@ -146,6 +203,18 @@ func advance(ctx context.Context, tx pgx.Tx, at row, p *positions.Position, c po
 	}
 	queueVersion(b, v, c)
 	return v, send(ctx, tx, b)
+}
+
+func storedOptions(ctx context.Context, tx pgx.Tx, id int64) ([]document.Stored, error) {
+	rows, err := tx.Query(ctx, `SELECT ordinal, nav, body FROM payment_options WHERE position_id = $1 ORDER BY ordinal`, id)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (o document.Stored, err error) {
+		// Scan first: o is returned by value.
+		err = r.Scan(&o.Ordinal, &o.NAV, &o.Body)
+		return o, err
+	})
 }
 
 // optionColumns turns option rows into arrays for unnest: ordinal, nav, iuv,
@@ -168,32 +237,48 @@ func queueVersion(b *pgx.Batch, v *document.Version, c positions.Change) {
 		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, c.At, v.Document)
 }
 
-// conflict finds out what of p is taken, after a unique key refused it.
-func (s *Store) conflict(ctx context.Context, p *positions.Position, creating bool) error {
-	navs, iuvs := document.Notices(p)
-	var known bool
-	var owners []document.Owner
-	err := s.read(ctx, "position", func() error {
-		err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM positions WHERE organization = $1 AND iupd = $2)`,
-			p.OrganizationFiscalCode, p.IUPD).Scan(&known)
-		if err != nil {
+// conflict finds out what of some positions is taken, after a unique key refused
+// one of them.
+func (s *Store) conflict(ctx context.Context, ps []*positions.Position, creating bool) error {
+	var vague *positions.Error
+	for _, p := range ps {
+		var known bool
+		var owners []document.Owner
+		err := s.read(ctx, "position", func() (err error) {
+			if creating {
+				err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM positions WHERE organization = $1 AND iupd = $2)`,
+					p.OrganizationFiscalCode, p.IUPD).Scan(&known)
+			}
+			if err == nil {
+				owners, err = s.owners(ctx, p)
+			}
 			return err
-		}
-		rows, err := s.pool.Query(ctx, `SELECT p.iupd, o.nav, o.iuv FROM payment_options o JOIN positions p ON p.id = o.position_id
-			WHERE o.organization = $1 AND p.iupd <> $2 AND (o.nav = ANY ($3::text[]) OR o.iuv = ANY ($4::text[]))`,
-			p.OrganizationFiscalCode, p.IUPD, navs, iuvs)
-		if err != nil {
-			return err
-		}
-		owners, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (o document.Owner, err error) {
-			return o, r.Scan(&o.IUPD, &o.NAV, &o.IUV)
 		})
-		return err
-	})
-	if err != nil {
-		return err
+		if err != nil {
+			return err
+		}
+		e := document.Conflict(p, known, owners)
+		if len(e.Problems) > 0 {
+			return document.Within(ps, p, e)
+		}
+		vague = e
 	}
-	return document.Conflict(p, known && creating, owners)
+	return vague
+}
+
+// owners finds the options of other positions that hold p's numbers.
+func (s *Store) owners(ctx context.Context, p *positions.Position) ([]document.Owner, error) {
+	navs, iuvs := document.Notices(p)
+	rows, err := s.pool.Query(ctx, `SELECT p.iupd, o.nav, o.iuv FROM payment_options o JOIN positions p ON p.id = o.position_id
+		WHERE o.organization = $1 AND p.iupd <> $2 AND (o.nav = ANY ($3::text[]) OR o.iuv = ANY ($4::text[]))`,
+		p.OrganizationFiscalCode, p.IUPD, navs, iuvs)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (o document.Owner, err error) {
+		err = r.Scan(&o.IUPD, &o.NAV, &o.IUV)
+		return o, err
+	})
 }
 
 func texts(navs []positions.NoticeNumber) []string {

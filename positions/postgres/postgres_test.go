@@ -37,5 +37,7 @@ func migrated(t testing.TB, url string, options ...postgres.Option) *postgres.St
 }
 
 func TestTheStorePassesTheConformanceSuite(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) positions.Store { return migrated(t, testservers.Postgres(t)) })
+	// Wide limits: the suite is about what is stored, on however slow a machine.
+	const patient = "&connect_timeout=30&statement_timeout=30000&lock_timeout=10000"
+	storetest.Run(t, func(t *testing.T) positions.Store { return migrated(t, testservers.Postgres(t)+patient) })
 }

@@ -116,7 +116,8 @@ func (s *Store) Receipts(ctx context.Context, f positions.ReceiptFilter) (receip
 			if err := row.Scan(&body); err != nil {
 				return r, err
 			}
-			return r, document.Read(body, &r)
+			err = document.Read(body, &r)
+			return r, err
 		})
 		return err
 	})

@@ -16,7 +16,7 @@ import (
 )
 
 // tolerance is what a loaded machine may add to a limit.
-const tolerance = 250 * time.Millisecond
+const tolerance = 500 * time.Millisecond
 
 // otherProcess takes the file's write lock as another process would, and
 // returns how to let it go.

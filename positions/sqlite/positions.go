@@ -13,45 +13,143 @@ import (
 
 // CreatePosition implements [positions.Store].
 func (s *Store) CreatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	return s.CreatePositions(ctx, []*positions.Position{p}, c)
+}
+
+// CreatePositions implements [positions.Store].
+func (s *Store) CreatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error {
+	return s.each(ctx, creating, ps, c, create)
+}
+
+// UpdatePosition implements [positions.Store].
+func (s *Store) UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	return s.UpdatePositions(ctx, []*positions.Position{p}, c)
+}
+
+// UpdatePositions implements [positions.Store].
+func (s *Store) UpdatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error {
+	return s.each(ctx, "update position", ps, c, update)
+}
+
+// DeletePositions implements [positions.Store].
+func (s *Store) DeletePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error {
+	return s.each(ctx, "delete position", ps, c, remove)
+}
+
+// creating is the operation that may find its iupd taken.
+const creating = "create position"
+
+// step writes a version of one position, as part of a transaction.
+type step func(context.Context, *sql.Tx, *positions.Position, positions.Change) (*document.Version, error)
+
+// each takes a step for every position, all or none, and lets the positions
+// become what was written.
+func (s *Store) each(ctx context.Context, operation string, ps []*positions.Position, c positions.Change, do step) error {
+	if len(ps) == 0 {
+		return nil
+	}
+	if err := document.Twice(ps); err != nil {
+		return err
+	}
 	c.At = document.Instant(c.At)
-	var v *document.Version
-	err := s.change(ctx, "create position", func(tx *sql.Tx) error {
-		// The history of a deleted position of the same iupd goes on.
-		var last int64
-		err := tx.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM position_versions WHERE organization = ? AND iupd = ?`,
-			p.OrganizationFiscalCode, p.IUPD).Scan(&last)
-		if err != nil {
-			return err
+	sorted := document.ByIUPD(ps)
+	written := make([]*document.Version, len(sorted))
+	err := s.change(ctx, operation, func(tx *sql.Tx) (err error) {
+		for i, p := range sorted {
+			if written[i], err = do(ctx, tx, p, c); err != nil {
+				return err
+			}
 		}
-		if v, err = document.First(p, last+1, c.At); err != nil {
-			return err
-		}
-		q := &v.Position
-		row, err := tx.ExecContext(ctx, `INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date,
-				payment_date, last_due_date, inserted_at, updated_at, paid_full, paid_instalments, head)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
-			optional(q.PaymentDate), optional(v.LastDue), micros(q.InsertedAt), micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head))
-		if err != nil {
-			return err
-		}
-		id, err := row.LastInsertId()
-		if err != nil {
-			return err
-		}
-		if err := insertOptions(ctx, tx, q.OrganizationFiscalCode, id, v.ByIUV()); err != nil {
-			return err
-		}
-		return insertVersion(ctx, tx, v, c)
+		return nil
 	})
 	if taken(err) {
-		return s.conflict(ctx, p, true)
+		return s.conflict(ctx, ps, operation == creating)
 	}
 	if err != nil {
 		return err
 	}
-	*p = v.Position
+	for i, p := range sorted {
+		*p = written[i].Position
+	}
 	return nil
+}
+
+func create(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
+	// The history of a deleted position of the same iupd goes on.
+	var last int64
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM position_versions WHERE organization = ? AND iupd = ?`,
+		p.OrganizationFiscalCode, p.IUPD).Scan(&last)
+	if err != nil {
+		return nil, err
+	}
+	v, err := document.First(p, last+1, c.At)
+	if err != nil {
+		return nil, err
+	}
+	q := &v.Position
+	row, err := tx.ExecContext(ctx, `INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date, payment_date,
+			last_due_date, expires_at, company_name, inserted_at, updated_at, paid_full, paid_instalments, head)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
+		optional(q.PaymentDate), optional(v.LastDue), expiry(v), q.CompanyName, micros(q.InsertedAt), micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head))
+	if err != nil {
+		return nil, err
+	}
+	id, err := row.LastInsertId()
+	if err != nil {
+		return nil, err
+	}
+	if err := insertOptions(ctx, tx, q.OrganizationFiscalCode, id, v.ByIUV()); err != nil {
+		return nil, err
+	}
+	return v, insertVersion(ctx, tx, v, c)
+}
+
+func update(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
+	at, err := lookUpVersion(ctx, tx, p)
+	if err != nil {
+		return nil, err
+	}
+	return advance(ctx, tx, at, p, c)
+}
+
+func remove(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
+	at, err := lookUpVersion(ctx, tx, p)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := storedOptions(ctx, tx, at.id)
+	if err != nil {
+		return nil, err
+	}
+	v, err := document.Next(p, at.inserted, c.At, stored)
+	if err != nil {
+		return nil, err
+	}
+	// Its options go with it, by their foreign key.
+	if _, err := tx.ExecContext(ctx, `DELETE FROM positions WHERE id = ?`, at.id); err != nil {
+		return nil, err
+	}
+	return v, insertVersion(ctx, tx, v, c)
+}
+
+// lookUpVersion finds the row of the version that the caller read.
+func lookUpVersion(ctx context.Context, tx *sql.Tx, p *positions.Position) (current, error) {
+	at, err := lookUp(ctx, tx, `WHERE p.organization = ? AND p.iupd = ?`, p.OrganizationFiscalCode, p.IUPD)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return at, notFound("no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
+	case err == nil && at.version != p.Version:
+		return at, positions.Errorf(positions.Stale, "position %s is at version %d, not %d: read it again", p.IUPD, at.version, p.Version)
+	}
+	return at, err
+}
+
+func expiry(v *document.Version) sql.NullInt64 {
+	if v.ExpiresAt == nil {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: micros(*v.ExpiresAt), Valid: true}
 }
 
 // Position implements [positions.Store].
@@ -66,33 +164,6 @@ func (s *Store) Position(ctx context.Context, fiscalCode, iupd string) (*positio
 		return nil, failure("position", err)
 	}
 	return document.Position(doc)
-}
-
-// UpdatePosition implements [positions.Store].
-func (s *Store) UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
-	c.At = document.Instant(c.At)
-	var v *document.Version
-	err := s.change(ctx, "update position", func(tx *sql.Tx) error {
-		current, err := lookUp(ctx, tx, `WHERE p.organization = ? AND p.iupd = ?`, p.OrganizationFiscalCode, p.IUPD)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return notFound("no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
-		case err != nil:
-			return err
-		case current.version != p.Version:
-			return positions.Errorf(positions.Stale, "position %s is at version %d, not %d: read it again", p.IUPD, current.version, p.Version)
-		}
-		v, err = advance(ctx, tx, current, p, c)
-		return err
-	})
-	if taken(err) {
-		return s.conflict(ctx, p, false)
-	}
-	if err != nil {
-		return err
-	}
-	*p = v.Position
-	return nil
 }
 
 // current is the row of a position as a transaction finds it.
@@ -123,13 +194,13 @@ func advance(ctx context.Context, tx *sql.Tx, at current, p *positions.Position,
 	}
 	q := &v.Position
 	if _, err := tx.ExecContext(ctx, `UPDATE positions SET version = ?, status = ?, lifecycle = ?, validity_date = ?, publish_date = ?, payment_date = ?,
-			last_due_date = ?, updated_at = ?, paid_full = ?, paid_instalments = ?, head = ? WHERE id = ?`,
+			last_due_date = ?, expires_at = ?, company_name = ?, updated_at = ?, paid_full = ?, paid_instalments = ?, head = ? WHERE id = ?`,
 		q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate), optional(q.PaymentDate),
-		optional(v.LastDue), micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head), at.id); err != nil {
+		optional(v.LastDue), expiry(v), q.CompanyName, micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head), at.id); err != nil {
 		return nil, err
 	}
-	remove, write := v.Changes(stored)
-	for _, nav := range remove {
+	gone, write := v.Changes(stored)
+	for _, nav := range gone {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM payment_options WHERE organization = ? AND nav = ?`, q.OrganizationFiscalCode, string(nav)); err != nil {
 			return nil, err
 		}
@@ -176,37 +247,51 @@ func insertVersion(ctx context.Context, tx *sql.Tx, v *document.Version, c posit
 	return err
 }
 
-// conflict finds out what of p is taken, after a unique key refused it.
-func (s *Store) conflict(ctx context.Context, p *positions.Position, creating bool) error {
-	var known bool
-	if creating {
-		err := s.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM positions WHERE organization = ? AND iupd = ?)`,
-			p.OrganizationFiscalCode, p.IUPD).Scan(&known)
-		if err != nil {
-			return failure("create position", err)
+// conflict finds out what of some positions is taken, after a unique key refused
+// one of them.
+func (s *Store) conflict(ctx context.Context, ps []*positions.Position, creating bool) error {
+	var vague *positions.Error
+	for _, p := range ps {
+		var known bool
+		if creating {
+			err := s.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM positions WHERE organization = ? AND iupd = ?)`,
+				p.OrganizationFiscalCode, p.IUPD).Scan(&known)
+			if err != nil {
+				return failure("position", err)
+			}
 		}
+		owners, err := s.owners(ctx, p)
+		if err != nil {
+			return failure("position", err)
+		}
+		e := document.Conflict(p, known, owners)
+		if len(e.Problems) > 0 {
+			return document.Within(ps, p, e)
+		}
+		vague = e
 	}
+	return vague
+}
+
+// owners finds the options of other positions that hold p's numbers.
+func (s *Store) owners(ctx context.Context, p *positions.Position) (owners []document.Owner, err error) {
 	navs, iuvs := document.Notices(p)
 	rows, err := s.reader.QueryContext(ctx, `SELECT p.iupd, o.nav, o.iuv FROM payment_options o JOIN positions p ON p.id = o.position_id
 		WHERE o.organization = ?1 AND p.iupd <> ?2
 		  AND (o.nav IN (SELECT value FROM json_each(?3)) OR o.iuv IN (SELECT value FROM json_each(?4)))`,
 		p.OrganizationFiscalCode, p.IUPD, list(navs), list(iuvs))
 	if err != nil {
-		return failure("position", err)
+		return nil, err
 	}
 	defer rows.Close()
-	var owners []document.Owner
 	for rows.Next() {
 		var o document.Owner
 		if err := rows.Scan(&o.IUPD, &o.NAV, &o.IUV); err != nil {
-			return failure("position", err)
+			return nil, err
 		}
 		owners = append(owners, o)
 	}
-	if err := rows.Err(); err != nil {
-		return failure("position", err)
-	}
-	return document.Conflict(p, known, owners)
+	return owners, rows.Err()
 }
 
 // list makes a value for json_each.

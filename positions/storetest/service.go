@@ -52,6 +52,8 @@ func everyMethod(ctx context.Context, s positions.Store, p *positions.Position, 
 	errs["DeleteKey"] = s.DeleteKey(ctx, comune, "k")
 	errs["TouchKey"] = s.TouchKey(ctx, "k", noon)
 	errs["CreatePosition"] = s.CreatePosition(ctx, position(comune, "iupd-2"), create)
+	errs["DeletePositions"] = s.DeletePositions(ctx, []*positions.Position{p.Clone()}, update)
+	_, _, errs["Positions"] = s.Positions(ctx, positions.PositionFilter{OrganizationFiscalCode: comune})
 	_, errs["Position"] = s.Position(ctx, comune, "iupd-1")
 	errs["UpdatePosition"] = s.UpdatePosition(ctx, p.Clone(), update)
 	_, errs["Versions"] = s.Versions(ctx, comune, "iupd-1")

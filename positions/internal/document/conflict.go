@@ -1,7 +1,9 @@
 package document
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/attualizza/attualizza/positions"
 )
@@ -42,6 +44,51 @@ func Conflict(p *positions.Position, known bool, owners []Owner) *positions.Erro
 	}
 	if e.Message == "" {
 		e.Message = "the iupd, a notice number or an IUV was taken a moment ago; try again"
+	}
+	return e
+}
+
+// Twice reports as a conflict what two positions of one batch both want.
+func Twice(ps []*positions.Position) error {
+	holders := map[string]string{}
+	take := func(what, holder string) error {
+		if other, there := holders[what]; there {
+			return positions.Errorf(positions.Conflict, "%s is wanted twice, by positions %s and %s", what, other, holder)
+		}
+		holders[what] = holder
+		return nil
+	}
+	for _, p := range ps {
+		if err := take("iupd "+p.IUPD, p.IUPD); err != nil {
+			return err
+		}
+		for i := range p.Options {
+			if err := take("notice number "+string(p.Options[i].NAV), p.IUPD); err != nil {
+				return err
+			}
+			if err := take("IUV "+p.Options[i].IUV, p.IUPD); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ByIUPD returns positions in the one order in which they are locked.
+func ByIUPD(ps []*positions.Position) []*positions.Position {
+	sorted := slices.Clone(ps)
+	slices.SortFunc(sorted, func(a, b *positions.Position) int {
+		return cmp.Or(cmp.Compare(a.OrganizationFiscalCode, b.OrganizationFiscalCode), cmp.Compare(a.IUPD, b.IUPD))
+	})
+	return sorted
+}
+
+// Within points the problems of the i-th position of a batch at it.
+func Within(batch []*positions.Position, p *positions.Position, e *positions.Error) *positions.Error {
+	if i := slices.Index(batch, p); len(batch) > 1 {
+		for j := range e.Problems {
+			e.Problems[j].Pointer = fmt.Sprintf("/%d%s", i, e.Problems[j].Pointer)
+		}
 	}
 	return e
 }

@@ -31,6 +31,9 @@ type Version struct {
 	PaidFull, PaidInstalments int
 	// LastDue is the last due date of the options, zero without options.
 	LastDue time.Time
+	// ExpiresAt is the instant after which a VALID position reads as EXPIRED, by
+	// [positions.Position.StatusAt]; nil: it never does.
+	ExpiresAt *time.Time
 }
 
 // Option is the row of one payment option. Ordinal counts from 0.
@@ -219,7 +222,22 @@ func encode(q positions.Position) (*Version, error) {
 			v.PaidFull++
 		}
 	}
+	v.ExpiresAt = expiry(&v.Position)
 	return v, nil
+}
+
+// expiry returns the last due date of the unpaid options.
+func expiry(p *positions.Position) *time.Time {
+	if !p.SwitchToExpired || len(p.Options) == 0 {
+		return nil
+	}
+	var last time.Time
+	for i := range p.Options {
+		if o := &p.Options[i]; !o.Paid() && o.DueDate.After(last) {
+			last = o.DueDate
+		}
+	}
+	return &last
 }
 
 // marshal fails only for what JSON cannot carry, an instant after the year

@@ -14,6 +14,9 @@ CREATE TABLE positions (
     publish_date     timestamptz,
     payment_date     timestamptz,
     last_due_date    timestamptz,
+    -- When a VALID position reads as EXPIRED; null: never.
+    expires_at       timestamptz,
+    company_name     text        NOT NULL,
     inserted_at      timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
     -- Paid options of either kind, so that a notice need not read its siblings.

@@ -14,6 +14,9 @@ CREATE TABLE positions (
     publish_date     INTEGER,
     payment_date     INTEGER,
     last_due_date    INTEGER,
+    -- When a VALID position reads as EXPIRED; null: never.
+    expires_at       INTEGER,
+    company_name     TEXT    NOT NULL,
     inserted_at      INTEGER NOT NULL,
     updated_at       INTEGER NOT NULL,
     -- Paid options of either kind, so that a notice need not read its siblings.

@@ -1,0 +1,326 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+// maxItems bounds one list of a body: more would turn a small body into much
+// memory. Ours have at most a hundred.
+const maxItems = 1000
+
+// decoder fills values of the generated types from text that is known to be
+// well-formed JSON, and collects what is wrong with them.
+type decoder struct {
+	path     []step
+	problems []positions.Problem
+}
+
+// step is a member, or an item when name is empty.
+type step struct {
+	name  string
+	index int
+}
+
+func (d *decoder) enter(name string, index int) { d.path = append(d.path, step{name, index}) }
+func (d *decoder) leave()                       { d.path = d.path[:len(d.path)-1] }
+
+// full reports whether enough problems were found to tell.
+func (d *decoder) full() bool { return len(d.problems) >= maxProblems }
+
+// add complains about the value that the decoder is at.
+func (d *decoder) add(format string, args ...any) {
+	if d.full() {
+		return
+	}
+	var pointer strings.Builder
+	for _, s := range d.path {
+		pointer.WriteByte('/')
+		if s.name == "" {
+			pointer.WriteString(strconv.Itoa(s.index))
+		} else {
+			pointer.WriteString(escapePointer(s.name))
+		}
+	}
+	d.problems = append(d.problems, positions.Problem{Pointer: pointer.String(), Detail: fmt.Sprintf(format, args...)})
+}
+
+// value reads one value. null is absence, save for the types that tell the two
+// apart.
+func (d *decoder) value(raw []byte, v reflect.Value) {
+	if d.ours(raw, v) || raw[0] == 'n' {
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(raw, v.Elem())
+	case reflect.Struct:
+		if raw[0] != '{' {
+			d.add("must be an object")
+			return
+		}
+		d.object(raw, v)
+	case reflect.Slice:
+		if raw[0] != '[' {
+			d.add("must be a list")
+			return
+		}
+		d.list(raw, v)
+	case reflect.String:
+		if text, ok := d.text(raw); ok {
+			v.SetString(text)
+		}
+	case reflect.Bool:
+		if raw[0] != 't' && raw[0] != 'f' {
+			d.add("must be true or false")
+			return
+		}
+		v.SetBool(raw[0] == 't')
+	case reflect.Int64, reflect.Int32, reflect.Int:
+		n, err := strconv.ParseInt(string(raw), 10, v.Type().Bits())
+		if err != nil {
+			d.add("must be a whole number, without quotes, point or exponent")
+			return
+		}
+		v.SetInt(n)
+	default:
+		panic("rest: a body has a member of type " + v.Type().String()) // a defect that every test of the operation shows
+	}
+}
+
+// ours reads the types that have a form of their own.
+func (d *decoder) ours(raw []byte, v reflect.Value) bool {
+	switch into := v.Addr().Interface().(type) {
+	case *time.Time:
+		if raw[0] == 'n' {
+			return true
+		}
+		if text, ok := d.text(raw); ok {
+			t, ok := parseInstant(text)
+			if !ok {
+				d.add(`must be an instant such as "2027-01-31T22:59:59Z"`)
+				return true
+			}
+			*into = t
+		}
+	case *positions.Duration:
+		if raw[0] != 'n' && into.UnmarshalJSON(raw) != nil {
+			d.add(`must be a duration such as "15m"`)
+		}
+	case *SecretField:
+		into.present = true
+		if raw[0] == 'n' {
+			return true
+		}
+		if text, ok := d.text(raw); ok {
+			into.text = &text
+			if text == "" {
+				d.add("must not be empty: null deletes a secret")
+			}
+		}
+	case *NotYetField:
+		// An empty list asks for nothing, and so does null.
+		empty := raw[0] == '[' && len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
+		into.present = raw[0] != 'n' && !empty
+	default:
+		return false
+	}
+	return true
+}
+
+// text reads a string; the body as a whole is valid UTF-8 already.
+func (d *decoder) text(raw []byte) (string, bool) {
+	if raw[0] != '"' {
+		d.add("must be text, in quotes")
+		return "", false
+	}
+	text, ok := unquote(raw)
+	switch {
+	case !ok:
+		d.add("has half of a surrogate pair") // encoding/json would mend it silently
+	case strings.ContainsRune(text, 0):
+		d.add("must not contain U+0000")
+		ok = false
+	}
+	return text, ok
+}
+
+// unquote returns the text of a JSON string. It is not ok when an escape stands
+// for half of a character.
+func unquote(raw []byte) (text string, ok bool) {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), true
+	}
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return "", false
+	}
+	mended := strings.Count(text, string(utf8.RuneError)) -
+		bytes.Count(raw, []byte(string(utf8.RuneError))) - bytes.Count(bytes.ToLower(raw), []byte(`\ufffd`))
+	return text, mended <= 0
+}
+
+func (d *decoder) list(raw []byte, v reflect.Value) {
+	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	for i, next := 0, 1; ; i++ {
+		at := skipSpace(raw, next)
+		if raw[at] == ',' {
+			at = skipSpace(raw, at+1)
+		}
+		if raw[at] == ']' {
+			return
+		}
+		if i == maxItems {
+			d.add("has more than %d items", maxItems)
+			return
+		}
+		next = skipValue(raw, at)
+		d.enter("", i)
+		element := reflect.New(v.Type().Elem()).Elem()
+		if raw[at] == 'n' {
+			d.add("must not be null")
+		} else {
+			d.value(raw[at:next], element)
+		}
+		v.Set(reflect.Append(v, element))
+		d.leave()
+	}
+}
+
+func (d *decoder) object(raw []byte, v reflect.Value) {
+	fields := fieldsOf(v.Type())
+	var seen uint64 // by index of the field
+	for next := 1; ; {
+		at := skipSpace(raw, next)
+		if raw[at] == ',' {
+			at = skipSpace(raw, at+1)
+		}
+		if raw[at] == '}' {
+			break
+		}
+		end := skipValue(raw, at)
+		name, _ := unquote(raw[at:end])
+		at = skipSpace(raw, skipSpace(raw, end)+1) // past the colon
+		next = skipValue(raw, at)
+		item := raw[at:next]
+
+		f, known := fields.byName[name]
+		d.enter(name, 0)
+		switch {
+		case !known:
+			if !d.full() {
+				if hint := fields.mistyped(name); hint != "" {
+					d.add("%s", hint)
+				}
+			}
+		case seen&(1<<f.index) != 0:
+			d.add("is there twice")
+		default:
+			seen |= 1 << f.index
+			d.value(item, v.Field(f.index))
+			if item[0] == 'n' && f.required {
+				d.add("is needed, and null")
+			}
+		}
+		d.leave()
+	}
+	for _, f := range fields.required {
+		if seen&(1<<f.index) == 0 {
+			d.enter(f.name, 0)
+			d.add("is needed")
+			d.leave()
+		}
+	}
+}
+
+// skipSpace returns the first position from i on that is not white space.
+func skipSpace(data []byte, i int) int {
+	for data[i] == ' ' || data[i] == '\t' || data[i] == '\n' || data[i] == '\r' {
+		i++
+	}
+	return i
+}
+
+// skipValue returns where the value that begins at i ends. It relies on the
+// text being well-formed.
+func skipValue(data []byte, i int) int {
+	depth := 0
+	for ; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			for i++; data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			depth--
+		default: // of a number or a word, or between values
+			if depth > 0 {
+				continue
+			}
+			for i+1 < len(data) && !bytes.ContainsRune([]byte(",]} \t\n\r"), rune(data[i+1])) {
+				i++
+			}
+		}
+		if depth == 0 {
+			return i + 1
+		}
+	}
+	return len(data)
+}
+
+func escapePointer(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// fields are the members that a struct of api.gen.go knows, at most 64.
+type fields struct {
+	byName   map[string]field
+	required []field
+	names    []string
+	gpd      bool // a body of GPD's, in which members of other versions are ignored
+}
+
+type field struct {
+	name     string
+	index    int
+	required bool
+}
+
+var fieldCache sync.Map // of reflect.Type to *fields; as many as there are body types
+
+func fieldsOf(t reflect.Type) *fields {
+	if f, ok := fieldCache.Load(t); ok {
+		return f.(*fields)
+	}
+	f := &fields{byName: map[string]field{}}
+	switch t {
+	case reflect.TypeFor[PaymentPositionInput](), reflect.TypeFor[PaymentOptionInput](), reflect.TypeFor[TransferInput](),
+		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata]():
+		f.gpd = true
+	}
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		member := field{name: name, index: i, required: !strings.Contains(options, "omitempty")}
+		f.byName[name] = member
+		f.names = append(f.names, name)
+		if member.required {
+			f.required = append(f.required, member)
+		}
+	}
+	actual, _ := fieldCache.LoadOrStore(t, f)
+	return actual.(*fields)
+}

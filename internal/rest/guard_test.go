@@ -1,0 +1,318 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/attualizza/attualizza/positions"
+)
+
+// TestNoRouteEscapesTheGuard walks every operation of api.yaml with every kind
+// of caller. A new operation is walked as soon as it is in the document, and one
+// that is not in the document does not start.
+func TestNoRouteEscapesTheGuard(t *testing.T) {
+	h := openHouse(t).furnish(t)
+	closed := openHouse(t, func(c *Config) { c.AdminKey = "" })
+	const nav = "301000000000000177"
+	h.want(t, 201, call{method: "POST", path: base + "/debtpositions", key: "writer", body: positionJSON("P-1", nav[1:])})
+	parameters := strings.NewReplacer("{organizationFiscalCode}", ente, "{iupd}", "P-1", "{nav}", nav, "{id}", "nonesuch", "{receiptId}", "nonesuch")
+	id, _, _ := strings.Cut(h.keys["writer"], ".")
+
+	doc, _ := theContract()
+	walked := 0
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			walked++
+			declared, _ := op.Extensions["x-access"].(string)
+			mine := strings.HasPrefix(path, "/v1/organizations")
+			switch {
+			case mine && declared == "PUBLIC":
+				t.Errorf("%s %s opens an organization to everybody", method, path)
+			case method != "GET" && declared != "WRITER" && declared != "OPERATOR":
+				t.Errorf("%s %s changes things and takes a %s", method, path, declared)
+			case strings.Contains(path, "api-keys") && declared != "OPERATOR":
+				t.Errorf("%s %s is not the operator's", method, path)
+			}
+			// Without a body: who may not call must not learn what is wrong with one.
+			visit := func(who, key string) int {
+				return h.do(t, call{method: method, path: parameters.Replace(path), key: key}).status
+			}
+			want := func(who, key string, statuses ...int) {
+				t.Helper()
+				if got := visit(who, key); !slices.Contains(statuses, got) {
+					t.Errorf("%s %s (%s) with %s: %d, want one of %v", method, path, declared, who, got, statuses)
+				}
+			}
+			if declared == "PUBLIC" {
+				want("no key", "", 200)
+				continue
+			}
+			named := strings.Contains(path, "{organizationFiscalCode}")
+			want("no key", "", 401)
+			want("a key that was never issued", "abcdefghijklmnop.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 401)
+			want("a known id and a wrong secret", id+".AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 401)
+			want("not even a key", "-", 401)
+			if named {
+				want("another organization's key", "foreign", 404)
+			} else {
+				want("another organization's key", "foreign", 403)
+			}
+			through := []int{200, 204, 404, 415}
+			switch declared {
+			case "READER":
+				want("a reader's key", "reader", through...)
+				want("the operator's key", "admin", 403)
+			case "WRITER":
+				want("a reader's key", "reader", 403)
+				want("the operator's key", "admin", 403)
+			case "OPERATOR":
+				want("a reader's key", "reader", 403)
+				want("a writer's key", "writer", 403)
+				if got := closed.do(t, call{method: method, path: parameters.Replace(path), key: adminKey}).status; got != 401 {
+					t.Errorf("%s %s without an operator's key configured: %d", method, path, got)
+				}
+			default:
+				t.Errorf("%s %s: x-access is %q", method, path, declared)
+			}
+		}
+	}
+	if walked < 20 {
+		t.Errorf("only %d operations were walked", walked)
+	}
+	h.want(t, 200, call{method: "GET", path: base + "/debtpositions/P-1", key: "reader"})
+	h.want(t, 200, call{method: "GET", path: base, key: "admin"})
+}
+
+func TestTheDocumentMustSayWhoMayCall(t *testing.T) {
+	for name, edit := range map[string][2]string{
+		"an operation without x-access":      {"x-access: WRITER\n", "\n"},
+		"a word that is none":                {"x-access: READER", "x-access: EVERYBODY"},
+		"a public operation with a key":      {"x-access: READER", "x-access: PUBLIC"},
+		"a key's operation without security": {"x-access: PUBLIC", "x-access: READER"},
+	} {
+		if _, err := readContract([]byte(strings.Replace(string(source), edit[0], edit[1], 1))); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+	c, err := readContract(source)
+	must(t, err)
+	e := echo.New()
+	RegisterHandlers(e, NewStrictHandler(&server{}, nil))
+	must(t, c.covers(e.Routes()))
+	e.GET("/v1/secret", func(echo.Context) error { return nil })
+	if c.covers(e.Routes()) == nil {
+		t.Error("a route beside the document is accepted")
+	}
+	if c.covers(nil) == nil {
+		t.Error("an operation without a route is accepted")
+	}
+}
+
+func TestLimitsPerKey(t *testing.T) {
+	h := openHouse(t, func(c *Config) { c.RateLimit = 8 }).furnish(t)
+	get := func(key string) answer {
+		return h.do(t, call{method: "GET", path: base + "/debtpositions/none", key: key})
+	}
+	first := get("reader")
+	if first.status != 404 || first.header.Get("X-Ratelimit-Limit") != "8" || first.header.Get("X-Ratelimit-Remaining") != "7" || first.header.Get("X-Ratelimit-Reset") != "1" {
+		t.Errorf("the first answer: %d %v", first.status, first.header)
+	}
+	refused := 0
+	for range 30 {
+		if a := get("reader"); a.status == 429 {
+			refused++
+			if a.header.Get("Retry-After") != "1" || a.header.Get("X-Ratelimit-Remaining") != "0" {
+				t.Errorf("a 429 with %v", a.header)
+			}
+		}
+	}
+	if refused < 15 {
+		t.Errorf("%d of 31 quick requests were refused, at 8 a second", refused)
+	}
+	if a := get("writer"); a.status != 404 {
+		t.Errorf("another key of the same address: %d", a.status)
+	}
+	guesses := 0
+	for range 30 {
+		if get("abcdefghijklmnop.guess").status == 429 {
+			guesses++
+		}
+	}
+	if guesses < 15 {
+		t.Errorf("%d of 30 guesses were slowed down", guesses)
+	}
+	for _, path := range []string{"/info", "/nothing"} {
+		if a := h.do(t, call{method: "GET", path: path}); a.header.Get("X-Ratelimit-Limit") != "8" {
+			t.Errorf("%s: no limits on the answer", path)
+		}
+	}
+}
+
+func TestLimitsForgetWhoWasNotSeenLongest(t *testing.T) {
+	l := newLimits(1)
+	for i := range maxLimited + 100 {
+		l.of(strconv.Itoa(i))
+		l.of("0")
+	}
+	if l.recent.Len() != maxLimited || len(l.byName) != maxLimited {
+		t.Errorf("%d callers are remembered, %d by name", l.recent.Len(), len(l.byName))
+	}
+	if l.byName["0"] == nil || l.byName["1"] != nil {
+		t.Error("not the one seen longest ago was forgotten")
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	h := openHouse(t)
+	for sent, echoed := range map[string]bool{
+		"abc-DEF_123.4": true, strings.Repeat("x", 64): true,
+		strings.Repeat("x", 65): false, "a b": false, "a\tb": false, "<script>": false, "": false, "è": false,
+	} {
+		a := h.do(t, call{method: "GET", path: "/nothing", header: http.Header{"X-Request-Id": {sent}}})
+		got := a.header.Get("X-Request-Id")
+		if (got == sent) != echoed || got == "" {
+			t.Errorf("%q came back as %q", sent, got)
+		}
+		if !strings.Contains(string(a.body), `"instance":"urn:request:`+got+`"`) {
+			t.Errorf("the problem does not carry %q: %s", got, a.body)
+		}
+	}
+}
+
+func TestTheLogTellsNoPersonalData(t *testing.T) {
+	h := openHouse(t).furnish(t)
+	const nav = "301000000000000177"
+	h.want(t, 201, call{method: "POST", path: base + "/debtpositions?toPublish=true&token=sensibile", key: "writer", body: positionJSON("VRDLCU80A01H501X", nav[1:])})
+	h.want(t, 200, call{method: "GET", path: base + "/debtpositions/VRDLCU80A01H501X", key: "reader"})
+	h.want(t, 409, call{method: "POST", path: base + "/debtpositions", key: "writer", body: positionJSON("VRDLCU80A01H501X", nav[1:])})
+	h.want(t, 404, call{method: "GET", path: "/Luca/Verdi"})
+	log := h.log.String()
+	for _, unwanted := range []string{"VRDLCU", "Verdi", "sensibile", "luca@", "segreto", h.keys["writer"], adminKey} {
+		if strings.Contains(log, unwanted) {
+			t.Errorf("the log holds %s", unwanted)
+		}
+	}
+	id, _, _ := strings.Cut(h.keys["reader"], ".")
+	for _, want := range []string{`"route":"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd"`, `"status":200`, `"key":"` + id + `"`, `"route":"unmatched"`, `"duration"`, `"request"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %s", want)
+		}
+	}
+}
+
+// faulty is a store with one thing wrong.
+type faulty struct {
+	Store
+	position func(ctx context.Context) error
+	update   func() error
+}
+
+func (f faulty) Position(ctx context.Context, organization, iupd string) (*positions.Position, error) {
+	if f.position != nil {
+		if err := f.position(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return f.Store.Position(ctx, organization, iupd)
+}
+
+func (f faulty) UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	if f.update != nil {
+		if err := f.update(); err != nil {
+			return err
+		}
+	}
+	return f.Store.UpdatePosition(ctx, p, c)
+}
+
+func TestDefectsStayInside(t *testing.T) {
+	what := ""
+	h := openHouse(t, func(c *Config) {
+		c.Timeout = 200_000_000
+		c.Store = faulty{Store: c.Store, position: func(ctx context.Context) error {
+			switch what {
+			case "panic":
+				panic("Luca Verdi")
+			case "hang":
+				<-ctx.Done()
+				return ctx.Err()
+			case "strange":
+				return context.Canceled
+			}
+			return http.ErrBodyNotAllowed
+		}}
+	}).furnish(t)
+	get := call{method: "GET", path: base + "/debtpositions/x", key: "reader"}
+	for what = range map[string]bool{"panic": true, "other": true} {
+		a := h.want(t, 500, get)
+		if strings.Contains(string(a.body), "Verdi") || strings.Contains(string(a.body), "http:") {
+			t.Errorf("the answer tells the cause: %s", a.body)
+		}
+	}
+	if !strings.Contains(h.log.String(), "panic: Luca Verdi") || !strings.Contains(h.log.String(), http.ErrBodyNotAllowed.Error()) {
+		t.Error("the log does not tell the cause")
+	}
+	for what = range map[string]bool{"hang": true, "strange": true} {
+		h.want(t, 503, get)
+	}
+}
+
+func TestConcurrentWritersLoseNothing(t *testing.T) {
+	h := openHouse(t).furnish(t)
+	h.want(t, 201, call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: positionJSON("P-1", "01000000000000177")})
+	var done, refused, stale atomic.Int64
+	var group sync.WaitGroup
+	for i := range 32 {
+		group.Go(func() {
+			c := call{method: "POST", path: base + "/debtpositions/P-1/invalidate", key: "writer"}
+			if i%2 == 0 {
+				c.header = http.Header{"If-Match": {`"1"`}}
+			}
+			switch a := h.do(t, c); a.status {
+			case 200:
+				done.Add(1)
+			case 409:
+				refused.Add(1)
+			case 412:
+				stale.Add(1)
+			default:
+				t.Errorf("status %d: %s", a.status, a.body)
+			}
+		})
+	}
+	group.Wait()
+	if done.Load() != 1 || refused.Load()+stale.Load() != 31 {
+		t.Errorf("%d won, %d refused, %d stale", done.Load(), refused.Load(), stale.Load())
+	}
+}
+
+func TestAWriterTriesAgainWhenSomebodyWasFaster(t *testing.T) {
+	failures := 0
+	h := openHouse(t, func(c *Config) {
+		c.Store = faulty{Store: c.Store, update: func() error {
+			if failures > 0 {
+				failures--
+				return positions.Errorf(positions.Stale, "somebody was faster")
+			}
+			return nil
+		}}
+	}).furnish(t)
+	h.want(t, 201, call{method: "POST", path: base + "/debtpositions", key: "writer", body: positionJSON("P-1", "01000000000000177")})
+	publish := call{method: "POST", path: base + "/debtpositions/P-1/publish", key: "writer"}
+	failures = maxAttempts
+	h.want(t, 409, publish)
+	failures = 1
+	withTag := publish
+	withTag.header = http.Header{"If-Match": {`"1"`}}
+	h.want(t, 412, withTag)
+	failures = maxAttempts - 1
+	h.want(t, 200, publish)
+}
