@@ -47,6 +47,9 @@ func (s suite) Run() int {
 		_ = flag.Set("test.parallel", "8") // the scenarios mostly wait: for SEND, for a breaker
 	}
 	code := s.M.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
 	if os.Getenv("FIGURES") != "" {
 		slowest.print()
 	}
