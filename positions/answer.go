@@ -30,7 +30,7 @@ func (s FeeSource) Degraded() bool {
 // Answer is what the Nodo was told about a notice: the evidence in a dispute,
 // in PagoPA's acceptance test TC-COSTO-01 and for reconciliation.
 type Answer struct {
-	// ID orders answers and names them; the store assigns it when zero.
+	// ID names an answer and orders those of one instant; the store assigns it.
 	ID                     int64         `json:"id"`
 	At                     time.Time     `json:"at"` // arrival of the request
 	OrganizationFiscalCode string        `json:"organizationFiscalCode"`

@@ -88,10 +88,9 @@ type Store interface {
 	// notices without one are absent from the map.
 	Prices(ctx context.Context, fiscalCode string, navs []NoticeNumber) (map[NoticeNumber]*Price, error)
 
-	// RecordAnswers makes answers durable, all or none, in one commit. Leave ID
-	// zero: Conflict when one that is given is on record already. After
-	// Unavailable the outcome can be unknown, when the connection broke or the
-	// context ended during the commit.
+	// RecordAnswers makes answers durable, all or none, in one commit. The store
+	// gives each its ID. After Unavailable the outcome can be unknown, when the
+	// connection broke or the context ended during the commit.
 	RecordAnswers(ctx context.Context, answers []Answer) error
 	// Answers returns what the Nodo was told about a notice, newest first, and how
 	// many answers there are.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -184,6 +185,7 @@ func (d *discard) Write(p []byte) (int, error) { d.written = len(p); return len(
 // machine. ratio is the throughput relative to the bare handler at the same
 // number of connections, measured in the same run.
 func BenchmarkHTTP(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(telemetry.GCPercent)) // as the service does
 	bare := map[int]float64{}
 	for _, connections := range []int{64, 256} {
 		b.Run(fmt.Sprintf("bare/%d", connections), func(b *testing.B) {

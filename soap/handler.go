@@ -147,9 +147,12 @@ type exchange struct {
 	body    bytes.Buffer
 	request pafornode.Request
 	reply   []byte
-	entries []pafornode.MapEntry // the metadata of the reply
 	status  int
 	result  result
+	// What the reply is made of, used again like the buffers.
+	payment   pafornode.Payment
+	transfers [positions.MaxTransfers]pafornode.Transfer
+	entries   []pafornode.MapEntry
 }
 
 // result is what the logs, the metrics and the journal are told of a reply.
@@ -170,7 +173,9 @@ func (x *exchange) free() {
 		return
 	}
 	x.body.Reset()
-	x.request, x.result, x.status = pafornode.Request{}, result{}, 0 // keeps no message alive
+	// Nothing is kept alive, personal data least of all.
+	x.request, x.result, x.payment, x.status = pafornode.Request{}, result{}, pafornode.Payment{}, 0
+	clear(x.transfers[:])
 	clear(x.entries[:cap(x.entries)])
 	exchanges.Put(x)
 }

@@ -97,12 +97,11 @@ func allPostal(o *positions.PaymentOption) bool {
 func (h *Handler) activated(x *exchange, org *registry.Organization, q *actualize.Quote) {
 	p, o := &q.Notice.Position, &q.Notice.Option
 	x.entries = x.entries[:0]
-	var transfers [positions.MaxTransfers]pafornode.Transfer
 	for i := range q.Transfers {
-		transfers[i] = x.transfer(org, &q.Transfers[i])
+		x.transfers[i] = x.transfer(org, &q.Transfers[i])
 	}
 	d := &p.Debtor
-	answer := pafornode.Payment{
+	x.payment = pafornode.Payment{
 		CreditorReferenceID: o.IUV, Amount: q.Amount, DueDate: q.DueDate,
 		Description: o.Description, CompanyName: p.CompanyName, OfficeName: p.OfficeName,
 		Debtor: pafornode.Subject{
@@ -110,15 +109,15 @@ func (h *Handler) activated(x *exchange, org *registry.Organization, q *actualiz
 			CivicNumber: d.CivicNumber, PostalCode: d.PostalCode, City: d.City,
 			StateProvinceRegion: d.Province, Country: d.Country, EMail: d.Email,
 		},
-		Transfers: transfers[:len(q.Transfers)],
+		Transfers: x.transfers[:len(q.Transfers)],
 		Metadata:  x.metadata(org, q),
 	}
-	if err := answer.Check(x.request.Operation); err != nil {
+	if err := x.payment.Check(x.request.Operation); err != nil {
 		h.refuseError(x, err)
 		return
 	}
 	x.result.outcome = "OK"
-	x.reply = pafornode.AppendPaymentOK(x.reply[:0], x.request.Operation, &answer)
+	x.reply = pafornode.AppendPaymentOK(x.reply[:0], x.request.Operation, &x.payment)
 }
 
 // metadata puts NOTIFICATION_FEE in front of the organization's own entries.

@@ -11,72 +11,39 @@ import (
 	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
-// RecordAnswers implements [positions.Store]: one statement, one commit.
+// answerColumns are the columns of the answers table but its id.
+var answerColumns = []string{
+	"at", "organization", "nav", "operation", "station", "duration_us", "outcome", "fault", "amount",
+	"base_amount", "notification_fee", "source", "position_version", "send", "price",
+}
+
+// RecordAnswers implements [positions.Store]: one COPY, one commit.
 func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) error {
 	if len(answers) == 0 {
 		return nil
 	}
-	columns, err := answerColumns(answers)
-	if err != nil {
-		return err
-	}
-	insert := func() error {
-		_, err := s.pool.Exec(ctx, `INSERT INTO answers (id, at, organization, nav, operation, station, duration_us, outcome, fault, amount,
-				base_amount, notification_fee, source, position_version, send, price)
-			SELECT coalesce(id, nextval('answers_id_seq')), at, organization, nav, operation, station, duration_us, outcome, fault,
-				amount, base_amount, notification_fee, source, position_version, send::json, price::json
-			FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[],
-				$10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[], $15::text[], $16::text[])
-				AS a (id, at, organization, nav, operation, station, duration_us, outcome, fault, amount,
-				base_amount, notification_fee, source, position_version, send, price)`, columns...)
-		return err
-	}
-	err = insert()
-	if lost(err) {
-		s.pool.Reset()
-		if pgconn.SafeToRetry(err) { // nothing was sent; else it may have been committed
-			err = insert()
-		}
-	}
-	if taken(err) {
-		return positions.Errorf(positions.Conflict, "an answer with this id is on record already")
-	}
-	return failure("record answers", err)
-}
-
-func answerColumns(answers []positions.Answer) ([]any, error) {
-	n := len(answers)
-	var (
-		id, send, price                                               = make([]*int64, n), make([]*string, n), make([]*string, n)
-		at                                                            = make([]time.Time, n)
-		duration, amount, base, fee, version                          = make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-		organization, nav, operation, station, outcome, fault, source = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	)
+	rows := make([][]any, len(answers))
 	for i := range answers {
 		a := &answers[i]
-		if a.ID != 0 {
-			id[i] = &a.ID
-		}
-		at[i], duration[i] = a.At, a.Duration.Microseconds()
-		amount[i], base[i], fee[i], version[i] = int64(a.Amount), int64(a.BaseAmount), int64(a.NotificationFee), a.PositionVersion
-		organization[i], nav[i], operation[i], station[i] = a.OrganizationFiscalCode, string(a.NAV), a.Operation, a.StationCode
-		outcome[i], fault[i], source[i] = a.Outcome, a.Fault, string(a.Source)
-		exchange, known, err := document.Evidence(a)
+		send, price, err := document.Evidence(a)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		send[i], price[i] = text(exchange), text(known)
+		rows[i] = []any{
+			a.At, a.OrganizationFiscalCode, string(a.NAV), a.Operation, a.StationCode, a.Duration.Microseconds(), a.Outcome, a.Fault, int64(a.Amount),
+			int64(a.BaseAmount), int64(a.NotificationFee), string(a.Source), a.PositionVersion, send, price,
+		}
 	}
-	return []any{id, at, organization, nav, operation, station, duration, outcome, fault, amount, base, fee, source, version, send, price}, nil
-}
-
-// text keeps an absent value as NULL.
-func text(b []byte) *string {
-	if b == nil {
-		return nil
+	insert := func() error {
+		_, err := s.pool.CopyFrom(ctx, pgx.Identifier{"answers"}, answerColumns, pgx.CopyFromRows(rows))
+		return err
 	}
-	s := string(b)
-	return &s
+	err := insert()
+	if pgconn.SafeToRetry(err) && lost(err) { // nothing was sent on a dead connection
+		s.pool.Reset()
+		err = insert()
+	}
+	return failure("record answers", err)
 }
 
 // Answers implements [positions.Store].

@@ -33,11 +33,21 @@ type gather struct {
 
 type noticeKey struct{ organization, nav string }
 
-// noticeRow is a notice as the tables hold it; head is nil when there is none.
-// The JSON is decoded by who asked, not by the reader.
+// noticeRow is a notice as the tables hold it; buffer is nil when there is none.
+// The JSON is decoded by who asked, not by the reader, and given back with free.
 type noticeRow struct {
-	head, option, price       []byte
+	head, option, price       []byte // parts of buffer
 	paidFull, paidInstalments int
+	buffer                    *[]byte
+}
+
+var rowBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func (r *noticeRow) free() {
+	if r.buffer != nil {
+		rowBuffers.Put(r.buffer)
+		*r = noticeRow{}
+	}
 }
 
 type noticeRead struct {
@@ -146,10 +156,11 @@ func (g *gather) rows(ctx context.Context, batch []*noticeRead, into []noticeRow
 	var full, instalments int
 	_, err = pgx.ForEachRow(found, []any{&place, &head, &option, &price, &full, &instalments}, func() error {
 		// One copy out of the driver's buffer holds all three.
-		all := make([]byte, 0, len(head)+len(option)+len(price))
-		all = append(append(append(all, head...), option...), price...)
+		buffer := rowBuffers.Get().(*[]byte)
+		all := append(append(append((*buffer)[:0], head...), option...), price...)
+		*buffer = all
 		h, o := len(head), len(head)+len(option)
-		into[place-1] = noticeRow{all[:h:h], all[h:o:o], all[o:], full, instalments}
+		into[place-1] = noticeRow{all[:h], all[h:o], all[o:], full, instalments, buffer}
 		return nil
 	})
 	return err

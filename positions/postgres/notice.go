@@ -18,9 +18,10 @@ func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.Not
 	if err != nil {
 		return nil, failure("notice", err)
 	}
-	if row.head == nil {
+	if row.buffer == nil {
 		return nil, notFound("no notice %s in organization %s", nav, fiscalCode)
 	}
+	defer row.free()
 	return document.Notice(row.head, row.option, row.price, row.paidFull, row.paidInstalments)
 }
 

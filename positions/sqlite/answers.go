@@ -14,10 +14,10 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 	if len(answers) == 0 {
 		return nil
 	}
-	err := s.change(ctx, "record answers", func(tx *sql.Tx) error {
-		stmt, err := tx.PrepareContext(ctx, `INSERT INTO answers (id, at, organization, nav, operation, station, duration_us, outcome, fault,
+	return s.change(ctx, "record answers", func(tx *sql.Tx) error {
+		stmt, err := tx.PrepareContext(ctx, `INSERT INTO answers (at, organization, nav, operation, station, duration_us, outcome, fault,
 				amount, base_amount, notification_fee, source, position_version, send, price)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return err
 		}
@@ -28,7 +28,7 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 			if err != nil {
 				return err
 			}
-			if _, err := stmt.ExecContext(ctx, sql.NullInt64{Int64: a.ID, Valid: a.ID != 0}, micros(a.At), a.OrganizationFiscalCode, string(a.NAV),
+			if _, err := stmt.ExecContext(ctx, micros(a.At), a.OrganizationFiscalCode, string(a.NAV),
 				a.Operation, a.StationCode, a.Duration.Microseconds(), a.Outcome, a.Fault, int64(a.Amount), int64(a.BaseAmount),
 				int64(a.NotificationFee), string(a.Source), a.PositionVersion, text(send), text(price)); err != nil {
 				return err
@@ -36,10 +36,6 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 		}
 		return nil
 	})
-	if taken(err) {
-		return positions.Errorf(positions.Conflict, "an answer with this id is on record already")
-	}
-	return err
 }
 
 // Answers implements [positions.Store].

@@ -46,9 +46,7 @@ var answerTests = []test{
 		nav := option(1).NAV
 		var batch []positions.Answer
 		for i := range 25 {
-			a := answer(nav, noon.Add(time.Duration(i/2)*time.Hour), money.Cents(i))
-			a.ID = int64(1000 + i)
-			batch = append(batch, a)
+			batch = append(batch, answer(nav, noon.Add(time.Duration(i/2)*time.Hour), money.Cents(i)))
 		}
 		must(t, s.RecordAnswers(t.Context(), batch))
 		must(t, s.RecordAnswers(t.Context(), []positions.Answer{answer(option(1).NAV, noon, 99)}))
@@ -88,17 +86,16 @@ var answerTests = []test{
 			t.Fatalf("total %d, newest %d", total, answers[0].Amount)
 		}
 	}},
-	{"a batch with an answer that is on record already is refused as a whole", func(t *testing.T, s positions.Store) {
+	{"a batch with an answer that cannot be stored is refused as a whole, an empty one changes nothing", func(t *testing.T, s positions.Store) {
 		nav := option(1).NAV
-		a := answer(nav, noon, 1)
-		a.ID = 5
-		must(t, s.RecordAnswers(t.Context(), []positions.Answer{a}))
-		wantCode(t, s.RecordAnswers(t.Context(), []positions.Answer{answer(nav, noon, 2), a}), positions.Conflict)
+		bad := answer(nav, noon, 2)
+		bad.Price = &positions.Price{FetchedAt: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)}
+		wantCode(t, s.RecordAnswers(t.Context(), []positions.Answer{answer(nav, noon, 1), bad}), positions.Invalid)
+		must(t, s.RecordAnswers(t.Context(), nil))
 		_, total, err := s.Answers(t.Context(), comune, nav, positions.Page{})
 		must(t, err)
-		if total != 1 {
+		if total != 0 {
 			t.Fatalf("total is %d", total)
 		}
-		must(t, s.RecordAnswers(t.Context(), nil))
 	}},
 }

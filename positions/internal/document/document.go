@@ -5,6 +5,10 @@
 //   - the head, the position without its options, and one body per option, so
 //     that a notice is read by its number without touching its siblings.
 //
+// Documents are written by encoding/json. They are read by its successor, the
+// module that encoding/json/v2 grows in, at less than half the cost: reading a
+// notice is the largest part of an answer.
+//
 // It also decides what is part of a new version: its number, its instants and
 // which option rows have to be written.
 package document
@@ -14,6 +18,8 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	fastjson "github.com/go-json-experiment/json"
 
 	"github.com/attualizza/attualizza/positions"
 )
@@ -100,7 +106,7 @@ func Next(p *positions.Position, inserted, at time.Time, stored []Stored) (*Vers
 			var was struct {
 				InsertedAt time.Time `json:"insertedDate"`
 			}
-			if err := json.Unmarshal(before.Body, &was); err != nil {
+			if err := fastjson.Unmarshal(before.Body, &was); err != nil {
 				return nil, unreadable(err)
 			}
 			o.InsertedAt = was.InsertedAt
@@ -146,7 +152,7 @@ func (v *Version) ByIUV() []Option {
 // Position reads a document.
 func Position(doc []byte) (*positions.Position, error) {
 	var p positions.Position
-	if err := json.Unmarshal(doc, &p); err != nil {
+	if err := fastjson.Unmarshal(doc, &p); err != nil {
 		return nil, unreadable(err)
 	}
 	return &p, nil
@@ -157,15 +163,15 @@ func Position(doc []byte) (*positions.Position, error) {
 // the one at hand included.
 func Notice(head, option, price []byte, paidFull, paidInstalments int) (*positions.Notice, error) {
 	var n positions.Notice
-	if err := json.Unmarshal(head, &n.Position); err != nil {
+	if err := fastjson.Unmarshal(head, &n.Position); err != nil {
 		return nil, unreadable(err)
 	}
-	if err := json.Unmarshal(option, &n.Option); err != nil {
+	if err := fastjson.Unmarshal(option, &n.Option); err != nil {
 		return nil, unreadable(err)
 	}
 	if len(price) > 0 {
 		n.Price = new(positions.Price)
-		if err := json.Unmarshal(price, n.Price); err != nil {
+		if err := fastjson.Unmarshal(price, n.Price); err != nil {
 			return nil, unreadable(err)
 		}
 	}
@@ -185,7 +191,7 @@ func Read(column []byte, v any) error {
 	if len(column) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(column, v); err != nil {
+	if err := fastjson.Unmarshal(column, v); err != nil {
 		return unreadable(err)
 	}
 	return nil

@@ -115,7 +115,6 @@ CREATE TABLE answers (
     price            TEXT
 ) STRICT;
 CREATE INDEX answers_notice ON answers (organization, nav, at DESC);
-CREATE INDEX answers_at ON answers (at);
 
 -- What makes a receipt known for ever: never pruned.
 CREATE TABLE receipt_ids (
