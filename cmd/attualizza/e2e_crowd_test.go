@@ -102,6 +102,9 @@ func pair(t *testing.T, redis string) (here, there *house) {
 	return here, there
 }
 
+// wentWithoutRedis tells whether a service gave up on its Redis for a while.
+func (h *house) wentWithoutRedis() bool { return contains(h.logs.String(), "going without it") }
+
 // at is the same organization seen through another replica.
 func (e *ente) at(h *house) *ente {
 	other := *e
@@ -121,15 +124,28 @@ func (e *ente) follows(t *testing.T, h *house) *ente {
 	return e.at(h)
 }
 
+// It runs before the scenarios that keep the processors busy: a Redis that takes
+// more than 50 ms is gone without, and then each replica is for itself.
 func TestReplicas(t *testing.T) {
-	t.Parallel()
 	t.Run("with Redis, 50 activations through two replicas make one SEND request", func(t *testing.T) {
 		t.Parallel()
 		here, there := pair(t, testservers.Redis(t))
 		e := here.ente(t)
 		other := e.follows(t, there)
-		if n := crowd(t, e, other); n != 1 {
-			t.Errorf("SEND was called %d times", n)
+		for try := 1; ; try++ {
+			n := crowd(t, e, other)
+			if n == 1 {
+				break
+			}
+			if try == 5 || !here.wentWithoutRedis() && !there.wentWithoutRedis() {
+				t.Fatalf("SEND was called %d times", n)
+			}
+			t.Log("this machine is too busy for a Redis within 50 ms; again")
+			time.Sleep(4 * time.Second)
+			for _, h := range []*house{here, there} {
+				h.nothingPersonal(t)
+				h.logs.forget()
+			}
 		}
 		// What one learned serves the other.
 		d := e.publish(t, digital)

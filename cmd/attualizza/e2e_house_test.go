@@ -244,6 +244,13 @@ func (l *logbook) String() string {
 	return l.text.String()
 }
 
+// forget begins a new page.
+func (l *logbook) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
 // tail shows the last warnings and errors of a service whose test failed.
 func (l *logbook) tail(t testing.TB) {
 	var lines []string
