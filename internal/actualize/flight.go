@@ -64,7 +64,7 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 	unlock, won := a.cache.Lock(ctx, key, a.sendTimeout)
 	if !won {
 		if p, ok := a.cache.Await(ctx, key); ok {
-			return asked{price: &p, exchange: &positions.SendExchange{RequestedAt: p.FetchedAt, AnsweredAt: p.FetchedAt, Code: "OTHER_REPLICA"}}, nil
+			return shared(&p, "OTHER_REPLICA"), nil
 		}
 		if ctx.Err() != nil {
 			return asked{exchange: &positions.SendExchange{RequestedAt: a.now(), Code: "OTHER_REPLICA_SILENT"}}, errSlow
@@ -72,6 +72,10 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 		// The other replica got no answer: it may be its own trouble.
 	} else {
 		defer unlock()
+		// Who held the lock before may have left the answer since we looked.
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, time.Duration(org.Policy.PriceFreshFor), a.now()) {
+			return shared(&p, "JUST_ASKED"), nil
+		}
 	}
 	answer, err := a.prices.Price(ctx, cred, org.FiscalCode, string(nav))
 	if err != nil {
@@ -80,6 +84,11 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 	price := priceOf(&answer, a.now())
 	a.remember(ctx, org, nav, key, price)
 	return asked{price: price, exchange: exchangeOf(&answer.Exchange)}, nil
+}
+
+// shared is the answer to a request that somebody else has just made.
+func shared(p *positions.Price, code string) asked {
+	return asked{price: p, exchange: &positions.SendExchange{RequestedAt: p.FetchedAt, AnsweredAt: p.FetchedAt, Code: code}}
 }
 
 // remember keeps a price where the next asker finds it. Failing to is no reason

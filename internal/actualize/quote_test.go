@@ -346,6 +346,28 @@ func TestFiftyWhoAskAtOnceShareOneRequest(t *testing.T) {
 	}
 }
 
+// An asker who looked in the cache before the answer came, and joined after the
+// request was over, must not make another one.
+func TestALateJoinerFindsTheAnswer(t *testing.T) {
+	for fresh, calls := range map[positions.Duration]int64{positions.Duration(time.Minute): 1, 0: 2} {
+		d := newDesk(t, func(p *positions.Policy) { p.PriceFreshFor = fresh })
+		d.answer(priced(`{"totalPrice":200}`))
+		nav := d.position(t, 1, nil)
+		d.quote(t, nav)
+		cred, err := d.org.Credential()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.fly(t.Context(), d.org, cred, nav)
+		if err != nil || got.price.TotalPrice != 200 || got.exchange == nil || got.exchange.RequestedAt.IsZero() {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		if n := d.calls.Load(); n != calls {
+			t.Errorf("fresh for %s: %d requests, want %d", fresh, n, calls)
+		}
+	}
+}
+
 func TestWhoHasLittleTimeLeftLeavesTheOthersTheirRequest(t *testing.T) {
 	d := newDesk(t, nil)
 	nav := d.position(t, 1, nil)
