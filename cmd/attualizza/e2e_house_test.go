@@ -244,13 +244,6 @@ func (l *logbook) String() string {
 	return l.text.String()
 }
 
-// forget begins a new page.
-func (l *logbook) forget() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Reset()
-}
-
 // tail shows the last warnings and errors of a service whose test failed.
 func (l *logbook) tail(t testing.TB) {
 	var lines []string
@@ -285,6 +278,10 @@ var schemas = sync.OnceValues(func() (map[string]*schematest.Schema, error) {
 	return found, nil
 })
 
+// judging lets one judge work at a time: fifty at once would keep the answers
+// that are still to come from being read in time.
+var judging sync.Mutex
+
 // valid holds a SOAP answer to the schemas, and a refusal to say nothing
 // personal.
 func valid(t testing.TB, message []byte) {
@@ -294,6 +291,8 @@ func valid(t testing.TB, message []byte) {
 		t.Error(err)
 		return
 	}
+	judging.Lock()
+	defer judging.Unlock()
 	for name, schema := range all {
 		if err := schema.Validate(message); err != nil {
 			t.Errorf("an answer is not valid by %s: %v\n%s", name, err, message)

@@ -262,7 +262,7 @@ func (e *ente) recorded(t *testing.T, nav positions.NoticeNumber) (n int) {
 	return n
 }
 
-// counter reads a metric without labels, 0 when it is not there yet.
+// counter reads a metric, by its name and labels; 0 when it is not there yet.
 func (h *house) counter(t *testing.T, name string) int {
 	t.Helper()
 	_, page := h.get(t, "ops", "/metrics")
