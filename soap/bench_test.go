@@ -134,7 +134,7 @@ func handler(b *testing.B, store interface {
 		b.Fatal(err)
 	}
 	logger := slog.New(slog.NewJSONHandler(io.Discard, nil)) // lines are formatted, as in the service
-	directory := registry.New(store, nil, logger)
+	directory := registry.New(store, nil, logger, nil)
 	if err := directory.Reload(b.Context()); err != nil {
 		b.Fatal(err)
 	}

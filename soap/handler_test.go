@@ -103,7 +103,7 @@ func open(t *testing.T, change func(*Config, *positions.Organization)) *door {
 	if change != nil {
 		change(&cfg, &org)
 	}
-	r := registry.New(organizations{org, other}, nil, slog.New(slog.DiscardHandler))
+	r := registry.New(organizations{org, other}, nil, slog.New(slog.DiscardHandler), nil)
 	if err := r.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -468,6 +468,43 @@ func TestACrowdIsRefusedAtOnceAndReceiptsHaveTheirOwnShare(t *testing.T) {
 	}
 	close(release)
 	wg.Wait()
+}
+
+func TestWhoIsNotEvenReadIsAnsweredByItsSOAPAction(t *testing.T) {
+	d := open(t, func(c *Config, _ *positions.Organization) { c.MaxInFlight = 1 })
+	const readAtOnce = 8 // four times the one answer and the one receipt
+	for range readAtOnce {
+		conn, err := net.Dial("tcp", d.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<soap", Path)
+	}
+	ask := func(action string) (int, string) {
+		r, err := http.NewRequest(http.MethodPost, d.URL+Path, strings.NewReader("<x/>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("SOAPAction", action)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		return response.StatusCode, string(body)
+	}
+	time.Sleep(200 * time.Millisecond) // the eight are being read
+	status, body := ask(`"paGetPaymentV2"`)
+	if answer, err := pafornode.DecodeResponse(body); status != 200 || err != nil || answer.Fault.Code != "PAA_SYSTEM_ERROR" {
+		t.Errorf("an activation: %d %v %s", status, err, body)
+	}
+	for _, action := range []string{"paSendRTV2", "", "x"} {
+		if status, _ := ask(action); status != http.StatusServiceUnavailable {
+			t.Errorf("action %q: %d", action, status)
+		}
+	}
 }
 
 func TestTheContractIsServedWithTheAddressItWasAskedAt(t *testing.T) {

@@ -103,7 +103,7 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 	if _, err := store.PutOrganization(ctx, o); err != nil {
 		t.Fatal(err)
 	}
-	r := registry.New(store, box, slog.New(slog.DiscardHandler))
+	r := registry.New(store, box, slog.New(slog.DiscardHandler), nil)
 	if err := r.Reload(ctx); err != nil {
 		t.Fatal(err)
 	}
