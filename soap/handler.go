@@ -28,8 +28,9 @@ const Path = "/soap/paForNode"
 // 413.
 const MaxBody = 256 << 10
 
-// Directory knows the registered organizations.
+// Directory knows the registered organizations, once it is loaded.
 type Directory interface {
+	Loaded() bool
 	HasBroker(broker string) bool
 	HasStation(broker, station string) bool
 	Organization(fiscalCode string) (*registry.Organization, bool)

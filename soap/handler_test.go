@@ -129,8 +129,10 @@ func (d *door) post(t *testing.T, body string) (int, string) {
 
 func (d *door) ask(t *testing.T, op pafornode.Operation, change func(*pafornode.Request)) (int, *pafornode.Response) {
 	t.Helper()
-	q := &pafornode.Request{Operation: op, IDPA: ente, IDBrokerPA: broker, IDStation: station, QRCode: pafornode.QRCode{FiscalCode: ente, NoticeNumber: notice},
-		IDServizio: "00001", IDSoggettoServizio: "00002", DatiSpecificiServizioRequest: "PGEvPg=="}
+	q := &pafornode.Request{
+		Operation: op, IDPA: ente, IDBrokerPA: broker, IDStation: station, QRCode: pafornode.QRCode{FiscalCode: ente, NoticeNumber: notice},
+		IDServizio: "00001", IDSoggettoServizio: "00002", DatiSpecificiServizioRequest: "PGEvPg==",
+	}
 	if op.IsReceipt() {
 		q.Receipt = &pafornode.Receipt{
 			ReceiptID: "r1", NoticeNumber: notice, FiscalCode: ente, Outcome: "OK", CreditorReferenceID: notice[1:], PaymentAmount: 12200,
@@ -399,8 +401,10 @@ func TestWhatIsNotAMessageIsAnsweredAsTheContractSays(t *testing.T) {
 		"too large":          {good + strings.Repeat(" ", MaxBody), 413, ""},
 		"a schema violation": {strings.ReplaceAll(good, notice, "12"), 200, "PAA_SINTASSI_EXTRAXSD"},
 		"a missing field":    {strings.ReplaceAll(good, "<idStation>"+station+"</idStation>", ""), 200, "PAA_SINTASSI_EXTRAXSD"},
-		"a schema violation (demand)": {strings.ReplaceAll(string(pafornode.AppendRequest(nil, &pafornode.Request{Operation: pafornode.DemandPaymentNotice, IDPA: ente, IDBrokerPA: broker,
-			IDStation: station, IDServizio: "00001", IDSoggettoServizio: "00002", DatiSpecificiServizioRequest: "PGEvPg=="})), "00001", "1"), 200, "PAA_SINTASSI_XSD"},
+		"a schema violation (demand)": {strings.ReplaceAll(string(pafornode.AppendRequest(nil, &pafornode.Request{
+			Operation: pafornode.DemandPaymentNotice, IDPA: ente, IDBrokerPA: broker,
+			IDStation: station, IDServizio: "00001", IDSoggettoServizio: "00002", DatiSpecificiServizioRequest: "PGEvPg==",
+		})), "00001", "1"), 200, "PAA_SINTASSI_XSD"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, body := d.post(t, c.body)

@@ -9,7 +9,14 @@ import (
 // prescribes: broker, station, organization. It returns nil after it has
 // refused. The notice's own organization must be the one addressed, except in a
 // receipt, which may be another creditor's (broadcast).
+//
+// Before the organizations were ever loaded everybody would seem unknown: that
+// is a fault of ours, and a KO to a receipt would be final.
 func (h *Handler) parties(x *exchange) *registry.Organization {
+	if !h.Directory.Loaded() {
+		h.overloaded(x)
+		return nil
+	}
 	q := &x.request
 	if !h.Directory.HasBroker(q.IDBrokerPA) {
 		h.refuse(x, faultBroker, "idBrokerPA non è un intermediario di questo servizio.")

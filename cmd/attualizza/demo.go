@@ -132,22 +132,38 @@ func demoScenes(now time.Time) []scene {
 		return n
 	}
 	return []scene{
-		{title: "not SEND-bound", nav: nav(5000000000001), amount: 4250, due: due,
-			wantVerify: positions.SourceNotBound, wantThen: positions.SourceNotBound},
-		{title: "digital notification", nav: nav(1), amount: 10000, bound: true, due: due, pays: true,
-			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceCache},
-		{title: "one registered letter", nav: nav(400000000001), amount: 17300, bound: true, due: due,
-			wantFee: 1424, wantVerify: positions.SourceLive, wantThen: positions.SourceCache},
-		{title: "two registered letters", nav: nav(500000000001), amount: 17300, bound: true, due: due,
-			wantFee: 2557, wantVerify: positions.SourceLive, wantThen: positions.SourceCache},
-		{title: "two beneficiaries and a stamp, viewed", nav: nav(6000000000001), amount: 13600, bound: true, due: due, stamp: true,
-			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceFinal},
-		{title: "expired", nav: nav(9900000000001), amount: 8000, bound: true, due: now.Add(time.Second), expires: true,
-			before: waitForDue, wantFault: string(positions.RefusedExpired)},
-		{title: "SEND down, a price is known", nav: nav(2), amount: 9000, bound: true, due: due,
-			before: askThenBreak, wantFee: 200, wantVerify: positions.SourceLastKnown, wantThen: positions.SourceLastKnown},
-		{title: "SEND down, none is known", nav: nav(9800000000001), amount: 9000, bound: true, due: due,
-			wantVerify: positions.SourceNone, wantThen: positions.SourceNone},
+		{
+			title: "not SEND-bound", nav: nav(5000000000001), amount: 4250, due: due,
+			wantVerify: positions.SourceNotBound, wantThen: positions.SourceNotBound,
+		},
+		{
+			title: "digital notification", nav: nav(1), amount: 10000, bound: true, due: due, pays: true,
+			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceCache,
+		},
+		{
+			title: "one registered letter", nav: nav(400000000001), amount: 17300, bound: true, due: due,
+			wantFee: 1424, wantVerify: positions.SourceLive, wantThen: positions.SourceCache,
+		},
+		{
+			title: "two registered letters", nav: nav(500000000001), amount: 17300, bound: true, due: due,
+			wantFee: 2557, wantVerify: positions.SourceLive, wantThen: positions.SourceCache,
+		},
+		{
+			title: "two beneficiaries and a stamp, viewed", nav: nav(6000000000001), amount: 13600, bound: true, due: due, stamp: true,
+			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceFinal,
+		},
+		{
+			title: "expired", nav: nav(9900000000001), amount: 8000, bound: true, due: now.Add(time.Second), expires: true,
+			before: waitForDue, wantFault: string(positions.RefusedExpired),
+		},
+		{
+			title: "SEND down, a price is known", nav: nav(2), amount: 9000, bound: true, due: due,
+			before: askThenBreak, wantFee: 200, wantVerify: positions.SourceLastKnown, wantThen: positions.SourceLastKnown,
+		},
+		{
+			title: "SEND down, none is known", nav: nav(9800000000001), amount: 9000, bound: true, due: due,
+			wantVerify: positions.SourceNone, wantThen: positions.SourceNone,
+		},
 	}
 }
 

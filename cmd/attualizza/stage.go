@@ -45,17 +45,10 @@ type stage struct {
 // newStage starts a service on free ports of loopback, with a database of its
 // own and the simulator in SEND's place.
 func newStage(ctx context.Context, sim *simulator, database, redis string, logger *slog.Logger) (*stage, error) {
-	cfg, err := config.Load(nil)
+	cfg, err := stageConfig(sim, database, redis)
 	if err != nil {
 		return nil, err
 	}
-	cfg.NodoListen, cfg.APIListen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	cfg.DatabaseURL, cfg.RedisURL = config.SecretURL(database), config.SecretURL(redis)
-	cfg.SendURL, cfg.PDNDTokenURL = sim.URL, sim.URL+"/token.oauth2"
-	master := make([]byte, 32)
-	rand.Read(master)
-	cfg.MasterKey = config.Secret(base64.StdEncoding.EncodeToString(master))
-	cfg.AdminKey = config.Secret(rand.Text())
 	service, err := start(ctx, cfg, logger, true)
 	if err != nil {
 		return nil, err
@@ -67,6 +60,23 @@ func newStage(ctx context.Context, sim *simulator, database, redis string, logge
 		return nil, err
 	}
 	return &stage{service: service, sim: sim, adminKey: string(cfg.AdminKey)}, nil
+}
+
+// stageConfig is the default configuration on free ports of loopback, with keys
+// of its own.
+func stageConfig(sim *simulator, database, redis string) (*config.Config, error) {
+	cfg, err := config.Load(nil)
+	if err != nil {
+		return nil, err
+	}
+	cfg.NodoListen, cfg.APIListen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	cfg.DatabaseURL, cfg.RedisURL = config.SecretURL(database), config.SecretURL(redis)
+	cfg.SendURL, cfg.PDNDTokenURL = sim.URL, sim.URL+"/token.oauth2"
+	master := make([]byte, 32)
+	rand.Read(master)
+	cfg.MasterKey = config.Secret(base64.StdEncoding.EncodeToString(master))
+	cfg.AdminKey = config.Secret(rand.Text())
+	return cfg, nil
 }
 
 // register makes the sample ente known to the simulator and to the service, and

@@ -128,7 +128,9 @@ func exchangeOf(e *sendclient.Exchange) *positions.SendExchange {
 	return &positions.SendExchange{RequestedAt: e.RequestedAt, AnsweredAt: e.AnsweredAt, Status: e.Status, Code: e.Code}
 }
 
-// failedExchange tells what is known of a request that gave no price.
+// failedExchange tells what is known of a request that gave no price, or that
+// was not even made (an open breaker, a denial remembered): then Code says why,
+// and RequestedAt when it would have been.
 func failedExchange(err error, now time.Time) *positions.SendExchange {
 	var failure *sendclient.Error
 	if !errors.As(err, &failure) {
@@ -137,6 +139,9 @@ func failedExchange(err error, now time.Time) *positions.SendExchange {
 	x := exchangeOf(&failure.Exchange)
 	if x.Code == "" {
 		x.Code = string(failure.Kind)
+	}
+	if x.RequestedAt.IsZero() {
+		x.RequestedAt = now
 	}
 	return x
 }

@@ -66,6 +66,7 @@ func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav 
 	}
 	fee, err := a.fee(ctx, org, notice, now)
 	if err != nil {
+		q.Source, q.Send = fee.source, fee.exchange // a refusal is evidence too
 		return q, err
 	}
 	return q, q.add(fee)

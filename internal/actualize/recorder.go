@@ -26,10 +26,12 @@ const (
 // Recorder makes answers durable by group commit: whoever comes while a commit
 // is under way shares the next one. The journal therefore sees few large
 // commits instead of many small ones, and an answer still waits for its own.
+// While the journal fails nobody waits for it: the records follow if they can.
 type Recorder struct {
 	journal  Journal
 	logger   *slog.Logger
 	queue    chan entry
+	failing  atomic.Pointer[chan struct{}] // closed while commits fail
 	closing  chan struct{}
 	done     chan struct{}
 	unlogged atomic.Int64
@@ -46,6 +48,7 @@ func NewRecorder(journal Journal, logger *slog.Logger) *Recorder {
 		journal: journal, logger: logger,
 		queue: make(chan entry, waiting), closing: make(chan struct{}), done: make(chan struct{}),
 	}
+	r.succeeded()
 	go r.run()
 	return r
 }
@@ -62,16 +65,16 @@ func (r *Recorder) Record(ctx context.Context, answer positions.Answer) bool {
 		r.unlogged.Add(1)
 		return false
 	}
+	durable := false
 	select {
-	case durable := <-e.result:
-		if !durable {
-			r.unlogged.Add(1)
-		}
-		return durable
+	case durable = <-e.result:
+	case <-*r.failing.Load():
 	case <-ctx.Done():
-		r.unlogged.Add(1)
-		return false
 	}
+	if !durable {
+		r.unlogged.Add(1)
+	}
+	return durable
 }
 
 // Unlogged is how many replies left before their record was durable: the most
@@ -102,6 +105,28 @@ func (r *Recorder) run() {
 	}
 }
 
+// failed and succeeded are told by the committer alone.
+
+func (r *Recorder) failed() {
+	select {
+	case <-*r.failing.Load(): // known already
+	default:
+		close(*r.failing.Load())
+	}
+}
+
+func (r *Recorder) succeeded() {
+	if now := r.failing.Load(); now != nil {
+		select {
+		case <-*now:
+		default:
+			return // it did not fail
+		}
+	}
+	well := make(chan struct{})
+	r.failing.Store(&well)
+}
+
 // fill adds what waits already, without waiting for more.
 func (r *Recorder) fill(batch []entry) []entry {
 	for len(batch) < batchSize {
@@ -115,9 +140,9 @@ func (r *Recorder) fill(batch []entry) []entry {
 	return batch
 }
 
-// commit makes a batch durable. When the first try fails its askers are told
-// at once, so that no reply waits for a broken store, and the record follows
-// if it can. A commit that broke off may have happened all the same; then its
+// commit makes a batch durable. When the first try fails its askers, and those
+// who queue up behind, are told at once, so that no reply waits for a broken
+// store, and the record follows if it can. A commit that broke off may have happened all the same; then its
 // answers are there twice, alike down to the instant of arrival.
 func (r *Recorder) commit(batch []entry) {
 	answers := make([]positions.Answer, len(batch))
@@ -135,8 +160,10 @@ func (r *Recorder) commit(batch []entry) {
 			}
 		}
 		if err == nil {
+			r.succeeded()
 			return
 		}
+		r.failed()
 		if try == commitTries {
 			r.logger.Error("answers not recorded, given up", "answers", len(answers), "error", err)
 			return

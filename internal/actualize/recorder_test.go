@@ -100,6 +100,35 @@ func TestAFailedCommitIsTriedAgainWithoutTheAskers(t *testing.T) {
 	}
 }
 
+func TestWhileTheJournalFailsNobodyWaitsForIt(t *testing.T) {
+	j := &journal{fail: 4}
+	r := NewRecorder(j, slog.New(slog.DiscardHandler))
+	if r.Record(t.Context(), positions.Answer{At: time.Now()}) {
+		t.Fatal("said durable after a failed commit")
+	}
+	for range 10 { // the first one's commit is being tried again, for three seconds
+		started := time.Now()
+		if r.Record(t.Context(), positions.Answer{At: time.Now()}) {
+			t.Fatal("said durable behind a failing commit")
+		}
+		if took := time.Since(started); took > 150*time.Millisecond {
+			t.Fatalf("waited %s", took)
+		}
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for !r.Record(t.Context(), positions.Answer{At: time.Now()}) { // well again by itself
+		if time.Now().After(deadline) {
+			t.Fatal("still not durable long after the journal was mended")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	unlogged := int(r.Unlogged())
+	r.Close()
+	if n := j.answers(); n != unlogged+1 {
+		t.Fatalf("%d recorded of %d: each must follow its reply", n, unlogged+1)
+	}
+}
+
 func TestTheQueueIsBounded(t *testing.T) {
 	j := &journal{hold: make(chan struct{})}
 	r := NewRecorder(j, slog.New(slog.DiscardHandler))

@@ -81,10 +81,6 @@ func quoteBody(q *actualize.Quote, fault string) Quote {
 	if q.Price != nil {
 		body.Price = priceBody(q.Price, q.Source)
 	}
-	if fault == actualize.FaultSystem {
-		source := positions.SourceNone
-		body.Source = &source
-	}
 	if fault != "" {
 		return body
 	}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestCommands runs the scripts of testdata: the program as its users type it.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "sqlite:"+filepath.Join(t.TempDir(), "scripts.db"), "")
+	e := h.ente(t)
+	noticeOf := func(kind int64) string { return string(e.publish(t, kind).nav) }
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("ENDPOINT", h.endpoint())
+			env.Setenv("SEND", h.sim.URL)
+			env.Setenv("ENTE", e.fiscalCode)
+			env.Setenv("BROKER", demoBroker)
+			env.Setenv("STATION", demoStation)
+			env.Setenv("NOTICE", noticeOf(oneLetter))
+			env.Setenv("FREE", freeAddress(t))
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits,
+			"await": await,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARGS runs a program that must end with the exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARG...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// await URL [TEXT] asks until the page is there and holds the text.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: await URL [TEXT]")
+	}
+	for began := time.Now(); time.Since(began) < 15*time.Second; time.Sleep(50 * time.Millisecond) {
+		response, err := http.Get(args[0])
+		if err != nil {
+			continue
+		}
+		page := make([]byte, 1<<16)
+		n, _ := response.Body.Read(page)
+		response.Body.Close()
+		if response.StatusCode == http.StatusOK && (len(args) == 1 || strings.Contains(string(page[:n]), args[1])) {
+			return
+		}
+	}
+	ts.Fatalf("%s is not there", args[0])
+}
+
+// freeAddress is an address of loopback that nobody listens on just now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
