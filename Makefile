@@ -17,13 +17,14 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## everything embedded: eight notices verified, activated and explained
-	$(GO) run ./cmd/attualizza demo
+	@echo "compiling (the first time takes a minute or two)…"
+	@$(GO) run ./cmd/attualizza demo
 
 run: ## the service, with its default configuration
 	$(GO) run ./cmd/attualizza serve
 
 build: ## bin/attualizza
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/attualizza ./cmd/attualizza
+	CGO_ENABLED=0 $(GO) build -o bin/attualizza ./cmd/attualizza
 
 test: servers ## all tests, against real PostgreSQL and Redis
 	$(GO) test -shuffle=on -count=1 -timeout=10m $(PKG)

@@ -300,8 +300,10 @@ func TestDialSpeaksTLSWhenTold(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	port := freePort(t)
-	s := &server{t: t, url: "rediss://127.0.0.1:" + port + "?skip_verify=true", args: []string{"--port", "0", "--bind", "127.0.0.1",
-		"--tls-port", port, "--tls-cert-file", dir + "/cert.pem", "--tls-key-file", dir + "/key.pem", "--tls-auth-clients", "no"}}
+	s := &server{t: t, url: "rediss://127.0.0.1:" + port + "?skip_verify=true", args: []string{
+		"--port", "0", "--bind", "127.0.0.1",
+		"--tls-port", port, "--tls-cert-file", dir + "/cert.pem", "--tls-key-file", dir + "/key.pem", "--tls-auth-clients", "no",
+	}}
 	s.start()
 	defer s.kill()
 	exercise(t.Context(), t, newCache(t, Options{Redis: dial(t, s.url)}))

@@ -100,8 +100,14 @@ func (d *Debtor) validate(ps *problems) {
 	ps.text("/fiscalCode", d.FiscalCode, 1, 255)
 	ps.text("/fullName", d.FullName, 1, 255)
 	for _, f := range []struct{ at, value string }{
-		{"/streetName", d.StreetName}, {"/civicNumber", d.CivicNumber}, {"/postalCode", d.PostalCode}, {"/city", d.City},
-		{"/province", d.Province}, {"/region", d.Region}, {"/email", d.Email}, {"/phone", d.Phone},
+		{"/streetName", d.StreetName},
+		{"/civicNumber", d.CivicNumber},
+		{"/postalCode", d.PostalCode},
+		{"/city", d.City},
+		{"/province", d.Province},
+		{"/region", d.Region},
+		{"/email", d.Email},
+		{"/phone", d.Phone},
 	} {
 		ps.text(f.at, f.value, 0, 255)
 	}
@@ -198,8 +204,10 @@ func (p *Position) validateFee() error {
 			return &Error{Code: Conflict, Message: "metadata key NOTIFICATION_FEE is reserved: the service writes it"}
 		}
 		if _, ok := o.FeeTransfer(p.OrganizationFiscalCode); o.SendBound && !ok {
-			return &Error{Code: Unprocessable, Message: "a SEND-bound option needs a transfer of the organization itself, not a stamp, to carry the notification fee",
-				Problems: []Problem{{Pointer: fmt.Sprintf("/paymentOption/%d/transfer", i), Detail: "no transfer can carry the notification fee"}}}
+			return &Error{
+				Code: Unprocessable, Message: "a SEND-bound option needs a transfer of the organization itself, not a stamp, to carry the notification fee",
+				Problems: []Problem{{Pointer: fmt.Sprintf("/paymentOption/%d/transfer", i), Detail: "no transfer can carry the notification fee"}},
+			}
 		}
 	}
 	return nil

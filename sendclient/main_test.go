@@ -62,12 +62,6 @@ func newClient(t testing.TB, cfg Config) *Client {
 	return c
 }
 
-// roundTripper is an in-memory transport, for tests that live in a synctest bubble,
-// where real sockets cannot.
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 func reply(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
 }

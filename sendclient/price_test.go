@@ -86,14 +86,22 @@ func TestPriceTellsEveryAnswerApart(t *testing.T) {
 		total  money.Cents
 	}{
 		{name: "a digital notification", status: 200, body: digital, total: 200},
-		{name: "a flat rate costs nothing although components are there", status: 200,
-			body: `{"iun":"I","partialPrice":0,"totalPrice":0,"vat":22,"paFee":100,"sendFee":100,"analogCost":857}`},
-		{name: "nulls are absences", status: 200,
-			body: `{"iun":null,"totalPrice":300,"vat":null,"paFee":null,"refinementDate":null}`, total: 300},
-		{name: "an unreadable component is left out", status: 200,
-			body: `{"totalPrice":300,"vat":"22%","paFee":1.5,"sendFee":{},"analogCost":[]}`, total: 300},
-		{name: "the total counts when components disagree", status: 200,
-			body: `{"totalPrice":999,"vat":22,"paFee":100,"sendFee":100,"analogCost":0}`, total: 999},
+		{
+			name: "a flat rate costs nothing although components are there", status: 200,
+			body: `{"iun":"I","partialPrice":0,"totalPrice":0,"vat":22,"paFee":100,"sendFee":100,"analogCost":857}`,
+		},
+		{
+			name: "nulls are absences", status: 200,
+			body: `{"iun":null,"totalPrice":300,"vat":null,"paFee":null,"refinementDate":null}`, total: 300,
+		},
+		{
+			name: "an unreadable component is left out", status: 200,
+			body: `{"totalPrice":300,"vat":"22%","paFee":1.5,"sendFee":{},"analogCost":[]}`, total: 300,
+		},
+		{
+			name: "the total counts when components disagree", status: 200,
+			body: `{"totalPrice":999,"vat":22,"paFee":100,"sendFee":100,"analogCost":0}`, total: 999,
+		},
 
 		{name: "a price without totalPrice is not zero", status: 200, body: `{"iun":"I","partialPrice":100}`, kind: KindAnomaly},
 		{name: "a null totalPrice is not zero", status: 200, body: `{"totalPrice":null,"partialPrice":100}`, kind: KindAnomaly},
@@ -116,22 +124,30 @@ func TestPriceTellsEveryAnswerApart(t *testing.T) {
 		{name: "a body that never ends", status: 200, body: digital + strings.Repeat(" ", 200<<10), kind: KindUnreadable},
 		{name: "another 2xx", status: 202, body: digital, kind: KindUnreadable},
 
-		{name: "the gateway's validation", status: 400, code: "PN_INVALID_PARAMETERS", kind: KindBadRequest,
-			body: `{"status":400,"title":"VALIDATION ERROR","traceId":"1-6","errors":[{"code":"PN_INVALID_PARAMETERS","detail":"Validation errors: "}]}`},
-		{name: "SEND's validation", status: 400, code: "PN_GENERIC_INVALIDPARAMETER_PATTERN", kind: KindBadRequest,
-			body: problem(400, "PN_GENERIC_INVALIDPARAMETER_PATTERN")},
+		{
+			name: "the gateway's validation", status: 400, code: "PN_INVALID_PARAMETERS", kind: KindBadRequest,
+			body: `{"status":400,"title":"VALIDATION ERROR","traceId":"1-6","errors":[{"code":"PN_INVALID_PARAMETERS","detail":"Validation errors: "}]}`,
+		},
+		{
+			name: "SEND's validation", status: 400, code: "PN_GENERIC_INVALIDPARAMETER_PATTERN", kind: KindBadRequest,
+			body: problem(400, "PN_GENERIC_INVALIDPARAMETER_PATTERN"),
+		},
 		{name: "another 4xx", status: 415, body: html, kind: KindBadRequest},
 		{name: "a missing key", status: 401, body: `{"message":"Unauthorized"}`, kind: KindDenied},
-		{name: "a denied key", status: 403, kind: KindDenied,
-			body: `{"Message":"User is not authorized to access this resource with an explicit deny"}`},
+		{
+			name: "a denied key", status: 403, kind: KindDenied,
+			body: `{"Message":"User is not authorized to access this resource with an explicit deny"}`,
+		},
 
 		{name: "no cost known", status: 404, body: problem(404, "PN_DELIVERY_NOTIFICATIONCOSTNOTFOUND"), noCost: NotFound, code: "PN_DELIVERY_NOTIFICATIONCOSTNOTFOUND"},
 		{name: "cancelled", status: 404, body: problem(404, "PN_DELIVERY_NOTIFICATION_CANCELLED"), noCost: Cancelled, code: "PN_DELIVERY_NOTIFICATION_CANCELLED"},
 		{name: "not accepted yet", status: 404, body: problem(404, "PN_DELIVERY_PUSH_NOTIFICATION_NOT_ACCEPTED"), noCost: NotAccepted, code: "PN_DELIVERY_PUSH_NOTIFICATION_NOT_ACCEPTED"},
 		{name: "an inconsistent index", status: 404, body: problem(404, "PN_DELIVERY_NOTIFICATIONNOTFOUND"), kind: KindAnomaly, code: "PN_DELIVERY_NOTIFICATIONNOTFOUND"},
 		{name: "a 404 from downstream", status: 404, body: problem(404, "PN_COST_WHATEVER"), kind: KindAnomaly, code: "PN_COST_WHATEVER"},
-		{name: "only the first code counts", status: 404, kind: KindAnomaly, code: "OTHER",
-			body: `{"errors":[{"code":"OTHER"},{"code":"PN_DELIVERY_NOTIFICATION_CANCELLED"}]}`},
+		{
+			name: "only the first code counts", status: 404, kind: KindAnomaly, code: "OTHER",
+			body: `{"errors":[{"code":"OTHER"},{"code":"PN_DELIVERY_NOTIFICATION_CANCELLED"}]}`,
+		},
 		{name: "a 404 of a wrong path", status: 404, body: `{"resultCode":"404.00","resultDescription":"Not found","errorList":["Invalid path/method"]}`, kind: KindAnomaly},
 		{name: "a 404 page", status: 404, body: html, kind: KindAnomaly},
 		{name: "a 404 without errors", status: 404, body: `{"errors":[]}`, kind: KindAnomaly},
@@ -198,8 +214,13 @@ func TestPriceDoesNotFollowARedirectWithTheKey(t *testing.T) {
 func TestPriceRefusesNumbersThatCannotBeAskedFor(t *testing.T) {
 	c := serve(t, Config{}, func(http.ResponseWriter, *http.Request) { t.Error("SEND was asked") })
 	for _, numbers := range [][2]string{
-		{"8001234567", notice}, {"8001234567A", notice}, {org, "30201234567890123"}, {org, notice + "0"},
-		{org, "../../delivery/rec"}, {"", ""}, {org, "30201234567890123٣"},
+		{"8001234567", notice},
+		{"8001234567A", notice},
+		{org, "30201234567890123"},
+		{org, notice + "0"},
+		{org, "../../delivery/rec"},
+		{"", ""},
+		{org, "30201234567890123٣"},
 	} {
 		_, err := c.Price(t.Context(), apiKeyOnly, numbers[0], numbers[1])
 		if failure := wantKind(t, err, KindBadRequest); failure.Exchange.Asked() {
@@ -471,11 +492,20 @@ func TestNewRefusesURLsThatWouldLeakTheKey(t *testing.T) {
 		url string
 		ok  bool
 	}{
-		{"https://api.notifichedigitali.it", true}, {"https://api.notifichedigitali.it/", true},
-		{"http://127.0.0.1:8080", true}, {"http://localhost:8080", true}, {"http://[::1]:8080", true},
-		{"http://api.notifichedigitali.it", false}, {"http://127.0.0.1.example.com", false}, {"http://10.0.0.1", false},
-		{"", false}, {"api.notifichedigitali.it", false}, {"ftp://127.0.0.1", false},
-		{"https://user:secret@api.notifichedigitali.it", false}, {"https://x.it/?a=b", false}, {"https://x.it:port", false},
+		{"https://api.notifichedigitali.it", true},
+		{"https://api.notifichedigitali.it/", true},
+		{"http://127.0.0.1:8080", true},
+		{"http://localhost:8080", true},
+		{"http://[::1]:8080", true},
+		{"http://api.notifichedigitali.it", false},
+		{"http://127.0.0.1.example.com", false},
+		{"http://10.0.0.1", false},
+		{"", false},
+		{"api.notifichedigitali.it", false},
+		{"ftp://127.0.0.1", false},
+		{"https://user:secret@api.notifichedigitali.it", false},
+		{"https://x.it/?a=b", false},
+		{"https://x.it:port", false},
 	} {
 		c, err := New(Config{BaseURL: tt.url})
 		if (err == nil) != tt.ok {

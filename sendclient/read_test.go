@@ -69,11 +69,23 @@ func FuzzRead(f *testing.F) {
 	}{
 		{200, digital},
 		{200, `{"iun":"I","partialPrice":2032,"totalPrice":2557,"vat":22,"paFee":100,"refinementDate":"2026-03-29T23:59:59.999999999+02:00","sendFee":100,"analogCost":1932}`},
-		{200, `{"totalPrice":null}`}, {200, `{"totalPrice":2.5}`}, {200, `{"totalPrice":1e2}`}, {200, `{"totalPrice":-0}`},
-		{200, `{"totalprice":1,"TOTALPRICE":2}`}, {200, `null`}, {200, ``}, {200, "\xef\xbb\xbf{}"},
+		{200, `{"totalPrice":null}`},
+		{200, `{"totalPrice":2.5}`},
+		{200, `{"totalPrice":1e2}`},
+		{200, `{"totalPrice":-0}`},
+		{200, `{"totalprice":1,"TOTALPRICE":2}`},
+		{200, `null`},
+		{200, ``},
+		{200, "\xef\xbb\xbf{}"},
 		{200, `{"totalPrice":100,"vat":1000,"paFee":"x","iun":{"a":[1]}}`},
-		{404, problem(404, "PN_DELIVERY_NOTIFICATIONCOSTNOTFOUND")}, {404, `{"errors":null}`}, {404, `{"errors":[{}]}`},
-		{403, `{"Message":"explicit deny"}`}, {429, `{}`}, {500, `<html>`}, {302, ``}, {999, ``},
+		{404, problem(404, "PN_DELIVERY_NOTIFICATIONCOSTNOTFOUND")},
+		{404, `{"errors":null}`},
+		{404, `{"errors":[{}]}`},
+		{403, `{"Message":"explicit deny"}`},
+		{429, `{}`},
+		{500, `<html>`},
+		{302, ``},
+		{999, ``},
 	} {
 		f.Add(seed.status, []byte(seed.body))
 	}

@@ -90,9 +90,11 @@ func (m *memory) Notice(context.Context, string, positions.NoticeNumber) (*posit
 	n := m.notice // a store gives a notice of its own to everybody
 	return &n, nil
 }
+
 func (*memory) SavePrice(context.Context, string, positions.NoticeNumber, *positions.Price) error {
 	return nil
 }
+
 func (*memory) Organizations(context.Context) ([]positions.Organization, int64, error) {
 	return []positions.Organization{organization()}, 1, nil
 }
@@ -134,7 +136,7 @@ func handler(b *testing.B, store interface {
 		b.Fatal(err)
 	}
 	logger := slog.New(slog.NewJSONHandler(io.Discard, nil)) // lines are formatted, as in the service
-	directory := registry.New(store, nil, logger)
+	directory := registry.New(store, nil, logger, nil)
 	if err := directory.Reload(b.Context()); err != nil {
 		b.Fatal(err)
 	}

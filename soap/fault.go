@@ -1,6 +1,7 @@
 package soap
 
 import (
+	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/soap/pafornode"
 )
@@ -14,8 +15,8 @@ const (
 	faultOrganization  = "PAA_ID_DOMINIO_ERRATO"
 	faultBroker        = "PAA_ID_INTERMEDIARIO_ERRATO"
 	faultStation       = "PAA_STAZIONE_INT_ERRATA"
-	faultSemantics     = "PAA_SEMANTICA"
-	faultSystem        = "PAA_SYSTEM_ERROR"
+	faultSemantics     = actualize.FaultSemantics
+	faultSystem        = actualize.FaultSystem
 	faultReceiptKnown  = "PAA_RECEIPT_DUPLICATA"
 	noticeFaultsPrefix = "Pagamento in attesa risulta "
 	noticeFaultsSuffix = " all'Ente Creditore."

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -42,7 +41,8 @@ type Quoter interface {
 	Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*actualize.Quote, error)
 }
 
-// Recorder makes an answer durable; see [actualize.Recorder.Record].
+// Recorder makes an answer durable, and counts those whose reply left first; see
+// [actualize.Recorder.Record].
 type Recorder interface {
 	Record(ctx context.Context, answer positions.Answer) (durable bool)
 }
@@ -104,15 +104,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "paForNode is asked by POST; GET ?wsdl shows the contract", http.StatusMethodNotAllowed)
 		return
 	}
-	if !h.admission.enter() {
-		unavailable(w)
-		return
-	}
-	defer h.admission.leave()
-
 	x := exchanges.Get().(*exchange)
 	defer x.free()
 	x.arrived = arrived
+	if !h.admission.enter() {
+		h.turnAway(w, r, x)
+		return
+	}
+	defer h.admission.leave()
 	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(h.Budget)) // servers in tests may not support it
 	if status := x.read(w, r); status != 0 {
 		w.Header().Set("Connection", "close")
@@ -120,6 +119,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.answer(r, x)
+	x.write(w)
+}
+
+// turnAway answers when so many requests are being read that this one is not:
+// by what its SOAPAction says it is, and with 503 where that could be a receipt.
+func (h *Handler) turnAway(w http.ResponseWriter, r *http.Request, x *exchange) {
+	x.status = http.StatusServiceUnavailable
+	x.result = result{operation: "unknown", outcome: "RESUBMIT"}
+	for _, op := range pafornode.Operations() {
+		if said := saidAction(r); said == op.String() && !op.IsReceipt() {
+			x.request.Operation, x.result.operation = op, said
+			h.overloaded(x)
+		}
+	}
+	h.observe(r, x)
+	w.Header().Set("Connection", "close") // its body is still on the way
+	x.write(w)
+}
+
+func (x *exchange) write(w http.ResponseWriter) {
 	if x.status == http.StatusServiceUnavailable {
 		unavailable(w)
 		return
@@ -198,8 +217,6 @@ func (x *exchange) read(w http.ResponseWriter, r *http.Request) int {
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return http.StatusRequestTimeout
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return http.StatusBadRequest
 	default:
 		return http.StatusBadRequest
 	}

@@ -103,7 +103,7 @@ func open(t *testing.T, change func(*Config, *positions.Organization)) *door {
 	if change != nil {
 		change(&cfg, &org)
 	}
-	r := registry.New(organizations{org, other}, nil, slog.New(slog.DiscardHandler))
+	r := registry.New(organizations{org, other}, nil, slog.New(slog.DiscardHandler), nil)
 	if err := r.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +129,10 @@ func (d *door) post(t *testing.T, body string) (int, string) {
 
 func (d *door) ask(t *testing.T, op pafornode.Operation, change func(*pafornode.Request)) (int, *pafornode.Response) {
 	t.Helper()
-	q := &pafornode.Request{Operation: op, IDPA: ente, IDBrokerPA: broker, IDStation: station, QRCode: pafornode.QRCode{FiscalCode: ente, NoticeNumber: notice},
-		IDServizio: "00001", IDSoggettoServizio: "00002", DatiSpecificiServizioRequest: "PGEvPg=="}
+	q := &pafornode.Request{
+		Operation: op, IDPA: ente, IDBrokerPA: broker, IDStation: station, QRCode: pafornode.QRCode{FiscalCode: ente, NoticeNumber: notice},
+		IDServizio: "00001", IDSoggettoServizio: "00002", DatiSpecificiServizioRequest: "PGEvPg==",
+	}
 	if op.IsReceipt() {
 		q.Receipt = &pafornode.Receipt{
 			ReceiptID: "r1", NoticeNumber: notice, FiscalCode: ente, Outcome: "OK", CreditorReferenceID: notice[1:], PaymentAmount: 12200,
@@ -399,8 +401,10 @@ func TestWhatIsNotAMessageIsAnsweredAsTheContractSays(t *testing.T) {
 		"too large":          {good + strings.Repeat(" ", MaxBody), 413, ""},
 		"a schema violation": {strings.ReplaceAll(good, notice, "12"), 200, "PAA_SINTASSI_EXTRAXSD"},
 		"a missing field":    {strings.ReplaceAll(good, "<idStation>"+station+"</idStation>", ""), 200, "PAA_SINTASSI_EXTRAXSD"},
-		"a schema violation (demand)": {strings.ReplaceAll(string(pafornode.AppendRequest(nil, &pafornode.Request{Operation: pafornode.DemandPaymentNotice, IDPA: ente, IDBrokerPA: broker,
-			IDStation: station, IDServizio: "00001", IDSoggettoServizio: "00002", DatiSpecificiServizioRequest: "PGEvPg=="})), "00001", "1"), 200, "PAA_SINTASSI_XSD"},
+		"a schema violation (demand)": {strings.ReplaceAll(string(pafornode.AppendRequest(nil, &pafornode.Request{
+			Operation: pafornode.DemandPaymentNotice, IDPA: ente, IDBrokerPA: broker,
+			IDStation: station, IDServizio: "00001", IDSoggettoServizio: "00002", DatiSpecificiServizioRequest: "PGEvPg==",
+		})), "00001", "1"), 200, "PAA_SINTASSI_XSD"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, body := d.post(t, c.body)
@@ -468,6 +472,43 @@ func TestACrowdIsRefusedAtOnceAndReceiptsHaveTheirOwnShare(t *testing.T) {
 	}
 	close(release)
 	wg.Wait()
+}
+
+func TestWhoIsNotEvenReadIsAnsweredByItsSOAPAction(t *testing.T) {
+	d := open(t, func(c *Config, _ *positions.Organization) { c.MaxInFlight = 1 })
+	const readAtOnce = 8 // four times the one answer and the one receipt
+	for range readAtOnce {
+		conn, err := net.Dial("tcp", d.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<soap", Path)
+	}
+	ask := func(action string) (int, string) {
+		r, err := http.NewRequest(http.MethodPost, d.URL+Path, strings.NewReader("<x/>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("SOAPAction", action)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		return response.StatusCode, string(body)
+	}
+	time.Sleep(200 * time.Millisecond) // the eight are being read
+	status, body := ask(`"paGetPaymentV2"`)
+	if answer, err := pafornode.DecodeResponse(body); status != 200 || err != nil || answer.Fault.Code != "PAA_SYSTEM_ERROR" {
+		t.Errorf("an activation: %d %v %s", status, err, body)
+	}
+	for _, action := range []string{"paSendRTV2", "", "x"} {
+		if status, _ := ask(action); status != http.StatusServiceUnavailable {
+			t.Errorf("action %q: %d", action, status)
+		}
+	}
 }
 
 func TestTheContractIsServedWithTheAddressItWasAskedAt(t *testing.T) {

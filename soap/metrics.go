@@ -16,12 +16,12 @@ import (
 
 // meters are the metrics that a dashboard may rely on.
 type meters struct {
-	answers, fees, receipts, notLogged metric.Int64Counter
-	duration                           metric.Float64Histogram
-	answerSets                         sets[answerKey, metric.AddOption]
-	sourceSets                         sets[positions.FeeSource, metric.AddOption]
-	receiptSets                        sets[string, metric.AddOption]
-	durationSets                       sets[durationKey, metric.RecordOption]
+	answers, fees, receipts metric.Int64Counter
+	duration                metric.Float64Histogram
+	answerSets              sets[answerKey, metric.AddOption]
+	sourceSets              sets[positions.FeeSource, metric.AddOption]
+	receiptSets             sets[string, metric.AddOption]
+	durationSets            sets[durationKey, metric.RecordOption]
 }
 
 // sets keeps the attributes of each combination, of which there are as many as
@@ -71,11 +71,10 @@ func newMeters(m metric.Meter) *meters {
 		panic(err)
 	}
 	return &meters{
-		answers:   counter("attualizza_answers", "Answers given to the Nodo."),
-		fees:      counter("attualizza_fee_source", "Where the notification fee of an answer came from."),
-		receipts:  counter("attualizza_receipts", "Receipts received from the Nodo."),
-		notLogged: counter("attualizza_answers_unlogged", "Answers that left before their record was durable."),
-		duration:  duration,
+		answers:  counter("attualizza_answers", "Answers given to the Nodo."),
+		fees:     counter("attualizza_fee_source", "Where the notification fee of an answer came from."),
+		receipts: counter("attualizza_receipts", "Receipts received from the Nodo."),
+		duration: duration,
 	}
 }
 
@@ -102,8 +101,6 @@ func sourceOption(s positions.FeeSource) metric.AddOption {
 func receiptOption(outcome string) metric.AddOption {
 	return metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", outcome)))
 }
-
-func (m *meters) unlogged(ctx context.Context) { m.notLogged.Add(ctx, 1) }
 
 // observe counts and logs one answer, once.
 func (h *Handler) observe(r *http.Request, x *exchange) {

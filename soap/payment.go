@@ -27,10 +27,10 @@ func (h *Handler) payment(ctx context.Context, x *exchange) {
 	}
 	quote, err := h.Quoter.Quote(ctx, org, nav)
 	x.result.quote = quote
-	switch {
+	switch fault := actualize.Fault(quote, err); {
 	case err != nil:
-		h.refuseError(x, err)
-	case quote.Refusal != positions.Payable:
+		h.refuseError(x, fault, err)
+	case fault != "":
 		h.refuseNotice(x, quote.Refusal)
 	case x.request.Operation == pafornode.VerifyPaymentNotice:
 		h.verified(x, org, quote)
@@ -39,6 +39,12 @@ func (h *Handler) payment(ctx context.Context, x *exchange) {
 	default:
 		h.activated(x, org, quote)
 	}
+	if positions.CodeOf(err) == positions.Unavailable {
+		// The journal is in the same store: nobody waits for it now.
+		hurried, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = hurried
+	}
 	h.record(ctx, x)
 }
 
@@ -46,24 +52,27 @@ func (h *Handler) refuseNotice(x *exchange, why positions.Refusal) {
 	h.refuse(x, string(why), refusalDescriptions[why])
 }
 
-// refuseError maps what went wrong, once.
-func (h *Handler) refuseError(x *exchange, err error) {
+// refuseError answers that there is no quote, and logs what is ours to mend.
+func (h *Handler) refuseError(x *exchange, fault string, err error) {
 	switch {
 	case positions.CodeOf(err) == positions.NotFound:
 		h.refuseNotice(x, positions.RefusedUnknown)
+		return
 	case errors.Is(err, actualize.ErrAmountTooLarge):
-		h.refuse(x, faultSemantics, "L'importo supera 999999999,99 euro.")
+		h.refuse(x, fault, "L'importo supera 999999999,99 euro.")
+		return
 	case errors.Is(err, actualize.ErrNoPrice):
-		h.refuse(x, faultSystem, "Il costo di notifica SEND non è disponibile e l'ente ha scelto di non incassare senza: riprovare.")
-	case errors.Is(err, pafornode.ErrUnanswerable):
-		h.Logger.Error("a stored position cannot be answered over paForNode: correct it", "operation", x.result.operation,
-			"organization", x.request.IDPA, "nav", x.request.QRCode.NoticeNumber, "error", err)
-		h.refuse(x, faultSystem, "La posizione contiene dati che il Nodo non può ricevere: va corretta dall'ente.")
+		h.refuse(x, fault, "Il costo di notifica SEND non è disponibile e l'ente ha scelto di non incassare senza: riprovare.")
+		return
+	case errors.Is(err, pafornode.ErrUnanswerable), positions.CodeOf(err) == positions.Unprocessable:
+		h.refuse(x, fault, "La posizione contiene dati che il Nodo non può ricevere: va corretta dall'ente.")
+	case positions.CodeOf(err) == positions.Unavailable:
+		h.refuse(x, fault, "L'archivio delle posizioni non risponde: riprovare.")
 	default:
-		h.Logger.Error("the Nodo was told PAA_SYSTEM_ERROR", "operation", x.result.operation,
-			"organization", x.request.IDPA, "nav", x.request.QRCode.NoticeNumber, "error", err)
-		h.refuse(x, faultSystem, "L'archivio delle posizioni non risponde: riprovare.")
+		h.refuse(x, fault, "Errore interno del servizio: riprovare.")
 	}
+	h.Logger.Error("the Nodo was told "+fault, "operation", x.result.operation,
+		"organization", x.request.IDPA, "nav", x.request.QRCode.NoticeNumber, "error", err)
 }
 
 // verified writes the answer to paVerifyPaymentNotice.
@@ -75,7 +84,7 @@ func (h *Handler) verified(x *exchange, org *registry.Organization, q *actualize
 		CompanyName: p.CompanyName, OfficeName: p.OfficeName,
 	}
 	if err := answer.Check(); err != nil {
-		h.refuseError(x, err)
+		h.refuseError(x, faultSystem, err)
 		return
 	}
 	x.result.outcome = "OK"
@@ -113,7 +122,7 @@ func (h *Handler) activated(x *exchange, org *registry.Organization, q *actualiz
 		Metadata:  x.metadata(org, q),
 	}
 	if err := x.payment.Check(x.request.Operation); err != nil {
-		h.refuseError(x, err)
+		h.refuseError(x, faultSystem, err)
 		return
 	}
 	x.result.outcome = "OK"

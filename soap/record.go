@@ -7,8 +7,8 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// record makes the answer durable before the reply leaves, unless that would
-// eat the reserve: then the reply goes first and the record follows.
+// record makes the answer durable before the reply leaves, for as long as ctx
+// lasts: then the reply goes first and the record follows.
 func (h *Handler) record(ctx context.Context, x *exchange) {
 	q := &x.request
 	answer := positions.Answer{
@@ -23,9 +23,7 @@ func (h *Handler) record(ctx context.Context, x *exchange) {
 			answer.Amount, answer.BaseAmount, answer.NotificationFee = quote.Amount, quote.AmountByRules, quote.NotificationFee
 		}
 	}
-	if !h.Recorder.Record(ctx, answer) {
-		h.meters.unlogged(ctx)
-	}
+	h.Recorder.Record(ctx, answer)
 }
 
 // xsdDateTime reads the lexical form of xsd:dateTime; without a zone it is

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/attualizza/attualizza/cache"
@@ -54,6 +56,11 @@ func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
 }
 
 func (c *configCheckCommand) checkDatabase(ctx context.Context) (string, error) {
+	if path, ok := strings.CutPrefix(string(c.DatabaseURL), "sqlite:"); ok {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) { // opening would make it
+			return "not there yet: `attualizza serve` and `attualizza migrate` make " + path, nil
+		}
+	}
 	store, err := openStore(ctx, string(c.DatabaseURL))
 	if err != nil {
 		return "", err
@@ -103,7 +110,7 @@ func reach(ctx context.Context, url string) (string, error) {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("cannot be reached at %s: check the address, the name server and the firewall (%w)", url, errors.Unwrap(err))
 	}
 	defer response.Body.Close()
 	if _, err := io.CopyN(io.Discard, response.Body, 1024); err != nil && !errors.Is(err, io.EOF) {

@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/schollz/progressbar/v3"
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/nodo"
@@ -67,7 +67,7 @@ func (c *demoCommand) Run(ctx context.Context, std streams) error {
 			return err
 		}
 	}
-	if err := notifyStamp(sim); err != nil {
+	if err := notifyStamp(sim, sceneOf(scenes, func(s *scene) bool { return s.stamp }).nav); err != nil {
 		return err
 	}
 	for i := range scenes {
@@ -78,7 +78,7 @@ func (c *demoCommand) Run(ctx context.Context, std streams) error {
 		}
 	}
 	shown.step("paying one of them: receipt, and the notice again")
-	paid, err := playReceipt(ctx, stage, scenes[1])
+	paid, err := playReceipt(ctx, stage, sceneOf(scenes, func(s *scene) bool { return s.pays }))
 	if err != nil {
 		return err
 	}
@@ -109,6 +109,7 @@ type scene struct {
 	due     time.Time
 	expires bool
 	stamp   bool
+	pays    bool // its receipt is played in the end
 	before  func(ctx context.Context, stage *stage, sim *simulator, s *scene) error
 
 	wantFee              money.Cents
@@ -131,23 +132,49 @@ func demoScenes(now time.Time) []scene {
 		return n
 	}
 	return []scene{
-		{title: "not SEND-bound", nav: nav(5000000000001), amount: 4250, due: due,
-			wantVerify: positions.SourceNotBound, wantThen: positions.SourceNotBound},
-		{title: "digital notification", nav: nav(1), amount: 10000, bound: true, due: due,
-			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceCache},
-		{title: "one registered letter", nav: nav(400000000001), amount: 17300, bound: true, due: due,
-			wantFee: 1424, wantVerify: positions.SourceLive, wantThen: positions.SourceCache},
-		{title: "two registered letters", nav: nav(500000000001), amount: 17300, bound: true, due: due,
-			wantFee: 2557, wantVerify: positions.SourceLive, wantThen: positions.SourceCache},
-		{title: "two beneficiaries and a stamp, viewed", nav: nav(6000000000001), amount: 13600, bound: true, due: due, stamp: true,
-			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceFinal},
-		{title: "expired", nav: nav(9900000000001), amount: 8000, bound: true, due: now.Add(time.Second), expires: true,
-			before: waitForDue, wantFault: string(positions.RefusedExpired)},
-		{title: "SEND down, a price is known", nav: nav(2), amount: 9000, bound: true, due: due,
-			before: askThenBreak, wantFee: 200, wantVerify: positions.SourceLastKnown, wantThen: positions.SourceLastKnown},
-		{title: "SEND down, none is known", nav: nav(9800000000001), amount: 9000, bound: true, due: due,
-			wantVerify: positions.SourceNone, wantThen: positions.SourceNone},
+		{
+			title: "not SEND-bound", nav: nav(5000000000001), amount: 4250, due: due,
+			wantVerify: positions.SourceNotBound, wantThen: positions.SourceNotBound,
+		},
+		{
+			title: "digital notification", nav: nav(1), amount: 10000, bound: true, due: due, pays: true,
+			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceCache,
+		},
+		{
+			title: "one registered letter", nav: nav(400000000001), amount: 17300, bound: true, due: due,
+			wantFee: 1424, wantVerify: positions.SourceLive, wantThen: positions.SourceCache,
+		},
+		{
+			title: "two registered letters", nav: nav(500000000001), amount: 17300, bound: true, due: due,
+			wantFee: 2557, wantVerify: positions.SourceLive, wantThen: positions.SourceCache,
+		},
+		{
+			title: "two beneficiaries and a stamp, viewed", nav: nav(6000000000001), amount: 13600, bound: true, due: due, stamp: true,
+			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceFinal,
+		},
+		{
+			title: "expired", nav: nav(9900000000001), amount: 8000, bound: true, due: now.Add(time.Second), expires: true,
+			before: waitForDue, wantFault: string(positions.RefusedExpired),
+		},
+		{
+			title: "SEND down, a price is known", nav: nav(2), amount: 9000, bound: true, due: due,
+			before: askThenBreak, wantFee: 200, wantVerify: positions.SourceLastKnown, wantThen: positions.SourceLastKnown,
+		},
+		{
+			title: "SEND down, none is known", nav: nav(9800000000001), amount: 9000, bound: true, due: due,
+			wantVerify: positions.SourceNone, wantThen: positions.SourceNone,
+		},
 	}
+}
+
+// sceneOf returns the scene that is what a step needs.
+func sceneOf(scenes []scene, is func(*scene) bool) *scene {
+	for i := range scenes {
+		if is(&scenes[i]) {
+			return &scenes[i]
+		}
+	}
+	panic("no such scene") // the scenes are constants
 }
 
 // play verifies and activates the notice, then reads the journal.
@@ -221,8 +248,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // notifyStamp has SEND notify the notice of the stamp scene, and the recipient
 // view it, so that its price is final.
-func notifyStamp(sim *simulator) error {
-	nav := demoScenes(time.Time{})[4].nav
+func notifyStamp(sim *simulator, nav positions.NoticeNumber) error {
 	n, err := sim.Notify(sandbox.Request{
 		SenderTaxID: demoOrganization, Script: "digital-viewed",
 		Recipients: []sandbox.RecipientRequest{{Payments: []sandbox.Payment{{CreditorTaxID: demoOrganization, NoticeCode: string(nav)}}}},
@@ -235,7 +261,7 @@ func notifyStamp(sim *simulator) error {
 }
 
 // playReceipt pays a scene's notice and asks about it again.
-func playReceipt(ctx context.Context, stage *stage, s scene) (scene, error) {
+func playReceipt(ctx context.Context, stage *stage, s *scene) (scene, error) {
 	again := scene{title: "the digital one, now paid", nav: s.nav, amount: s.amount, wantFault: string(positions.RefusedDuplicate)}
 	reply, err := stage.send(ctx, nodo.ReceiptFor(stage.request(pafornode.GetPaymentV2, s.nav), s.activation.Response.Payment, time.Now()))
 	if err != nil {
@@ -261,53 +287,25 @@ func failures(scenes []scene) error {
 func printScenes(w io.Writer, scenes []scene) {
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
-	t.SetTitle("What the Nodo was told, by paVerifyPaymentNotice and then paGetPaymentV2")
-	t.AppendHeader(table.Row{"case", "notice", "base", "fee", "total", "source, verify", "source, activation", "verify", "activation"})
+	t.SetTitle("What the Nodo was told by paVerifyPaymentNotice / paGetPaymentV2")
+	t.AppendHeader(table.Row{"case", "notice", "base", "fee", "total", "source of the fee", "ms"})
 	for _, s := range scenes {
 		first, then := s.said[0], s.said[1]
-		row := table.Row{s.title, s.nav, s.amount}
-		if then.Outcome == "OK" {
-			row = append(row, then.NotificationFee, then.Amount, first.Source, then.Source)
-		} else {
-			row = append(row, "", "refused", then.Fault, then.Fault)
+		took := fmt.Sprintf("%s / %s", milliseconds(s.verify.Took), milliseconds(s.activation.Took))
+		if then.Outcome != "OK" {
+			t.AppendRow(table.Row{s.title, s.nav, s.amount, "", "refused", then.Fault, took})
+			continue
 		}
-		row = append(row, s.verify.Took.Round(100*time.Microsecond), s.activation.Took.Round(100*time.Microsecond))
-		t.AppendRow(row, table.RowConfig{AutoMerge: then.Outcome == "KO"})
+		t.AppendRow(table.Row{s.title, s.nav, s.amount, then.NotificationFee, then.Amount, fmt.Sprintf("%s / %s", first.Source, then.Source), took})
 	}
 	t.SetColumnConfigs([]table.ColumnConfig{
-		{Name: "base", Align: text.AlignRight}, {Name: "fee", Align: text.AlignRight}, {Name: "total", Align: text.AlignRight},
-		{Name: "verify", Align: text.AlignRight}, {Name: "activation", Align: text.AlignRight},
+		{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight}, {Number: 7, Align: text.AlignRight},
 	})
 	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
 	t.Render()
 }
 
-// progress shows what is being done: a spinner on a terminal, lines elsewhere.
-type progress struct {
-	bar *progressbar.ProgressBar
-	out io.Writer
-}
-
-func newProgress(std streams) *progress {
-	p := &progress{out: std.err}
-	if std.terminal {
-		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(std.err), progressbar.OptionSpinnerType(14),
-			progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true))
-	}
-	return p
-}
-
-func (p *progress) step(what string) {
-	if p.bar == nil {
-		fmt.Fprintln(p.out, "…", what)
-		return
-	}
-	p.bar.Describe(what)
-	_ = p.bar.Add(1) // drawing on a terminal
-}
-
-func (p *progress) end() {
-	if p.bar != nil {
-		_ = p.bar.Finish()
-	}
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64)
 }

@@ -172,5 +172,6 @@ func printReply(w io.Writer, r *nodo.Reply) {
 			}
 		}
 	}
+	t.SetStyle(table.StyleLight)
 	t.Render()
 }

@@ -19,6 +19,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return &usageError{err}
 	}
+	telemetry.TuneMemory()
 	logger.InfoContext(ctx, "starting", "version", version(), "config", c.Config)
 	s, err := start(ctx, &c.Config, logger, !c.NoMigrate)
 	if err != nil {

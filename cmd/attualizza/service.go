@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"github.com/attualizza/attualizza/cache"
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/config"
@@ -88,8 +90,11 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	}); err != nil {
 		return nil, err
 	}
-	s.registry = registry.New(s.store, box, logger)
+	s.registry = registry.New(s.store, box, logger, func(c *sendclient.Credential) { s.send.Warm(c) }) // no payment waits for a voucher
 	s.recorder = actualize.NewRecorder(s.store, logger)
+	if err := s.observeUnlogged(meter); err != nil {
+		return nil, err
+	}
 	actualizer := actualize.New(actualize.Config{
 		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, SendTimeout: cfg.SendTimeout,
 	})
@@ -100,7 +105,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	api, err := rest.New(rest.Config{
 		Store: s.store, Quoter: actualizer, Directory: s.registry, Box: box, Logger: logger,
 		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
-		Name: "attualizza", Version: version(),
+		Name: "attualizza", Version: version(), Environment: environment(cfg),
 	})
 	if err != nil {
 		return nil, err
@@ -127,12 +132,32 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	return s, nil
 }
 
+// environment tells which SEND the answers come from.
+func environment(cfg *config.Config) string {
+	switch {
+	case strings.Contains(cfg.SendURL, ".uat."):
+		return "uat"
+	case strings.Contains(cfg.SendURL, "api.notifichedigitali.it"):
+		return "prod"
+	default:
+		return "local"
+	}
+}
+
 // openStore chooses the store by the URL's scheme.
 func openStore(ctx context.Context, url string) (positions.Store, error) {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
-		return sqlite.Open(ctx, path)
+		store, err := sqlite.Open(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		return store, nil
 	}
-	return postgres.Open(ctx, url)
+	store, err := postgres.Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
 }
 
 // openBox returns a nil box, which refuses to seal, when there is no master key.
@@ -172,6 +197,39 @@ func (s *service) prepare(ctx context.Context, migrate bool) {
 	}
 	s.registry.Start(ctx)
 	close(s.migrated)
+	s.maintain(ctx)
+}
+
+// maintain looks after a store that needs it, once now and then daily.
+func (s *service) maintain(ctx context.Context) {
+	store, ok := s.store.(interface{ Maintain(context.Context) error })
+	if !ok {
+		return
+	}
+	daily := time.NewTicker(24 * time.Hour)
+	defer daily.Stop()
+	for {
+		if err := store.Maintain(ctx); err != nil && ctx.Err() == nil {
+			s.logger.WarnContext(ctx, "the store's daily maintenance failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-daily.C:
+		}
+	}
+}
+
+// observeUnlogged exposes how many answers left before their record was
+// durable.
+func (s *service) observeUnlogged(meter metric.Meter) error {
+	_, err := meter.Int64ObservableCounter("attualizza_answers_unlogged",
+		metric.WithDescription("Answers that left before their record was durable: the most that a crash can have lost."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(s.recorder.Unlogged())
+			return nil
+		}))
+	return err
 }
 
 // ready waits until the service can answer, or ctx ends.

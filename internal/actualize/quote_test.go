@@ -103,7 +103,7 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 	if _, err := store.PutOrganization(ctx, o); err != nil {
 		t.Fatal(err)
 	}
-	r := registry.New(store, box, slog.New(slog.DiscardHandler))
+	r := registry.New(store, box, slog.New(slog.DiscardHandler), nil)
 	if err := r.Reload(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -200,43 +200,55 @@ func TestWhereTheFeeComesFrom(t *testing.T) {
 		"asked again when the price is no longer fresh": {steps: []step{
 			{send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200},
 			{after: 14 * time.Minute, source: positions.SourceCache, fee: 200},
-			{after: 2 * time.Minute, send: priced(`{"totalPrice":1421}`), source: positions.SourceLive, fee: 1421}}},
+			{after: 2 * time.Minute, send: priced(`{"totalPrice":1421}`), source: positions.SourceLive, fee: 1421},
+		}},
 		"never fresh by policy": {policy: func(p *positions.Policy) { p.PriceFreshFor = 0 }, steps: []step{
 			{send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200},
-			{send: priced(`{"totalPrice":201}`), source: positions.SourceLive, fee: 201}}},
+			{send: priced(`{"totalPrice":201}`), source: positions.SourceLive, fee: 201},
+		}},
 		"frozen once viewed": {steps: []step{
 			{send: priced(`{"totalPrice":200,"notificationViewDate":"` + past + `"}`), source: positions.SourceLive, fee: 200},
-			{after: 1000 * time.Hour, source: positions.SourceFinal, fee: 200}}},
+			{after: 1000 * time.Hour, source: positions.SourceFinal, fee: 200},
+		}},
 		"frozen once refined": {steps: []step{
 			{send: priced(`{"totalPrice":200,"refinementDate":"` + past + `"}`), source: positions.SourceLive, fee: 200},
-			{after: 1000 * time.Hour, source: positions.SourceFinal, fee: 200}}},
+			{after: 1000 * time.Hour, source: positions.SourceFinal, fee: 200},
+		}},
 		"not frozen by a refinement still to come, even after it came": {steps: []step{
 			{send: priced(`{"totalPrice":200,"refinementDate":"` + future + `"}`), source: positions.SourceLive, fee: 200},
-			{after: 48 * time.Hour, send: priced(`{"totalPrice":1421,"refinementDate":"` + future + `"}`), source: positions.SourceLive, fee: 1421}}},
+			{after: 48 * time.Hour, send: priced(`{"totalPrice":1421,"refinementDate":"` + future + `"}`), source: positions.SourceLive, fee: 1421},
+		}},
 		"no cost is believed for a minute": {steps: []step{
 			{send: problem(404, "PN_DELIVERY_PUSH_NOTIFICATION_NOT_ACCEPTED"), source: positions.SourceNoCost},
 			{after: 50 * time.Second, source: positions.SourceNoCost},
-			{after: 15 * time.Second, send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200}}},
+			{after: 15 * time.Second, send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200},
+		}},
 		"a cancellation clears price and freeze": {policy: func(p *positions.Policy) { p.PriceFreshFor = 0 }, steps: []step{
 			{send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200},
 			{send: problem(404, "PN_DELIVERY_NOTIFICATION_CANCELLED"), source: positions.SourceNoCost},
-			{send: down, source: positions.SourceLastKnown}}},
+			{send: down, source: positions.SourceLastKnown},
+		}},
 		"down with a last price": {steps: []step{
 			{send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200},
 			{after: time.Hour, send: down, source: positions.SourceLastKnown, fee: 200},
-			{send: priced(`{"totalPrice":1421}`), source: positions.SourceLive, fee: 1421}}},
+			{send: priced(`{"totalPrice":1421}`), source: positions.SourceLive, fee: 1421},
+		}},
 		"down without one": {steps: []step{
 			{send: down, source: positions.SourceNone},
-			{send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200}}},
+			{send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200},
+		}},
 		"down, last answer no cost": {steps: []step{
 			{send: problem(404, "PN_DELIVERY_NOTIFICATIONCOSTNOTFOUND"), source: positions.SourceNoCost},
-			{after: time.Hour, send: down, source: positions.SourceLastKnown}}},
+			{after: time.Hour, send: down, source: positions.SourceLastKnown},
+		}},
 		"down, never an old fee": {policy: func(p *positions.Policy) { p.OnSendUnavailable = positions.OnUnavailableBase }, steps: []step{
 			{send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200},
-			{after: time.Hour, send: down, source: positions.SourceBase}}},
+			{after: time.Hour, send: down, source: positions.SourceBase},
+		}},
 		"down, refusing but with a last price": {policy: func(p *positions.Policy) { p.OnSendUnavailable = positions.OnUnavailableRefuse }, steps: []step{
 			{send: priced(`{"totalPrice":200}`), source: positions.SourceLive, fee: 200},
-			{after: time.Hour, send: down, source: positions.SourceLastKnown, fee: 200}}},
+			{after: time.Hour, send: down, source: positions.SourceLastKnown, fee: 200},
+		}},
 		"hanging":                      {steps: []step{{send: hang, source: positions.SourceNone}}},
 		"a price without totalPrice":   {steps: []step{{send: priced(`{"iun":"X","partialPrice":100,"sendFee":100}`), source: positions.SourceNone}}},
 		"garbage":                      {steps: []step{{send: priced(`<html>`), source: positions.SourceNone}}},

@@ -27,7 +27,7 @@ type Config struct {
 	File File `name:"config" help:"YAML file with any of these keys: the variable's name without ATTUALIZZA_, lower case, every _ a dot." placeholder:"FILE"`
 
 	NodoListen string `group:"Listeners" env:"ATTUALIZZA_NODO_LISTEN" default:"127.0.0.1:8080" help:"Address of the SOAP endpoint for the Nodo."`
-	APIListen  string `group:"Listeners" name:"api-listen" env:"ATTUALIZZA_API_LISTEN" default:"127.0.0.1:8081" help:"Address of the REST API and of the web console."`
+	APIListen  string `group:"Listeners" name:"api-listen" env:"ATTUALIZZA_API_LISTEN" default:"127.0.0.1:8081" help:"Address of the REST API."`
 	OpsListen  string `group:"Listeners" env:"ATTUALIZZA_OPS_LISTEN" default:"127.0.0.1:8082" help:"Address of /livez, /readyz, /metrics and /debug/pprof. Never expose it publicly."`
 
 	NodoTLSCert        string   `group:"Listeners" name:"nodo-tls-cert" env:"ATTUALIZZA_NODO_TLS_CERT" help:"PEM certificate for mutual TLS on the SOAP listener. Without: plain HTTP, for use behind a TLS proxy or on loopback." placeholder:"FILE"`

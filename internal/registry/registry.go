@@ -60,6 +60,7 @@ type Registry struct {
 	source   Source
 	box      *secrets.Box
 	logger   *slog.Logger
+	opened   func(*sendclient.Credential)
 	snapshot atomic.Pointer[snapshot]
 	reload   sync.Mutex // one load at a time, so that an older one cannot win
 	stop     context.CancelFunc
@@ -73,9 +74,13 @@ type snapshot struct {
 }
 
 // New returns an empty registry. box opens the organizations' secrets and may
-// be nil when there is no master key.
-func New(source Source, box *secrets.Box, logger *slog.Logger) *Registry {
-	r := &Registry{source: source, box: box, logger: logger}
+// be nil when there is no master key. opened is told of every credential that
+// comes into force, once, and must not block; it may be nil.
+func New(source Source, box *secrets.Box, logger *slog.Logger, opened func(*sendclient.Credential)) *Registry {
+	if opened == nil {
+		opened = func(*sendclient.Credential) {}
+	}
+	r := &Registry{source: source, box: box, logger: logger, opened: opened}
 	r.snapshot.Store(&snapshot{revision: -1})
 	return r
 }
@@ -191,6 +196,7 @@ func (r *Registry) open(o *positions.Organization) *Organization {
 		credential.PDND = &sendclient.PDND{ClientID: pdnd.ClientID, KeyID: pdnd.KeyID, PurposeID: pdnd.PurposeID, PrivateKey: private}
 	}
 	entry.credential = credential
+	r.opened(credential)
 	return entry
 }
 

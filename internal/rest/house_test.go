@@ -97,7 +97,7 @@ func openHouse(t *testing.T, adjust ...func(*Config)) *house {
 	box, err := secrets.New(bytes.Repeat([]byte{7}, secrets.KeySize))
 	must(t, err)
 	logger := slog.New(slog.NewJSONHandler(h.log, nil))
-	h.directory = registry.New(h.store, box, logger)
+	h.directory = registry.New(h.store, box, logger, nil)
 	client, err := sendclient.New(sendclient.Config{BaseURL: send.URL, TokenURL: send.URL, Audience: "test", Timeout: 300 * time.Millisecond})
 	must(t, err)
 	t.Cleanup(func() { _ = client.Close() })

@@ -2,18 +2,11 @@ package rest
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/positions"
-)
-
-// Faults that the Nodo is given for what is no state of the notice.
-const (
-	faultSystem    = "PAA_SYSTEM_ERROR"
-	faultSemantics = "PAA_SEMANTICA"
 )
 
 // GetNotice implements the operation of that name.
@@ -24,10 +17,10 @@ func (s *server) GetNotice(ctx context.Context, r GetNoticeRequestObject) (GetNo
 	}
 	now := s.Now()
 	q, err := s.Quoter.QuoteAt(ctx, org, nav, now)
-	fault, err := faultOf(q, err)
-	if err != nil {
+	if q == nil {
 		return nil, err
 	}
+	fault := actualize.Fault(q, err)
 	p, o := &q.Notice.Position, &q.Notice.Option
 	status, err := s.statusOf(ctx, p, now)
 	if err != nil {
@@ -74,25 +67,10 @@ func (s *server) QuoteNotice(ctx context.Context, r QuoteNoticeRequestObject) (Q
 	} else {
 		q, err = s.Quoter.QuoteAt(ctx, org, nav, at)
 	}
-	fault, err := faultOf(q, err)
-	if err != nil {
+	if q == nil {
 		return nil, err
 	}
-	return QuoteNotice200JSONResponse(quoteBody(q, fault)), nil
-}
-
-// faultOf tells which fault the Nodo would be given for a quote. An error
-// remains only when there is no quote.
-func faultOf(q *actualize.Quote, err error) (string, error) {
-	switch {
-	case q != nil && errors.Is(err, actualize.ErrNoPrice):
-		return faultSystem, nil
-	case q != nil && errors.Is(err, actualize.ErrAmountTooLarge):
-		return faultSemantics, nil
-	case err != nil:
-		return "", err
-	}
-	return string(q.Refusal), nil
+	return QuoteNotice200JSONResponse(quoteBody(q, actualize.Fault(q, err))), nil
 }
 
 func quoteBody(q *actualize.Quote, fault string) Quote {

@@ -65,7 +65,8 @@ func TestAccessAndTrafficByHTTP(t *testing.T) {
 	der, err := x509.MarshalPKIXPublicKey(&ourKey().PublicKey)
 	b.must(err)
 	client, err := json.Marshal(clientRequest{clientID, []string{purposeID}, map[string]string{
-		keyID: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}})
+		keyID: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+	}})
 	b.must(err)
 	b.control("POST", "/clients", string(client), 204, nil)
 	b.control("POST", "/clients", `{"id":"x","purposes":["p"],"keys":{"k":"no key"}}`, 422, nil)
@@ -225,8 +226,10 @@ func TestManyAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for i := range 10 {
 				code := fmt.Sprintf("3023000000000%02d%03d", worker, i)
-				n, err := b.Notify(Request{SenderTaxID: sender, Script: "two-890",
-					Recipients: []RecipientRequest{{Payments: []Payment{{creditor, code, nil}}}}})
+				n, err := b.Notify(Request{
+					SenderTaxID: sender, Script: "two-890",
+					Recipients: []RecipientRequest{{Payments: []Payment{{creditor, code, nil}}}},
+				})
 				if err != nil {
 					t.Error(err)
 					return

@@ -166,8 +166,11 @@ func TestTheMostSpecificFaultStrikes(t *testing.T) {
 		creditor, notice string
 		status           int
 	}{
-		{creditor, notice, 503}, {creditor, "302000100000019422", 502}, {other, "302000100000019422", 500},
-		{other, notice, 503}, {creditor, notice, 502},
+		{creditor, notice, 503},
+		{creditor, "302000100000019422", 502},
+		{other, "302000100000019422", 500},
+		{other, notice, 503},
+		{creditor, notice, 502},
 	} {
 		if r := b.ask(c.creditor, c.notice); r.status != c.status {
 			t.Errorf("request %d: got %d, want %d", i, r.status, c.status)
@@ -216,9 +219,16 @@ func TestTheTokenEndpointHasFaultsToo(t *testing.T) {
 func TestUnsoundFaultsAreRefused(t *testing.T) {
 	s := New(Options{})
 	for _, f := range []Fault{
-		{}, {Kind: "earthquake"}, {Kind: Latency}, {Kind: Latency, Wait: Duration(2 * time.Minute)}, {Kind: WithStatus},
-		{Kind: WithStatus, Status: 200}, {Kind: Hang, Requests: -1}, {Kind: Hang, Endpoint: "streams"},
-		{Kind: NoTotalPrice, Endpoint: EndpointToken}, {Kind: Hang, Endpoint: EndpointToken, NoticeCode: notice},
+		{},
+		{Kind: "earthquake"},
+		{Kind: Latency},
+		{Kind: Latency, Wait: Duration(2 * time.Minute)},
+		{Kind: WithStatus},
+		{Kind: WithStatus, Status: 200},
+		{Kind: Hang, Requests: -1},
+		{Kind: Hang, Endpoint: "streams"},
+		{Kind: NoTotalPrice, Endpoint: EndpointToken},
+		{Kind: Hang, Endpoint: EndpointToken, NoticeCode: notice},
 	} {
 		if _, err := s.Inject(f); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", f, err)

@@ -37,8 +37,10 @@ func TestThePriceIsTheFormulaOfSEND(t *testing.T) {
 			if c.policy == DeliveryMode && !c.apply { // another notice must carry the cost
 				payments = append(payments, Payment{creditor, "302000100000019999", new(true)})
 			}
-			n, err := b.Notify(Request{SenderTaxID: sender, FeePolicy: c.policy, VAT: &c.vat, PaFee: &c.paFee,
-				Recipients: []RecipientRequest{{Payments: payments}}})
+			n, err := b.Notify(Request{
+				SenderTaxID: sender, FeePolicy: c.policy, VAT: &c.vat, PaFee: &c.paFee,
+				Recipients: []RecipientRequest{{Payments: payments}},
+			})
 			b.must(err)
 			b.do(n.IUN, Step{Event: Accept})
 			var sum money.Cents
@@ -178,8 +180,10 @@ func TestAnUnanswerableNoticeSaysWhy(t *testing.T) {
 
 func TestMalformedParametersAreRefusedByTheGateway(t *testing.T) {
 	b := newBench(t, Options{})
-	for _, path := range []string{"/7777777777/" + notice, "/777777777777/" + notice, "/7777777777A/" + notice,
-		"/" + creditor + "/30200010000001942", "/" + creditor + "/3020001000000194211", "/" + creditor + "/30200010000001942X"} {
+	for _, path := range []string{
+		"/7777777777/" + notice, "/777777777777/" + notice, "/7777777777A/" + notice,
+		"/" + creditor + "/30200010000001942", "/" + creditor + "/3020001000000194211", "/" + creditor + "/30200010000001942X",
+	} {
 		r := b.send("GET", "/delivery/v2.3/price"+path, map[string]string{"X-Api-Key": plainKey, "X-Request-Id": "mine"}, "")
 		if r.status != 400 || !strings.Contains(r.body, `"title":"VALIDATION ERROR"`) || r.header.Get("X-Request-Id") != "mine" {
 			t.Errorf("%s: got %d %s", path, r.status, r.body)

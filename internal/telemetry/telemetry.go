@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -50,7 +51,8 @@ func (m *Metrics) Handler() http.Handler {
 func (m *Metrics) Close(ctx context.Context) error { return m.provider.Shutdown(ctx) }
 
 // NewLogger writes structured logs from a level upwards ("debug", "info",
-// "warn", "error"), as "json" or "text". Times are UTC.
+// "warn", "error"), as "json" or "text". Times are UTC, durations are written
+// with their unit.
 func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -59,6 +61,9 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: l, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && a.Key == slog.TimeKey {
 			return slog.Time(slog.TimeKey, a.Value.Time().UTC())
+		}
+		if a.Value.Kind() == slog.KindDuration {
+			return slog.String(a.Key, a.Value.Duration().Round(time.Microsecond).String())
 		}
 		return a
 	}}

@@ -27,8 +27,10 @@ func calls(s *postgres.Store, p *positions.Position) map[string]func(context.Con
 			return s.RecordAnswers(ctx, []positions.Answer{{At: time.Now(), OrganizationFiscalCode: p.OrganizationFiscalCode, NAV: nav}})
 		},
 		"SaveReceipt": func(ctx context.Context, i int) error {
-			_, err := s.SaveReceipt(ctx, &positions.Receipt{OrganizationFiscalCode: p.OrganizationFiscalCode, CreditorFiscalCode: p.OrganizationFiscalCode,
-				ReceiptID: fmt.Sprint("rt-", i), NAV: nav, Outcome: "OK"})
+			_, err := s.SaveReceipt(ctx, &positions.Receipt{
+				OrganizationFiscalCode: p.OrganizationFiscalCode, CreditorFiscalCode: p.OrganizationFiscalCode,
+				ReceiptID: fmt.Sprint("rt-", i), NAV: nav, Outcome: "OK",
+			})
 			return err
 		},
 		"UpdatePosition": func(ctx context.Context, _ int) error {

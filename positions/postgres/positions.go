@@ -94,8 +94,10 @@ func create(ctx context.Context, tx pgx.Tx, p *positions.Position, c positions.C
 		SELECT $1, p.id, o.ordinal, o.nav, o.iuv, o.status, o.is_partial, o.due_date, o.body::json
 		FROM p, unnest($17::smallint[], $18::text[], $19::text[], $20::text[], $21::boolean[], $22::timestamptz[], $23::text[])
 			AS o (ordinal, nav, iuv, status, is_partial, due_date, body)`,
-		append([]any{q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
-			optional(q.PaymentDate), optional(v.LastDue), v.ExpiresAt, q.CompanyName, q.InsertedAt, q.UpdatedAt, v.PaidFull, v.PaidInstalments, v.Head},
+		append([]any{
+			q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
+			optional(q.PaymentDate), optional(v.LastDue), v.ExpiresAt, q.CompanyName, q.InsertedAt, q.UpdatedAt, v.PaidFull, v.PaidInstalments, v.Head,
+		},
 			optionColumns(v.ByIUV())...)...)
 	queueVersion(b, v, c)
 	return v, send(ctx, tx, b)

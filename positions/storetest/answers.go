@@ -13,8 +13,10 @@ import (
 )
 
 func answer(nav positions.NoticeNumber, at time.Time, amount money.Cents) positions.Answer {
-	return positions.Answer{At: at, OrganizationFiscalCode: comune, NAV: nav, Operation: "paGetPaymentV2", StationCode: "15376371009_01",
-		Duration: 1234 * time.Microsecond, Outcome: "OK", Amount: amount, BaseAmount: amount, Source: positions.SourceNotBound, PositionVersion: 1}
+	return positions.Answer{
+		At: at, OrganizationFiscalCode: comune, NAV: nav, Operation: "paGetPaymentV2", StationCode: "15376371009_01",
+		Duration: 1234 * time.Microsecond, Outcome: "OK", Amount: amount, BaseAmount: amount, Source: positions.SourceNotBound, PositionVersion: 1,
+	}
 }
 
 var withoutID = cmpopts.IgnoreFields(positions.Answer{}, "ID")

@@ -113,8 +113,10 @@ var listTests = []test{
 			{"paid between two instants, both included", positions.PositionFilter{PaymentFrom: noon.AddDate(0, 3, 0), PaymentTo: noon.AddDate(0, 4, 0)}, []string{"iupd-4", "iupd-3"}, 2},
 			{"of two segregation codes", positions.PositionFilter{SegregationCodes: []string{"02", "04"}}, []string{"iupd-4", "iupd-2"}, 2},
 			{"second page", positions.PositionFilter{Page: positions.Page{Number: 1, Limit: 2}}, []string{"iupd-2", "iupd-1"}, 5},
-			{"all filters at once", positions.PositionFilter{Status: positions.Valid, DueFrom: noon, DueTo: noon.AddDate(1, 0, 0), PaymentFrom: noon, PaymentTo: noon.AddDate(1, 0, 0),
-				SegregationCodes: []string{"03"}}, []string{"iupd-3"}, 1},
+			{"all filters at once", positions.PositionFilter{
+				Status: positions.Valid, DueFrom: noon, DueTo: noon.AddDate(1, 0, 0), PaymentFrom: noon, PaymentTo: noon.AddDate(1, 0, 0),
+				SegregationCodes: []string{"03"},
+			}, []string{"iupd-3"}, 1},
 		} {
 			tt.filter.OrganizationFiscalCode = comune
 			if tt.filter.Page.Limit == 0 {

@@ -8,13 +8,17 @@ import (
 )
 
 func organization(fiscalCode string) *positions.Organization {
-	return &positions.Organization{FiscalCode: fiscalCode, CompanyName: "Comune di Forlì", OfficeName: "Tributi", BrokerCode: "15376371009",
+	return &positions.Organization{
+		FiscalCode: fiscalCode, CompanyName: "Comune di Forlì", OfficeName: "Tributi", BrokerCode: "15376371009",
 		Stations: []positions.Station{{Code: "15376371009_01"}, {Code: "15376371009_02", Broadcast: true}},
-		Send: &positions.Send{Route: positions.RouteRelay, Streams: true,
-			PDND: &positions.PDND{Mode: positions.PDNDRequired, ClientID: "client", KeyID: "key", PurposeID: "purpose"}},
+		Send: &positions.Send{
+			Route: positions.RouteRelay, Streams: true,
+			PDND: &positions.PDND{Mode: positions.PDNDRequired, ClientID: "client", KeyID: "key", PurposeID: "purpose"},
+		},
 		Relay: &positions.Relay{Kind: "NATIVE", URL: "https://relay.example", Username: "user"}, Policy: positions.DefaultPolicy(),
 		Delivery: &positions.Delivery{URL: "https://gestionale.example/receipts"},
-		Sealed:   map[positions.Secret][]byte{positions.SecretSendAPIKey: {0, 1, 255}, positions.SecretDelivery: []byte("sealed")}, CreatedAt: noon}
+		Sealed:   map[positions.Secret][]byte{positions.SecretSendAPIKey: {0, 1, 255}, positions.SecretDelivery: []byte("sealed")}, CreatedAt: noon,
+	}
 }
 
 var organizationTests = []test{
@@ -91,8 +95,10 @@ var organizationTests = []test{
 var keyTests = []test{
 	{"keys come back as they were created, oldest first", func(t *testing.T, s positions.Store) {
 		got(s.PutOrganization(t.Context(), organization(comune)))(t)
-		b := &positions.Key{ID: "b", OrganizationFiscalCode: comune, Name: "gestionale", Role: positions.Writer, SegregationCodes: []string{"02", "03"},
-			Hash: []byte{0, 255}, CreatedAt: noon, LastUsedAt: noon}
+		b := &positions.Key{
+			ID: "b", OrganizationFiscalCode: comune, Name: "gestionale", Role: positions.Writer, SegregationCodes: []string{"02", "03"},
+			Hash: []byte{0, 255}, CreatedAt: noon, LastUsedAt: noon,
+		}
 		a := &positions.Key{ID: "a", OrganizationFiscalCode: comune, Name: "lettore", Role: positions.Reader, Hash: []byte{1}, CreatedAt: noon.Add(time.Second)}
 		must(t, s.CreateKey(t.Context(), a))
 		must(t, s.CreateKey(t.Context(), b))

@@ -29,8 +29,10 @@ var receiptTests = []test{
 		}
 		same(t, "the payment", paid.Options[0].Payment, &positions.OptionPayment{Date: r.PaymentDateTime, Method: "CP", PSP: "Banca", ReceiptID: "rt-1", Amount: 13_345, PSPFee: 50})
 		versions := got(s.Versions(t.Context(), comune, "iupd-1"))(t)
-		same(t, "the version", versions[0], positions.VersionInfo{Version: 2, Status: positions.Paid, Life: positions.Closed,
-			Change: positions.Change{Actor: positions.Actor{Kind: "NODO", ID: "15376371009_01"}, Action: "PAY", At: r.ReceivedAt}})
+		same(t, "the version", versions[0], positions.VersionInfo{
+			Version: 2, Status: positions.Paid, Life: positions.Closed,
+			Change: positions.Change{Actor: positions.Actor{Kind: "NODO", ID: "15376371009_01"}, Action: "PAY", At: r.ReceivedAt},
+		})
 		want, _ := positions.NewNotice(paid, nav, nil)
 		same(t, "the notice", got(s.Notice(t.Context(), comune, nav))(t), want)
 		wantCode(t, s.UpdatePosition(t.Context(), p, update), positions.Stale) // who read it before has to read again

@@ -93,12 +93,16 @@ func full(iupd string) *positions.Position {
 	paid.Metadata = []positions.Metadata{{Key: "k", Value: "v"}, {Key: "città", Value: "Forlì <&> \"\u2028\" 🏛"}}
 	paid.Status = positions.OptionPaid
 	paid.Payment = &positions.OptionPayment{Date: noon.In(positions.Rome), Method: "creditCard", PSP: "Banca d'Àlba", ReceiptID: "r-1", Amount: money.Max, PSPFee: 100}
-	paid.Transfers = append(paid.Transfers, positions.Transfer{ID: 2, Amount: 1, OrganizationFiscalCode: provincia, CompanyName: "Provincia", RemittanceInformation: "TEFA",
-		Category: "9/0201102IM/", IBAN: "IT60X0542811101000000123456", PostalIBAN: "IT60X0760111101000000123456", Metadata: []positions.Metadata{{Key: "a", Value: "b"}}})
+	paid.Transfers = append(paid.Transfers, positions.Transfer{
+		ID: 2, Amount: 1, OrganizationFiscalCode: provincia, CompanyName: "Provincia", RemittanceInformation: "TEFA",
+		Category: "9/0201102IM/", IBAN: "IT60X0542811101000000123456", PostalIBAN: "IT60X0760111101000000123456", Metadata: []positions.Metadata{{Key: "a", Value: "b"}},
+	})
 	return &positions.Position{
 		OrganizationFiscalCode: comune, IUPD: iupd, PayStandIn: true, SwitchToExpired: true, CompanyName: "Comune di Prova", OfficeName: "Tributi",
-		Debtor: positions.Debtor{Type: "G", FiscalCode: "01234567890", FullName: "Società Città di Forlì — 日本 S.r.l. 🏛", StreetName: "via à", CivicNumber: "1/b",
-			PostalCode: "47121", City: "Forlì", Province: "FC", Region: "Emilia-Romagna", Country: "IT", Email: "a@example.it", Phone: "+39 0543"},
+		Debtor: positions.Debtor{
+			Type: "G", FiscalCode: "01234567890", FullName: "Società Città di Forlì — 日本 S.r.l. 🏛", StreetName: "via à", CivicNumber: "1/b",
+			PostalCode: "47121", City: "Forlì", Province: "FC", Region: "Emilia-Romagna", Country: "IT", Email: "a@example.it", Phone: "+39 0543",
+		},
 		ValidityDate: noon.AddDate(0, 0, -2), PublishDate: noon.AddDate(0, 0, -1), PaymentDate: noon,
 		Status: positions.PartiallyPaid, Lifecycle: positions.Blocked, BlockedUntil: noon.AddDate(0, 0, 7), TransferTo: provincia,
 		Options: []positions.PaymentOption{paid, stamp},

@@ -63,7 +63,7 @@ func (t *simple) good(s string) bool { return t.check(t.normalise(s)) == "" }
 // collapse trims white space and makes one space of every run of it.
 func collapse(s string) string {
 	s = strings.Trim(s, " \t\n\r")
-	if strings.IndexAny(s, "\t\n\r") < 0 && !strings.Contains(s, "  ") {
+	if !strings.ContainsAny(s, "\t\n\r") && !strings.Contains(s, "  ") {
 		return s
 	}
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {

@@ -250,7 +250,7 @@ func (s *scanner) attributeValue() (string, bool) {
 	if strings.IndexByte(raw, '<') >= 0 {
 		return "", false
 	}
-	if strings.IndexAny(raw, "&\t\n\r") < 0 {
+	if !strings.ContainsAny(raw, "&\t\n\r") {
 		return raw, true
 	}
 	// Attribute values are normalised before entities are resolved: white

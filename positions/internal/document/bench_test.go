@@ -9,10 +9,13 @@ import (
 
 func BenchmarkNotice(b *testing.B) {
 	now := time.Now()
-	p := &positions.Position{OrganizationFiscalCode: "77777777777", IUPD: "iupd", CompanyName: "Comune di Prova", Status: positions.Valid, Lifecycle: positions.Open,
+	p := &positions.Position{
+		OrganizationFiscalCode: "77777777777", IUPD: "iupd", CompanyName: "Comune di Prova", Status: positions.Valid, Lifecycle: positions.Open,
 		Debtor: positions.Debtor{Type: "F", FiscalCode: "RSSMRA80A01H501U", FullName: "Maria Rossi"}, Options: []positions.PaymentOption{{
 			NAV: "302000000000000001", IUV: "02000000000000001", Amount: 1, Description: "Tari 2026", Status: positions.OptionUnpaid, DueDate: now, InsertedAt: now, UpdatedAt: now,
-			Transfers: []positions.Transfer{{ID: 1, Amount: 1, RemittanceInformation: "Tari", Category: "9/0101100IM/", IBAN: "IT60X0542811101000000123456"}}}}}
+			Transfers: []positions.Transfer{{ID: 1, Amount: 1, RemittanceInformation: "Tari", Category: "9/0101100IM/", IBAN: "IT60X0542811101000000123456"}},
+		}},
+	}
 	v, err := First(p, 1, now)
 	if err != nil {
 		b.Fatal(err)
