@@ -184,13 +184,14 @@ func (s *scene) play(ctx context.Context, stage *stage, sim *simulator) (err err
 			return err
 		}
 	}
+	began := time.Now()
 	if s.verify, err = stage.ask(ctx, pafornode.VerifyPaymentNotice, s.nav); err != nil {
 		return err
 	}
 	if s.activation, err = stage.ask(ctx, pafornode.GetPaymentV2, s.nav); err != nil {
 		return err
 	}
-	if s.said, err = stage.journal(ctx, s.nav, 2); err != nil {
+	if s.said, err = stage.journal(ctx, s.nav, began, 2); err != nil {
 		return err
 	}
 	s.problem = s.judge()

@@ -62,7 +62,7 @@ func baseAndPrice(t *testing.T, h *house) {
 		if n := e.calls(d); n != 1 {
 			t.Errorf("SEND was called %d times", n)
 		}
-		if all := e.answers(t, d.nav); len(all) != len(bothWays) {
+		if all := e.answersOnRecord(t, d.nav, len(bothWays)); len(all) != len(bothWays) {
 			t.Errorf("%d answers on record, %d were given", len(all), len(bothWays))
 		}
 	}

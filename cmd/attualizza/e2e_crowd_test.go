@@ -71,7 +71,7 @@ func crowd(t *testing.T, here, there *ente) int {
 	together.Wait()
 	here.mend(t, id)
 	live := 0
-	for _, a := range here.answers(t, d.nav) {
+	for _, a := range here.answersOnRecord(t, d.nav, 50) {
 		if *a.Source == positions.SourceLive {
 			live++
 		}

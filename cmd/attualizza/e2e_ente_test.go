@@ -303,28 +303,45 @@ func (e *ente) answers(t testing.TB, nav positions.NoticeNumber) []rest.Answer {
 	return list.Answers
 }
 
+// recordPatience is how long a record is waited for: a reply leaves before it
+// when the disk is slow, and the record follows.
+const recordPatience = 3 * time.Second
+
+// answersOnRecord waits until at least n answers about a notice are on record.
+func (e *ente) answersOnRecord(t testing.TB, nav positions.NoticeNumber, n int) []rest.Answer {
+	t.Helper()
+	all := e.answers(t, nav)
+	for began := time.Now(); len(all) < n; all = e.answers(t, nav) {
+		if time.Since(began) > recordPatience {
+			t.Fatalf("%d answers about notice %s are on record, %d were given", len(all), nav, n)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return all
+}
+
 // wantsSource holds the newest record of a notice to the source, base and fee
 // of the answer that was given, and returns it.
 func (e *ente) wantsSource(t testing.TB, nav positions.NoticeNumber, reply *nodo.Reply, source positions.FeeSource, fee money.Cents) rest.Answer {
 	t.Helper()
-	all := e.answers(t, nav)
-	if len(all) == 0 {
-		t.Errorf("the journal holds nothing about notice %s", nav)
-		return rest.Answer{}
+	tells := func(a rest.Answer) bool {
+		return a.Source != nil && *a.Source == source && a.NotificationFee == fee && a.Amount == asked(reply) &&
+			a.Operation == reply.Operation.String() && a.Outcome == reply.Response.Outcome
 	}
-	a := all[0]
-	got := positions.FeeSource("")
-	if a.Source != nil {
-		got = *a.Source
-	}
-	if got != source || a.NotificationFee != fee || a.Amount != asked(reply) || a.Operation != reply.Operation.String() || a.Outcome != reply.Response.Outcome {
-		t.Errorf("the journal says %s %s %s, fee %s of %s; want source %s, fee %s of %s", a.Operation, a.Outcome, got, a.NotificationFee, a.Amount, source, fee, asked(reply))
+	a := e.answersOnRecord(t, nav, 1)[0]
+	for began := time.Now(); !tells(a); a = e.answers(t, nav)[0] {
+		if time.Since(began) > recordPatience {
+			t.Errorf("the journal says %s %s %s, fee %s of %s; want source %s, fee %s of %s",
+				a.Operation, a.Outcome, show(a.Source), a.NotificationFee, a.Amount, source, fee, asked(reply))
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	if a.Outcome == "OK" && a.Amount != a.BaseAmount+a.NotificationFee {
 		t.Errorf("the journal says %s + %s = %s", a.BaseAmount, a.NotificationFee, a.Amount)
 	}
 	if x := a.Send; x != nil && (time.Since(x.RequestedAt) > time.Hour || x.AnsweredAt != nil && x.AnsweredAt.Before(x.RequestedAt)) {
-		t.Errorf("the journal's timings of SEND are impossible: %+v", *x)
+		t.Errorf("the journal's timings of SEND are impossible: %s", show(x))
 	}
 	return a
 }

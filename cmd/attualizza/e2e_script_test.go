@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -83,13 +84,18 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s is not there", args[0])
 }
 
-// freeAddress is an address of loopback that nobody listens on just now.
+// freeAddress is an address of loopback that nobody listens on, below the ports
+// that the system hands out by itself, so that nobody gets it by accident.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(20_000+rand.IntN(10_000)))
+		if err != nil {
+			continue
+		}
+		defer listener.Close()
+		return listener.Addr().String()
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Fatal("no port of 100 is free")
+	return ""
 }

@@ -144,7 +144,7 @@ func (e *ente) recoversWithin(t *testing.T, d debt, limit time.Duration) {
 	began := time.Now()
 	eventually(t, limit, "the price is live again", func() bool {
 		e.ask(t, pafornode.VerifyPaymentNotice, d.nav)
-		a := e.answers(t, d.nav)[0]
+		a := e.answersOnRecord(t, d.nav, 1)[0]
 		return *a.Source == positions.SourceLive && a.Amount == d.amount+200
 	})
 	slowest.note("recovery: "+t.Name(), time.Since(began))

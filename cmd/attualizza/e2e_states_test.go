@@ -69,13 +69,13 @@ func everyState(t *testing.T, h *house) {
 		if c.then != nil {
 			c.then(d)
 		}
-		for _, op := range bothWays {
+		for i, op := range bothWays {
 			reply := e.ask(t, op, d.nav)
 			if fault(reply) != c.want {
 				t.Errorf("%s: %s answers %s", c.name, op, fault(reply))
 			}
 			wantsFault(t, reply, c.want)
-			if a := e.answers(t, d.nav)[0]; a.Outcome != "KO" || *a.Fault != c.want || a.Amount != 0 {
+			if a := e.answersOnRecord(t, d.nav, i+1)[0]; a.Outcome != "KO" || *a.Fault != c.want || a.Amount != 0 {
 				t.Errorf("%s: on record is %+v", c.name, a)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/config"
@@ -166,19 +167,28 @@ func (s *stage) send(ctx context.Context, request *pafornode.Request) (*nodo.Rep
 	return client.Send(ctx, request)
 }
 
-// journal reads the last n answers about a notice, oldest first.
-func (s *stage) journal(ctx context.Context, nav positions.NoticeNumber, n int) ([]positions.Answer, error) {
-	answers, _, err := s.store.Answers(ctx, demoOrganization, nav, positions.Page{Limit: n})
-	if err != nil {
-		return nil, err
+// journalPatience is how long the journal is waited for: a reply leaves before
+// its record when the disk is slow, and the record follows.
+const journalPatience = 5 * time.Second
+
+// journal reads the last n answers about a notice, which all came after an
+// instant, oldest first.
+func (s *stage) journal(ctx context.Context, nav positions.NoticeNumber, after time.Time, n int) ([]positions.Answer, error) {
+	for began := time.Now(); ; {
+		answers, _, err := s.store.Answers(ctx, demoOrganization, nav, positions.Page{Limit: n})
+		switch {
+		case err != nil:
+			return nil, err
+		case len(answers) == n && answers[n-1].At.After(after.Truncate(time.Microsecond)):
+			slices.Reverse(answers)
+			return answers, nil
+		case time.Since(began) > journalPatience:
+			return nil, fmt.Errorf("the journal does not have the %d last answers about notice %s", n, nav)
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return nil, err
+		}
 	}
-	if len(answers) < n {
-		return nil, fmt.Errorf("the journal has %d answers about notice %s, expected %d", len(answers), nav, n)
-	}
-	for i, j := 0, len(answers)-1; i < j; i, j = i+1, j-1 {
-		answers[i], answers[j] = answers[j], answers[i]
-	}
-	return answers, nil
 }
 
 // maxRESTReply bounds what is read of an answer of the REST API.
