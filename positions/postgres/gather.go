@@ -13,7 +13,7 @@ import (
 
 // Bounds of the shared reads.
 const (
-	readers     = 4                      // queries under way at once
+	readers     = 2                      // queries under way at once
 	readBatch   = 64                     // notices of one query
 	readQueue   = 1024                   // reads waiting for a query; beyond, they are refused at once
 	readTimeout = 500 * time.Millisecond // a query and, if its connection had died, its repetition
