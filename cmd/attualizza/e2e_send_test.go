@@ -315,7 +315,7 @@ func restart(t *testing.T, sim *simulator) {
 		return err == nil
 	})
 	server := &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: 5 * time.Second}
-	sim.server = server
+	t.Cleanup(func() { _ = server.Close() })
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
