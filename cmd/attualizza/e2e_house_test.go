@@ -90,6 +90,7 @@ func onBoth(t *testing.T, scenarios map[string]func(t *testing.T, h *house)) {
 					t.Parallel()
 					scenario(t, h)
 					h.nothingPersonal(t)
+					h.nothingPersonalInMetrics(t)
 				})
 			}
 		})
@@ -211,8 +212,7 @@ const (
 
 var personal = []string{debtorName, debtorCode, debtorMail, payerName, payerCode, "Brambilla", "Fumagalli"}
 
-// nothingPersonal reads the whole log, which is kept at debug level, and the
-// metrics.
+// nothingPersonal reads the whole log, which is kept at debug level.
 func (h *house) nothingPersonal(t testing.TB) {
 	t.Helper()
 	seen := h.logs.String()
@@ -222,6 +222,19 @@ func (h *house) nothingPersonal(t testing.TB) {
 	for _, secret := range append(personal, h.adminKey, string(h.cfg.MasterKey)) {
 		if at := strings.Index(seen, secret); at >= 0 {
 			t.Errorf("%q is in the log: %s", secret, seen[max(0, at-200):min(len(seen), at+200)])
+		}
+	}
+}
+
+func (h *house) nothingPersonalInMetrics(t testing.TB) {
+	t.Helper()
+	status, page := h.get(t, "ops", "/metrics")
+	if status != http.StatusOK || !strings.Contains(page, "attualizza_") {
+		t.Errorf("metrics: HTTP %d", status)
+	}
+	for _, secret := range personal {
+		if strings.Contains(page, secret) {
+			t.Errorf("%q is in the metrics", secret)
 		}
 	}
 }
