@@ -127,7 +127,7 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 	res, q := &x.result, &x.request
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs, slog.String("operation", res.operation), slog.String("outcome", res.outcome),
-		slog.Duration("took", took), slog.String("organization", q.IDPA), slog.String("station", q.IDStation))
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("organization", q.IDPA), slog.String("station", q.IDStation))
 	if res.fault != "" {
 		attrs = append(attrs, slog.String("fault", res.fault))
 	}
