@@ -112,7 +112,7 @@ func (h *Handler) observe(r *http.Request, x *exchange) {
 	if res.quote != nil && res.quote.Source != "" {
 		m.fees.Add(ctx, 1, m.sourceSets.of(res.quote.Source, sourceOption)...)
 	}
-	if x.request.Receipt != nil {
+	if x.request.Operation.IsReceipt() {
 		m.receipts.Add(ctx, 1, m.receiptSets.of(res.outcome, receiptOption)...)
 	}
 	h.log(ctx, r, x, took)
