@@ -135,7 +135,10 @@ func handler(b *testing.B, store interface {
 	if err != nil {
 		b.Fatal(err)
 	}
-	logger := slog.New(slog.NewJSONHandler(io.Discard, nil)) // lines are formatted, as in the service
+	logger, err := telemetry.NewLogger(io.Discard, "info", "json") // lines are formatted, as in the service
+	if err != nil {
+		b.Fatal(err)
+	}
 	directory := registry.New(store, nil, logger, nil)
 	if err := directory.Reload(b.Context()); err != nil {
 		b.Fatal(err)

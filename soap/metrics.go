@@ -112,7 +112,7 @@ func (h *Handler) observe(r *http.Request, x *exchange) {
 	if res.quote != nil && res.quote.Source != "" {
 		m.fees.Add(ctx, 1, m.sourceSets.of(res.quote.Source, sourceOption)...)
 	}
-	if x.request.Receipt != nil {
+	if x.request.Operation.IsReceipt() {
 		m.receipts.Add(ctx, 1, m.receiptSets.of(res.outcome, receiptOption)...)
 	}
 	h.log(ctx, r, x, took)
@@ -127,7 +127,7 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 	res, q := &x.result, &x.request
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs, slog.String("operation", res.operation), slog.String("outcome", res.outcome),
-		slog.Duration("took", took), slog.String("organization", q.IDPA), slog.String("station", q.IDStation))
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("organization", q.IDPA), slog.String("station", q.IDStation))
 	if res.fault != "" {
 		attrs = append(attrs, slog.String("fault", res.fault))
 	}

@@ -30,7 +30,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	case err := <-s.failed:
 		return err
 	case <-ctx.Done():
-		logger.Info("draining", "delay", c.DrainDelay)
+		logger.Info("draining", "delay", c.DrainDelay.String())
 		s.Drain(context.WithoutCancel(ctx))
 		logger.Info("stopping")
 		return nil

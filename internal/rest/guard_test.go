@@ -201,7 +201,7 @@ func TestTheLogTellsNoPersonalData(t *testing.T) {
 		}
 	}
 	id, _, _ := strings.Cut(h.keys["reader"], ".")
-	for _, want := range []string{`"route":"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd"`, `"status":200`, `"key":"` + id + `"`, `"route":"unmatched"`, `"duration"`, `"request"`} {
+	for _, want := range []string{`"route":"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd"`, `"status":200`, `"key":"` + id + `"`, `"route":"unmatched"`, `"ms"`, `"request"`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s", want)
 		}

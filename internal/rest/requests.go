@@ -67,7 +67,7 @@ func (s *server) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
 			slog.String("method", c.Request().Method),
 			slog.String("route", s.pattern(c)),
 			slog.Int("status", c.Response().Status),
-			slog.Duration("duration", time.Since(started)),
+			slog.Float64("ms", float64(time.Since(started).Microseconds())/1000),
 			slog.String("request", c.Response().Header().Get(echo.HeaderXRequestID)),
 		}
 		if id := callerOf(c.Request().Context()).id(); id != "" {

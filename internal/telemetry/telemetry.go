@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -51,28 +50,30 @@ func (m *Metrics) Handler() http.Handler {
 func (m *Metrics) Close(ctx context.Context) error { return m.provider.Shutdown(ctx) }
 
 // NewLogger writes structured logs from a level upwards ("debug", "info",
-// "warn", "error"), as "json" or "text". Times are UTC, durations are written
-// with their unit.
+// "warn", "error"), as "json" or "text". Times are UTC.
 func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("log level %q is not one of debug, info, warn, error", level)
 	}
-	options := &slog.HandlerOptions{Level: l, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if len(groups) == 0 && a.Key == slog.TimeKey {
-			return slog.Time(slog.TimeKey, a.Value.Time().UTC())
-		}
-		if a.Value.Kind() == slog.KindDuration {
-			return slog.String(a.Key, a.Value.Duration().Round(time.Microsecond).String())
-		}
-		return a
-	}}
+	options := &slog.HandlerOptions{Level: l}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		return slog.New(utc{slog.NewJSONHandler(w, options)}), nil
 	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
+		return slog.New(utc{slog.NewTextHandler(w, options)}), nil
 	default:
 		return nil, fmt.Errorf("log format %q is not json or text", format)
 	}
 }
+
+// utc writes the time of each line in UTC, wherever the machine stands.
+type utc struct{ slog.Handler }
+
+func (h utc) Handle(ctx context.Context, r slog.Record) error {
+	r.Time = r.Time.UTC()
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h utc) WithAttrs(attrs []slog.Attr) slog.Handler { return utc{h.Handler.WithAttrs(attrs)} }
+func (h utc) WithGroup(name string) slog.Handler       { return utc{h.Handler.WithGroup(name)} }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	fastjson "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/attualizza/attualizza/positions"
 )
@@ -106,7 +107,7 @@ func Next(p *positions.Position, inserted, at time.Time, stored []Stored) (*Vers
 			var was struct {
 				InsertedAt time.Time `json:"insertedDate"`
 			}
-			if err := fastjson.Unmarshal(before.Body, &was); err != nil {
+			if err := read(before.Body, &was); err != nil {
 				return nil, unreadable(err)
 			}
 			o.InsertedAt = was.InsertedAt
@@ -149,10 +150,16 @@ func (v *Version) ByIUV() []Option {
 	return rows
 }
 
+// ours are documents that this package wrote: what they cannot hold is not
+// looked for.
+var ours = fastjson.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+func read(document []byte, v any) error { return fastjson.Unmarshal(document, v, ours) }
+
 // Position reads a document.
 func Position(doc []byte) (*positions.Position, error) {
 	var p positions.Position
-	if err := fastjson.Unmarshal(doc, &p); err != nil {
+	if err := read(doc, &p); err != nil {
 		return nil, unreadable(err)
 	}
 	return &p, nil
@@ -163,15 +170,15 @@ func Position(doc []byte) (*positions.Position, error) {
 // the one at hand included.
 func Notice(head, option, price []byte, paidFull, paidInstalments int) (*positions.Notice, error) {
 	var n positions.Notice
-	if err := fastjson.Unmarshal(head, &n.Position); err != nil {
+	if err := read(head, &n.Position); err != nil {
 		return nil, unreadable(err)
 	}
-	if err := fastjson.Unmarshal(option, &n.Option); err != nil {
+	if err := read(option, &n.Option); err != nil {
 		return nil, unreadable(err)
 	}
 	if len(price) > 0 {
 		n.Price = new(positions.Price)
-		if err := fastjson.Unmarshal(price, n.Price); err != nil {
+		if err := read(price, n.Price); err != nil {
 			return nil, unreadable(err)
 		}
 	}
@@ -191,7 +198,7 @@ func Read(column []byte, v any) error {
 	if len(column) == 0 {
 		return nil
 	}
-	if err := fastjson.Unmarshal(column, v); err != nil {
+	if err := read(column, v); err != nil {
 		return unreadable(err)
 	}
 	return nil
