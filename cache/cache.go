@@ -73,6 +73,12 @@ func New[V any](opts Options) *Cache[V] {
 // owner's to close. A closed cache still answers.
 func (c *Cache[V]) Close() { c.local.StopAllGoroutines() }
 
+// Peek is Local for who only looks: it does not count.
+func (c *Cache[V]) Peek(key string) (V, bool) {
+	e, ok := c.local.GetIfPresent(key)
+	return e.value, ok
+}
+
 // Local returns what this process holds, without any I/O.
 func (c *Cache[V]) Local(key string) (V, bool) {
 	e, ok := c.local.GetIfPresent(key)

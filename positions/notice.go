@@ -37,8 +37,7 @@ func (n *Notice) RefusalAt(now time.Time) Refusal {
 	switch {
 	case status == Draft:
 		return RefusedUnknown
-	case n.Option.Paid(), n.FullPaid, !n.Option.IsPartialPayment && n.InstalmentPaid,
-		status == Paid, status == Reported:
+	case n.settled(), status == Paid, status == Reported:
 		return RefusedDuplicate
 	case status == Invalidated, lifecycle == Transferred, lifecycle == Closed:
 		return RefusedCancelled
@@ -51,6 +50,12 @@ func (n *Notice) RefusalAt(now time.Time) Refusal {
 	default:
 		return Payable
 	}
+}
+
+// settled tells that the option is paid, or out because of what was paid beside
+// it: every option once the full one is, and the full one once an instalment is.
+func (n *Notice) settled() bool {
+	return n.Option.Paid() || n.FullPaid || !n.Option.IsPartialPayment && n.InstalmentPaid
 }
 
 // NewNotice builds the read model of one option from its whole position. The

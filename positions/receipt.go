@@ -65,7 +65,7 @@ func (p *Position) Settle(r *Receipt, now time.Time) (changed bool) {
 		return false
 	}
 	n, _ := NewNotice(p, r.NAV, nil)
-	if n.Option.Paid() || n.FullPaid || !n.Option.IsPartialPayment && n.InstalmentPaid {
+	if n.settled() {
 		r.Flags = append(r.Flags, FlagAlreadyPaid)
 		if o.Paid() {
 			return false

@@ -143,7 +143,9 @@ func (w *wire) trace(cancel context.CancelCauseFunc) *httptrace.ClientTrace {
 				cancel(errTwice)
 			}
 		},
-		WroteRequest:         func(httptrace.WroteRequestInfo) { w.written.Add(1) },
+		// Before the first byte leaves: WroteRequest may come after the answer, or
+		// after the reset.
+		WroteHeaders:         func() { w.written.Add(1) },
 		GotFirstResponseByte: func() { w.firstByte.Store(true) },
 	}
 }

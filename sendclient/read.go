@@ -169,8 +169,17 @@ func date(raw json.RawMessage) (time.Time, error) {
 	if err := json.Unmarshal(raw, &text); err != nil {
 		return time.Time{}, err
 	}
-	return time.Parse(time.RFC3339Nano, text)
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if _, offset := t.Zone(); offset < -14*60*60 || offset > 14*60*60 {
+		return time.Time{}, errOffset // it can be parsed, but no JSON can carry it on
+	}
+	return t, nil
 }
+
+var errOffset = errors.New("offset beyond 14:00")
 
 // addsUp reports whether the total is what SEND's formula makes of the
 // components (pn-delivery-push NotificationProcessCostServiceImpl): SEND's fee,

@@ -28,9 +28,11 @@ const (
 	// fetchLimit bounds one attempt at a voucher. It is longer than any caller
 	// waits, so that an impatient caller does not cost the next one its voucher.
 	fetchLimit = 5 * time.Second
-	// idleAfter ends the renewal of a voucher nobody asked for; a client that
-	// PDND refuses is given up sooner, as its credential may have been replaced.
-	idleAfter, idleFailing = time.Hour, 5 * time.Minute
+	// idleAfter ends the renewal of a voucher nobody asked for: long after a
+	// small organization's quiet days, so that none of its payments waits for
+	// PDND, and soon enough for replaced credentials to go. One that PDND refuses
+	// is given up sooner, as its credential may have been replaced.
+	idleAfter, idleFailing = 14 * 24 * time.Hour, time.Hour
 	// Failed attempts are repeated after 1 s, then twice as long each time.
 	firstBackoff, maxBackoff = time.Second, time.Minute
 	// maxSources bounds the vouchers kept; beyond it the one that was asked for

@@ -212,7 +212,7 @@ func BenchmarkHTTP(b *testing.B) {
 					var recorder soap.Recorder = off{}
 					if recording == "recorded" {
 						r := actualize.NewRecorder(store, slog.New(slog.DiscardHandler))
-						b.Cleanup(r.Close)
+						b.Cleanup(func() { r.Close(context.Background()) })
 						recorder = r
 					}
 					rate := load(b, handler(b, store, recorder), connections)

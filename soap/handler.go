@@ -28,9 +28,10 @@ const Path = "/soap/paForNode"
 // 413.
 const MaxBody = 256 << 10
 
-// Directory knows the registered organizations, once it is loaded.
+// Directory knows the registered organizations. While it is not current, who is
+// not found may be registered all the same.
 type Directory interface {
-	Loaded() bool
+	Current() bool
 	HasBroker(broker string) bool
 	HasStation(broker, station string) bool
 	Organization(fiscalCode string) (*registry.Organization, bool)
@@ -38,7 +39,7 @@ type Directory interface {
 
 // Quoter tells what a notice costs now; see [actualize.Actualizer.Quote].
 type Quoter interface {
-	Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*actualize.Quote, error)
+	Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, accept ...func(*positions.Notice) error) (*actualize.Quote, error)
 }
 
 // Recorder makes an answer durable, and counts those whose reply left first; see
@@ -114,6 +115,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.admission.leave()
 	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(h.Budget)) // servers in tests may not support it
 	if status := x.read(w, r); status != 0 {
+		x.result = result{operation: "unknown", outcome: "REFUSED", fault: "HTTP " + strconv.Itoa(status)}
+		h.observe(r, x)
 		w.Header().Set("Connection", "close")
 		http.Error(w, http.StatusText(status), status)
 		return
@@ -179,6 +182,7 @@ type result struct {
 	operation string
 	outcome   string
 	fault     string
+	problem   string // what breaks the schema, without values
 	quote     *actualize.Quote
 }
 
@@ -259,7 +263,8 @@ func (h *Handler) answer(r *http.Request, x *exchange) {
 	defer cancel()
 	switch {
 	case content != nil:
-		h.refuse(x, syntaxFault(operation), "Il messaggio non rispetta lo schema: "+content.Path+" "+content.Problem)
+		x.result.problem = content.Path + " " + content.Problem
+		h.refuse(x, syntaxFault(operation), "Il messaggio non rispetta lo schema nell'elemento "+content.Path+".")
 	case operation.IsReceipt():
 		h.receipt(ctx, x)
 	case operation == pafornode.DemandPaymentNotice:

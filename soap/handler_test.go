@@ -45,8 +45,14 @@ type desk struct {
 	receipts []*positions.Receipt
 }
 
-func (d *desk) Quote(ctx context.Context, _ *registry.Organization, nav positions.NoticeNumber) (*actualize.Quote, error) {
-	return d.quote(ctx, nav)
+func (d *desk) Quote(ctx context.Context, _ *registry.Organization, nav positions.NoticeNumber, accept ...func(*positions.Notice) error) (*actualize.Quote, error) {
+	q, err := d.quote(ctx, nav)
+	for _, judge := range accept {
+		if err == nil && q.Refusal == positions.Payable {
+			err = judge(q.Notice)
+		}
+	}
+	return q, err
 }
 
 func (d *desk) Record(_ context.Context, a positions.Answer) bool {
@@ -87,6 +93,11 @@ func payable() *actualize.Quote {
 	}
 }
 
+// outdated is a directory whose store does not answer.
+type outdated struct{ *registry.Registry }
+
+func (outdated) Current() bool { return false }
+
 type door struct {
 	*httptest.Server
 	desk *desk
@@ -103,11 +114,15 @@ func open(t *testing.T, change func(*Config, *positions.Organization)) *door {
 	if change != nil {
 		change(&cfg, &org)
 	}
+	_, outOfDate := cfg.Directory.(outdated)
 	r := registry.New(organizations{org, other}, nil, slog.New(slog.DiscardHandler), nil)
 	if err := r.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Directory = r
+	if outOfDate {
+		cfg.Directory = outdated{r}
+	}
 	server := httptest.NewServer(New(cfg))
 	t.Cleanup(server.Close)
 	return &door{Server: server, desk: d, logs: logs}
@@ -346,12 +361,45 @@ func TestReceiptsAreKeptAndFlagged(t *testing.T) {
 	if _, a := d.ask(t, pafornode.SendRTV2, func(q *pafornode.Request) { q.Receipt.FiscalCode = "99999999999" }); a.Outcome != "OK" {
 		t.Fatalf("a broadcast receipt: %+v", a.Fault)
 	}
-	if r := d.desk.receipts[2]; len(r.Flags) != 1 || r.Flags[0] != positions.FlagBroadcast {
-		t.Fatalf("flags %v", r.Flags)
-	}
 	for _, field := range []string{"Maria Rossi", "RSSMRA80A01H501U"} {
 		if strings.Contains(d.logs.String(), field) {
 			t.Fatalf("%s is in the log", field)
+		}
+	}
+}
+
+func TestAReceiptFromAStrangerWaitsWhileTheDirectoryMayBeOutOfDate(t *testing.T) {
+	d := open(t, nil)
+	stranger := func(q *pafornode.Request) { q.IDBrokerPA, q.IDStation = "99999999999", "99999999999_01" }
+	if status, a := d.ask(t, pafornode.SendRTV2, stranger); status != 200 || a.Fault.Code != "PAA_ID_INTERMEDIARIO_ERRATO" {
+		t.Fatalf("while it is current: %d", status)
+	}
+	d = open(t, func(c *Config, _ *positions.Organization) { c.Directory = outdated{} })
+	if status, _ := d.ask(t, pafornode.SendRTV2, stranger); status != http.StatusServiceUnavailable {
+		t.Errorf("a receipt: %d", status)
+	}
+	if _, a := d.ask(t, pafornode.VerifyPaymentNotice, stranger); a.Fault.Code != "PAA_SYSTEM_ERROR" {
+		t.Errorf("a verify: %s", a.Fault.Code)
+	}
+	if status, a := d.ask(t, pafornode.SendRTV2, nil); status != 200 || a.Outcome != "OK" {
+		t.Errorf("a receipt for somebody known: %d", status)
+	}
+}
+
+func TestInstantsOfAReceiptCanAlwaysBeStored(t *testing.T) {
+	for text, want := range map[string]string{
+		"2026-11-20T10:00:00":       "2026-11-20T09:00:00Z", // without a zone: Rome
+		"2026-07-20T10:00:00.5":     "2026-07-20T08:00:00.5Z",
+		"2026-11-20T10:00:00+24:00": "2026-11-19T10:00:00Z",
+		"2026-11-20T10:00:00Z":      "2026-11-20T10:00:00Z",
+		"yesterday":                 "0001-01-01T00:00:00Z",
+	} {
+		got := xsdDateTime(text)
+		if b, err := got.UTC().MarshalJSON(); err != nil || string(b) != `"`+want+`"` {
+			t.Errorf("%s became %s, %v", text, b, err)
+		}
+		if _, err := got.MarshalJSON(); err != nil {
+			t.Errorf("%s cannot be stored: %v", text, err)
 		}
 	}
 }

@@ -145,7 +145,14 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 	if said := saidAction(r); said != "" && said != res.operation {
 		attrs = append(attrs, slog.String("soapAction", said)) // logged, not refused: the payload decides
 	}
-	h.Logger.LogAttrs(ctx, slog.LevelInfo, "answered the Nodo", attrs...)
+	level := slog.LevelInfo
+	if res.problem != "" {
+		attrs = append(attrs, slog.String("problem", res.problem))
+	}
+	if res.outcome == "REFUSED" || res.problem != "" && q.Operation.IsReceipt() {
+		level = slog.LevelWarn // a receipt may have been among them, and will not come again
+	}
+	h.Logger.LogAttrs(ctx, level, "answered the Nodo", attrs...)
 }
 
 // requestID is the forwarder's X-Request-Id, when it is one that a log can hold.

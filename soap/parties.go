@@ -10,32 +10,39 @@ import (
 // refused. The notice's own organization must be the one addressed, except in a
 // receipt, which may be another creditor's (broadcast).
 //
-// Before the organizations were ever loaded everybody would seem unknown: that
-// is a fault of ours, and a KO to a receipt would be final.
+// While the directory may be out of date somebody registered elsewhere would
+// seem unknown: that is a fault of ours, and a KO to a receipt would be final.
 func (h *Handler) parties(x *exchange) *registry.Organization {
-	if !h.Directory.Loaded() {
-		h.overloaded(x)
-		return nil
-	}
 	q := &x.request
+	org, fault, description := h.addressed(q)
+	if fault == "" {
+		return org
+	}
+	if h.Directory.Current() || org != nil {
+		h.refuse(x, fault, description)
+	} else {
+		h.overloaded(x)
+	}
+	return nil
+}
+
+// addressed finds the organization, or what is wrong with the address. With an
+// organization beside a fault it is the request that contradicts itself.
+func (h *Handler) addressed(q *pafornode.Request) (_ *registry.Organization, fault, description string) {
 	if !h.Directory.HasBroker(q.IDBrokerPA) {
-		h.refuse(x, faultBroker, "idBrokerPA non è un intermediario di questo servizio.")
-		return nil
+		return nil, faultBroker, "idBrokerPA non è un intermediario di questo servizio."
 	}
 	if !h.Directory.HasStation(q.IDBrokerPA, q.IDStation) {
-		h.refuse(x, faultStation, "idStation non è una stazione dell'intermediario indicato.")
-		return nil
+		return nil, faultStation, "idStation non è una stazione dell'intermediario indicato."
 	}
 	org, ok := h.Directory.Organization(q.IDPA)
 	if !ok || org.BrokerCode != q.IDBrokerPA || !org.HasStation(q.IDStation) {
-		h.refuse(x, faultOrganization, "idPA non è un ente creditore attivo su questa stazione.")
-		return nil
+		return nil, faultOrganization, "idPA non è un ente creditore attivo su questa stazione."
 	}
 	if asksNotice(q.Operation) && q.QRCode.FiscalCode != q.IDPA {
-		h.refuse(x, faultOrganization, "Il codice fiscale nel codice QR non è quello di idPA.")
-		return nil
+		return org, faultOrganization, "Il codice fiscale nel codice QR non è quello di idPA."
 	}
-	return org
+	return org, "", ""
 }
 
 func asksNotice(op pafornode.Operation) bool {

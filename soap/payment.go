@@ -25,7 +25,11 @@ func (h *Handler) payment(ctx context.Context, x *exchange) {
 		h.refuseNotice(x, positions.RefusedUnknown)
 		return // the stand-in manager's probe touches neither store nor SEND
 	}
-	quote, err := h.Quoter.Quote(ctx, org, nav)
+	var accept []func(*positions.Notice) error
+	if x.request.Operation == pafornode.GetPayment {
+		accept = withoutStamp
+	}
+	quote, err := h.Quoter.Quote(ctx, org, nav, accept...)
 	x.result.quote = quote
 	switch fault := actualize.Fault(quote, err); {
 	case err != nil:
@@ -34,8 +38,6 @@ func (h *Handler) payment(ctx context.Context, x *exchange) {
 		h.refuseNotice(x, quote.Refusal)
 	case x.request.Operation == pafornode.VerifyPaymentNotice:
 		h.verified(x, org, quote)
-	case x.request.Operation == pafornode.GetPayment && quote.Notice.Option.HasStamp():
-		h.refuse(x, faultSemantics, "L'avviso contiene una marca da bollo, che paGetPayment non può trasportare: usare paGetPaymentV2.")
 	default:
 		h.activated(x, org, quote)
 	}
@@ -48,6 +50,16 @@ func (h *Handler) payment(ctx context.Context, x *exchange) {
 	h.record(ctx, x)
 }
 
+// withoutStamp refuses what paGetPayment cannot carry.
+var withoutStamp = []func(*positions.Notice) error{func(n *positions.Notice) error {
+	if n.Option.HasStamp() {
+		return errStamp
+	}
+	return nil
+}}
+
+var errStamp = actualize.Unacceptable("a stamp asked for through version 1")
+
 func (h *Handler) refuseNotice(x *exchange, why positions.Refusal) {
 	h.refuse(x, string(why), refusalDescriptions[why])
 }
@@ -57,6 +69,9 @@ func (h *Handler) refuseError(x *exchange, fault string, err error) {
 	switch {
 	case positions.CodeOf(err) == positions.NotFound:
 		h.refuseNotice(x, positions.RefusedUnknown)
+		return
+	case errors.Is(err, errStamp):
+		h.refuse(x, fault, "L'avviso contiene una marca da bollo, che paGetPayment non può trasportare: usare paGetPaymentV2.")
 		return
 	case errors.Is(err, actualize.ErrAmountTooLarge):
 		h.refuse(x, fault, "L'importo supera 999999999,99 euro.")

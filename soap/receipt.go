@@ -41,10 +41,6 @@ func (h *Handler) receipt(ctx context.Context, x *exchange) {
 // storedReceipt is the receipt as the store keeps it, the whole message beside.
 func (x *exchange) storedReceipt() *positions.Receipt {
 	q, r := &x.request, x.request.Receipt
-	flags := r.Flags
-	if r.FiscalCode != q.IDPA {
-		flags = append(flags, positions.FlagBroadcast)
-	}
 	return &positions.Receipt{
 		OrganizationFiscalCode: q.IDPA, ReceiptID: r.ReceiptID, CreditorFiscalCode: r.FiscalCode,
 		NAV: positions.NoticeNumber(r.NoticeNumber), CreditorReferenceID: r.CreditorReferenceID,
@@ -52,7 +48,7 @@ func (x *exchange) storedReceipt() *positions.Receipt {
 		PaymentAmount: r.PaymentAmount, NotificationFee: receiptFee(r.Metadata), PSPFee: r.Fee,
 		PSPCompanyName: r.PSPCompanyName, PaymentMethod: r.PaymentMethod,
 		PaymentDateTime: xsdDateTime(r.PaymentDateTime), ApplicationDate: r.ApplicationDate, TransferDate: r.TransferDate,
-		StandIn: r.StandIn, Flags: flags, ReceivedAt: x.arrived,
+		StandIn: r.StandIn, Flags: r.Flags, ReceivedAt: x.arrived,
 		Message: bytes.Clone(x.body.Bytes()),
 	}
 }

@@ -2,6 +2,7 @@ package soap
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
@@ -12,8 +13,9 @@ import (
 func (h *Handler) record(ctx context.Context, x *exchange) {
 	q := &x.request
 	answer := positions.Answer{
-		At: x.arrived, OrganizationFiscalCode: q.IDPA, NAV: positions.NoticeNumber(q.QRCode.NoticeNumber),
-		Operation: x.result.operation, StationCode: q.IDStation,
+		// Cloned, because a record that waits must not keep the whole message.
+		At: x.arrived, OrganizationFiscalCode: strings.Clone(q.IDPA), NAV: positions.NoticeNumber(strings.Clone(q.QRCode.NoticeNumber)),
+		Operation: x.result.operation, StationCode: strings.Clone(q.IDStation),
 		Duration: h.Now().Sub(x.arrived), Outcome: x.result.outcome, Fault: x.result.fault,
 	}
 	if quote := x.result.quote; quote != nil {
@@ -31,7 +33,7 @@ func (h *Handler) record(ctx context.Context, x *exchange) {
 // else.
 func xsdDateTime(s string) time.Time {
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return t
+		return t.UTC() // an offset beyond 14:00 could be parsed but never be stored
 	}
 	t, err := time.ParseInLocation("2006-01-02T15:04:05.999999999", s, positions.Rome)
 	if err != nil {

@@ -221,14 +221,20 @@ func TestOverload(t *testing.T) {
 	e := h.ente(t)
 	paid := e.receipt(t, e.publish(t, digital), pafornode.GetPaymentV2)
 	e.inject(t, sandbox.Fault{Kind: sandbox.Hang})
-	var together sync.WaitGroup
+	d := e.publish(t, digital)
+	var four []debt
 	for range 4 {
-		d := e.publish(t, digital)
+		four = append(four, e.publish(t, digital))
+	}
+	asked := len(sim.Requests(sandbox.Filter{Endpoint: sandbox.EndpointPrice}))
+	var together sync.WaitGroup
+	for _, d := range four {
 		together.Go(func() { wants(t, e.ask(t, pafornode.VerifyPaymentNotice, d.nav), d.amount) })
 	}
-	d := e.publish(t, digital)
-	time.Sleep(300 * time.Millisecond) // the four are waiting for SEND
-	for range 10 {
+	eventually(t, time.Second, "the four are waiting for SEND", func() bool {
+		return len(sim.Requests(sandbox.Filter{Endpoint: sandbox.EndpointPrice})) >= 4+asked
+	})
+	for range 5 {
 		reply := e.ask(t, pafornode.VerifyPaymentNotice, d.nav)
 		wantsFault(t, reply, "PAA_SYSTEM_ERROR")
 		if reply.Took > 300*time.Millisecond {

@@ -265,9 +265,12 @@ func (s *service) address(name string) string {
 	return ""
 }
 
-// shutdownTimeout bounds each part of the end, so that all of it takes less than
-// the 15 s of the contract.
-const shutdownTimeout = 4 * time.Second
+// Together with the longest drain delay, 10 s, these leave the contract's 15 s
+// unspent: closeTimeout for what is being answered, flushTimeout for the journal.
+const (
+	closeTimeout = 2500 * time.Millisecond
+	flushTimeout = 1500 * time.Millisecond
+)
 
 // Drain tells load balancers to look elsewhere and goes on answering for the
 // drain delay; a cancelled ctx cuts it short.
@@ -281,7 +284,7 @@ func (s *service) Drain(ctx context.Context) {
 
 // Close stops the doors, flushes what is queued and closes the rooms.
 func (s *service) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	var closing sync.WaitGroup
 	for _, door := range s.servers {
@@ -299,7 +302,9 @@ func (s *service) Close() {
 		s.registry.Close()
 	}
 	if s.recorder != nil {
-		s.recorder.Close()
+		flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		s.recorder.Close(flush)
+		cancel()
 	}
 	if s.send != nil {
 		s.logIf("SEND client", s.send.Close())

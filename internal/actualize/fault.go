@@ -14,6 +14,12 @@ const (
 	FaultSemantics = "PAA_SEMANTICA"
 )
 
+// Unacceptable is an asker's reason not to take a notice that could be paid
+// otherwise, for example because its version of the operation cannot carry it.
+type Unacceptable string
+
+func (u Unacceptable) Error() string { return string(u) }
+
 // Fault returns the fault code that the Nodo is given for what
 // [Actualizer.Quote] returned, "" when the notice can be paid.
 func Fault(q *Quote, err error) string {
@@ -22,7 +28,7 @@ func Fault(q *Quote, err error) string {
 		return string(q.Refusal)
 	case positions.CodeOf(err) == positions.NotFound:
 		return string(positions.RefusedUnknown)
-	case errors.Is(err, ErrAmountTooLarge):
+	case errors.Is(err, ErrAmountTooLarge), errors.As(err, new(Unacceptable)):
 		return FaultSemantics
 	default:
 		return FaultSystem

@@ -61,9 +61,13 @@ func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav po
 // price is what serves when SEND does not.
 func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *sendclient.Credential, nav positions.NoticeNumber) (asked, error) {
 	key := priceKey(org.FiscalCode, nav)
-	unlock, won := a.cache.Lock(ctx, key, a.sendTimeout)
+	fresh := time.Duration(org.Policy.PriceFreshFor)
+	unlock, won := func() {}, true
+	if fresh > 0 { // otherwise nothing is left for others to find
+		unlock, won = a.cache.Lock(ctx, key, a.sendTimeout)
+	}
 	if !won {
-		if p, ok := a.cache.Await(ctx, key); ok {
+		if p, ok := a.cache.Await(ctx, key); ok && isFresh(&p, fresh, a.now()) {
 			return shared(&p, "OTHER_REPLICA"), nil
 		}
 		if ctx.Err() != nil {
@@ -73,7 +77,7 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 	} else {
 		defer unlock()
 		// Who held the lock before may have left the answer since we looked.
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, time.Duration(org.Policy.PriceFreshFor), a.now()) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, fresh, a.now()) {
 			return shared(&p, "JUST_ASKED"), nil
 		}
 	}

@@ -55,12 +55,16 @@ func (a *Actualizer) knownFee(org *registry.Organization, n *positions.Notice, n
 	if f, ok := a.settledFee(org, n, now); ok {
 		return f
 	}
-	f, _ := degraded(positions.OnUnavailableLastKnown, a.lastKnown(n, priceKey(org.FiscalCode, n.Option.NAV)))
+	last := a.lastKnown(n, priceKey(org.FiscalCode, n.Option.NAV))
+	if last != nil && isFresh(last, time.Duration(org.Policy.PriceFreshFor), now) {
+		return feeOf(last, positions.SourceCache)
+	}
+	f, _ := degraded(positions.OnUnavailableLastKnown, last)
 	return f
 }
 
 // settledFee is the fee when nobody needs to be asked and nothing leaves the
-// process: not SEND-bound, pushed, frozen, or fresh in the store or in memory.
+// process: not SEND-bound, pushed, frozen, or fresh in the store.
 func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice, now time.Time) (fee, bool) {
 	if !n.Option.SendBound {
 		if n.Price != nil && n.Price.Pushed {
@@ -74,17 +78,17 @@ func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice,
 		return fee{}, false
 	case p.Final:
 		return feeOf(p, positions.SourceFinal), true
-	case isFresh(p, time.Duration(org.Policy.PriceFreshFor), now):
+	case p == n.Price && isFresh(p, time.Duration(org.Policy.PriceFreshFor), now):
 		return feeOf(p, positions.SourceCache), true
 	}
-	return fee{}, false
+	return fee{}, false // a newer one in memory is the cache's to give
 }
 
 // lastKnown is the newest price known without leaving the process: the one the
 // store gave with the notice, or one that this process fetched since and could
 // not save.
 func (a *Actualizer) lastKnown(n *positions.Notice, key string) *positions.Price {
-	if p, ok := a.cache.Local(key); ok && (n.Price == nil || p.FetchedAt.After(n.Price.FetchedAt)) {
+	if p, ok := a.cache.Peek(key); ok && (n.Price == nil || p.FetchedAt.After(n.Price.FetchedAt)) {
 		return &p
 	}
 	return n.Price

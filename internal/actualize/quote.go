@@ -53,8 +53,9 @@ type Store interface {
 // less the reserve for answering.
 //
 // Errors: a [positions.Error] NotFound for an unknown notice or Unavailable when
-// the store does not answer, [ErrNoPrice], [ErrAmountTooLarge].
-func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*Quote, error) {
+// the store does not answer, [ErrNoPrice], [ErrAmountTooLarge], and whatever
+// accept returns for a payable notice, before anybody is asked for its price.
+func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, accept ...func(*positions.Notice) error) (*Quote, error) {
 	notice, err := a.store.Notice(ctx, org.FiscalCode, nav)
 	if err != nil {
 		return nil, err
@@ -63,6 +64,11 @@ func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav 
 	q := &Quote{Notice: notice, At: now, BaseAmount: notice.Option.Amount, DueDate: positions.Day(notice.Option.DueDate)}
 	if q.Refusal = notice.RefusalAt(now); q.Refusal != positions.Payable {
 		return q, nil
+	}
+	for _, judge := range accept {
+		if err := judge(notice); err != nil {
+			return q, err
+		}
 	}
 	fee, err := a.fee(ctx, org, notice, now)
 	if err != nil {

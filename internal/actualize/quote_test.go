@@ -322,6 +322,27 @@ func TestAnUnknownNoticeIsNotFoundAndAnInvalidOneIsNotAskedAbout(t *testing.T) {
 	}
 }
 
+func TestWhatTheAskerCannotTakeIsNotAskedAbout(t *testing.T) {
+	d := newDesk(t, nil)
+	d.answer(func(http.ResponseWriter, *http.Request) { t.Error("SEND was asked") })
+	nav := d.position(t, 1, nil)
+	no := Unacceptable("not in this version")
+	q, err := d.Quote(t.Context(), d.org, nav, func(*positions.Notice) error { return no })
+	if !errors.Is(err, no) || Fault(q, err) != FaultSemantics {
+		t.Fatalf("got %v, fault %s", err, Fault(q, err))
+	}
+}
+
+func TestAnOldPriceOfAnotherReplicaIsNotTakenForFresh(t *testing.T) {
+	d := newDesk(t, func(p *positions.Policy) { p.PriceFreshFor = 0 })
+	d.answer(priced(`{"totalPrice":1421}`))
+	nav := d.position(t, 1, nil)
+	d.cache.Put(t.Context(), priceKey(ente, nav), positions.Price{TotalPrice: 200, FetchedAt: time.Now().Add(-time.Minute)}, time.Hour)
+	if q := d.quote(t, nav); q.Source != positions.SourceLive || q.NotificationFee != 1421 {
+		t.Fatalf("%d from %s", q.NotificationFee, q.Source)
+	}
+}
+
 func TestATotalThatTheSchemaCannotCarryIsRefused(t *testing.T) {
 	d := newDesk(t, nil)
 	d.answer(priced(`{"totalPrice":200}`))

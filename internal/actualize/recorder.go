@@ -21,6 +21,7 @@ const (
 	commitTimeout = time.Second            // one commit
 	commitTries   = 5                      // tries of a batch whose commit failed
 	commitPause   = 200 * time.Millisecond // before the second try; doubled after each
+	closingPause  = 50 * time.Millisecond  // between tries once the recorder is closed, for as long as that may take
 )
 
 // Recorder makes answers durable by group commit: whoever comes while a commit
@@ -33,6 +34,7 @@ type Recorder struct {
 	queue    chan entry
 	failing  atomic.Pointer[chan struct{}] // closed while commits fail
 	closing  chan struct{}
+	end      context.Context // what Close allows; set before closing is closed
 	done     chan struct{}
 	unlogged atomic.Int64
 }
@@ -81,9 +83,10 @@ func (r *Recorder) Record(ctx context.Context, answer positions.Answer) bool {
 // that a crash can have lost (attualizza_answers_unlogged_total).
 func (r *Recorder) Unlogged() int64 { return r.unlogged.Load() }
 
-// Close commits what waits and ends the recorder. Record must not be called
-// any more.
-func (r *Recorder) Close() {
+// Close commits what waits, for as long as ctx lasts, and ends the recorder.
+// Record must not be called any more.
+func (r *Recorder) Close(ctx context.Context) {
+	r.end = ctx
 	close(r.closing)
 	<-r.done
 }
@@ -96,12 +99,30 @@ func (r *Recorder) run() {
 		case e := <-r.queue:
 			batch = append(batch[:0], e)
 		case <-r.closing:
-			for len(r.queue) > 0 {
-				r.commit(r.fill(batch[:0]))
-			}
+			r.flush(batch[:0])
 			return
 		}
 		r.commit(r.fill(batch))
+	}
+}
+
+// flush commits what waits when the recorder is closed.
+func (r *Recorder) flush(batch []entry) {
+	for len(r.queue) > 0 && r.end.Err() == nil {
+		r.commit(r.fill(batch[:0]))
+	}
+	if left := len(r.queue); left > 0 {
+		r.logger.Error("answers not recorded, no time left", "answers", left)
+	}
+}
+
+// ending tells that Close was called, and so that r.end is set.
+func (r *Recorder) ending() bool {
+	select {
+	case <-r.closing:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -142,8 +163,9 @@ func (r *Recorder) fill(batch []entry) []entry {
 
 // commit makes a batch durable. When the first try fails its askers, and those
 // who queue up behind, are told at once, so that no reply waits for a broken
-// store, and the record follows if it can. A commit that broke off may have happened all the same; then its
-// answers are there twice, alike down to the instant of arrival.
+// store, and the record follows if it can. A commit that broke off may have
+// happened all the same; then its answers are there twice, alike down to the
+// instant of arrival.
 func (r *Recorder) commit(batch []entry) {
 	answers := make([]positions.Answer, len(batch))
 	for i := range batch {
@@ -151,7 +173,11 @@ func (r *Recorder) commit(batch []entry) {
 	}
 	pause := commitPause
 	for try := 1; ; try++ {
-		ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+		parent := context.Background()
+		if r.ending() {
+			parent = r.end
+		}
+		ctx, cancel := context.WithTimeout(parent, commitTimeout)
 		err := r.journal.RecordAnswers(ctx, answers)
 		cancel()
 		if try == 1 {
@@ -164,15 +190,18 @@ func (r *Recorder) commit(batch []entry) {
 			return
 		}
 		r.failed()
-		if try == commitTries {
+		if ending := r.ending(); ending && r.end.Err() != nil || !ending && try >= commitTries {
 			r.logger.Error("answers not recorded, given up", "answers", len(answers), "error", err)
 			return
+		}
+		if r.ending() {
+			time.Sleep(closingPause)
+			continue
 		}
 		select {
 		case <-time.After(pause):
 			pause *= 2
 		case <-r.closing:
-			pause = 0 // no time left to be patient, but each try is still made
 		}
 	}
 }

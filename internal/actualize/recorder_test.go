@@ -60,7 +60,7 @@ func TestWhoComesDuringACommitSharesTheNext(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	close(j.hold)
 	wg.Wait()
-	r.Close()
+	r.Close(t.Context())
 	if len(j.commits) > 3 || j.answers() != 100 {
 		t.Fatalf("%d answers in %d commits", j.answers(), len(j.commits))
 	}
@@ -82,7 +82,7 @@ func TestNobodyWaitsLongerThanItsOwnTime(t *testing.T) {
 		t.Fatalf("%d unlogged", r.Unlogged())
 	}
 	close(j.hold)
-	r.Close()
+	r.Close(t.Context())
 	if j.answers() != 1 {
 		t.Fatal("the record must follow its reply")
 	}
@@ -94,7 +94,7 @@ func TestAFailedCommitIsTriedAgainWithoutTheAskers(t *testing.T) {
 	if r.Record(t.Context(), positions.Answer{At: time.Now()}) {
 		t.Fatal("said durable after a failed commit")
 	}
-	r.Close() // flushes
+	r.Close(t.Context()) // flushes
 	if j.answers() != 1 || r.Unlogged() != 1 {
 		t.Fatalf("%d recorded, %d unlogged", j.answers(), r.Unlogged())
 	}
@@ -123,9 +123,26 @@ func TestWhileTheJournalFailsNobodyWaitsForIt(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	unlogged := int(r.Unlogged())
-	r.Close()
+	r.Close(t.Context())
 	if n := j.answers(); n != unlogged+1 {
 		t.Fatalf("%d recorded of %d: each must follow its reply", n, unlogged+1)
+	}
+}
+
+func TestClosingTakesNoLongerThanItMay(t *testing.T) {
+	j := &journal{hold: make(chan struct{})} // hangs for ever
+	r := NewRecorder(j, slog.New(slog.DiscardHandler))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 * batchSize {
+		r.Record(gone, positions.Answer{At: time.Now()})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	started := time.Now()
+	r.Close(ctx)
+	if took := time.Since(started); took > commitTimeout+time.Second { // the commit under way may end first
+		t.Fatalf("took %s", took)
 	}
 }
 
@@ -141,7 +158,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 		t.Fatalf("%d unlogged", n)
 	}
 	close(j.hold)
-	r.Close()
+	r.Close(t.Context())
 	if n := j.answers(); n > waiting+batchSize || n < waiting {
 		t.Fatalf("%d recorded", n)
 	}

@@ -61,6 +61,7 @@ type Registry struct {
 	box      *secrets.Box
 	logger   *slog.Logger
 	opened   func(*sendclient.Credential)
+	failing  atomic.Bool // the last look at the store failed
 	snapshot atomic.Pointer[snapshot]
 	reload   sync.Mutex // one load at a time, so that an older one cannot win
 	stop     context.CancelFunc
@@ -108,7 +109,6 @@ func (r *Registry) follow(ctx context.Context) {
 	defer close(r.done)
 	tick := time.NewTicker(Interval)
 	defer tick.Stop()
-	failing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -116,8 +116,8 @@ func (r *Registry) follow(ctx context.Context) {
 		case <-tick.C:
 		}
 		err := r.refresh(ctx)
-		if failing != (err != nil) && ctx.Err() == nil { // say it once when it begins and once when it ends
-			if failing = err != nil; failing {
+		if ctx.Err() == nil && r.failing.Swap(err != nil) != (err != nil) { // say it once when it begins and once when it ends
+			if err != nil {
 				r.logger.WarnContext(ctx, "organizations may be out of date: the store does not answer", "error", err)
 			} else {
 				r.logger.InfoContext(ctx, "organizations are up to date again")
@@ -171,13 +171,16 @@ func (r *Registry) Reload(ctx context.Context) error {
 // asks: it concerns this organization only.
 func (r *Registry) open(o *positions.Organization) *Organization {
 	entry := &Organization{Organization: *o}
-	fail := func(err error) *Organization {
-		entry.noSend = fmt.Errorf("%w: %w", ErrNoCredential, err)
-		return entry
-	}
 	sealed, ok := o.Sealed[positions.SecretSendAPIKey]
 	if o.Send == nil || !ok {
-		return fail(errors.New("no send.apiKey is registered"))
+		entry.noSend = fmt.Errorf("%w: no send.apiKey is registered", ErrNoCredential)
+		return entry
+	}
+	fail := func(err error) *Organization {
+		entry.noSend = fmt.Errorf("%w: %w", ErrNoCredential, err)
+		r.logger.Error("the SEND credential of an organization cannot be opened: its notices get no fresh price until it is mended",
+			"organization", o.FiscalCode, "error", err)
+		return entry
 	}
 	key, err := r.box.Open(o.FiscalCode, string(positions.SecretSendAPIKey), sealed)
 	if err != nil {
@@ -202,6 +205,10 @@ func (r *Registry) open(o *positions.Organization) *Organization {
 
 // Loaded reports whether the organizations were ever read.
 func (r *Registry) Loaded() bool { return r.snapshot.Load().revision >= 0 }
+
+// Current reports whether who is not found here is really unknown: the
+// organizations were read, and the last look for changes went well.
+func (r *Registry) Current() bool { return r.Loaded() && !r.failing.Load() }
 
 // Organization returns a registered organization.
 func (r *Registry) Organization(fiscalCode string) (*Organization, bool) {

@@ -207,6 +207,15 @@ func TestChangesOfOtherReplicasAreFollowedAndAnOutageKeepsWhatIsKnown(t *testing
 	if _, ok := r.Organization("88888888888"); !ok {
 		t.Fatal("an outage of the store emptied the registry")
 	}
+	if r.Current() {
+		t.Fatal("current, while the store does not answer")
+	}
+	s.set(nil, organization(t, b, "77777777777", false))
+	for began := time.Now(); !r.Current(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > 5*time.Second {
+			t.Fatal("not current again")
+		}
+	}
 }
 
 func TestAStoreThatIsDownAtTheStartIsWaitedFor(t *testing.T) {

@@ -43,7 +43,7 @@ type Store interface {
 
 // Quoter tells what a notice costs; see [actualize.Actualizer].
 type Quoter interface {
-	Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*actualize.Quote, error)
+	Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, accept ...func(*positions.Notice) error) (*actualize.Quote, error)
 	QuoteAt(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, at time.Time) (*actualize.Quote, error)
 }
 

@@ -16,7 +16,7 @@ const (
 	readers     = 2                      // queries under way at once
 	readBatch   = 64                     // notices of one query
 	readQueue   = 1024                   // reads waiting for a query; beyond, they are refused at once
-	readTimeout = 500 * time.Millisecond // a query and, if its connection had died, its repetition
+	readTimeout = 500 * time.Millisecond // one read, from the asking to the row
 )
 
 // gather reads notices for many at once: who asks while all readers are busy
@@ -77,10 +77,11 @@ func (g *gather) close() {
 
 var (
 	errCrowded = positions.Errorf(positions.Unavailable, "notice: too many reads are waiting for the database")
+	errSlow    = positions.Errorf(positions.Unavailable, "notice: the database does not answer within %s", readTimeout)
 	errClosed  = positions.Errorf(positions.Unavailable, "notice: the store is closed")
 )
 
-// read waits for the row, for as long as ctx and the bounds allow.
+// read waits for the row, at most for readTimeout, the wait for a query included.
 func (g *gather) read(ctx context.Context, key noticeKey) (noticeRow, error) {
 	r := &noticeRead{key: key, result: make(chan noticeResult, 1)}
 	select {
@@ -88,9 +89,13 @@ func (g *gather) read(ctx context.Context, key noticeKey) (noticeRow, error) {
 	default:
 		return noticeRow{}, errCrowded
 	}
+	patience := time.NewTimer(readTimeout)
+	defer patience.Stop()
 	select {
 	case got := <-r.result:
 		return got.row, got.err
+	case <-patience.C:
+		return noticeRow{}, errSlow
 	case <-ctx.Done():
 		return noticeRow{}, ctx.Err()
 	case <-g.closed:
