@@ -138,9 +138,10 @@ type wire struct {
 
 func (w *wire) trace(cancel context.CancelCauseFunc) *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) {
+		GotConn: func(got httptrace.GotConnInfo) {
 			if w.written.Load() >= 2 {
 				cancel(errTwice)
+				_ = got.Conn.Close() // the cancellation alone may come after the write
 			}
 		},
 		// Before the first byte leaves: WroteRequest may come after the answer, or
