@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/attualizza/attualizza/cache"
 	"github.com/attualizza/attualizza/internal/config"
 )
 
@@ -28,7 +27,6 @@ const checkTimeout = 5 * time.Second
 
 // Run looks at every dependency once. It changes nothing.
 func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
-	fmt.Fprintln(std.out, "configuration: valid")
 	failed := false
 	for _, check := range []struct {
 		name string
@@ -44,11 +42,16 @@ func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		said, err := check.look(ctx)
 		cancel()
+		var usage *usageError
+		if errors.As(err, &usage) {
+			return err
+		}
 		if err != nil {
 			failed, said = true, err.Error()
 		}
 		fmt.Fprintf(std.out, "%s: %s\n", check.name, said)
 	}
+	fmt.Fprintln(std.out, "configuration: valid")
 	if failed {
 		return errors.New("some dependencies cannot be reached; the service would start, and answer without them")
 	}
@@ -76,7 +79,7 @@ func (c *configCheckCommand) checkRedis(ctx context.Context) (string, error) {
 	if c.RedisURL == "" {
 		return "not configured: prices are cached in this process only", nil
 	}
-	redis, err := cache.Dial(string(c.RedisURL), nil)
+	redis, err := openRedis(string(c.RedisURL), nil)
 	if err != nil {
 		return "", err
 	}
