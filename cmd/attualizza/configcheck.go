@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -60,7 +61,9 @@ func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
 
 func (c *configCheckCommand) checkDatabase(ctx context.Context) (string, error) {
 	if path, ok := strings.CutPrefix(string(c.DatabaseURL), "sqlite:"); ok {
-		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) { // opening would make it
+		_, missing := os.Stat(path)
+		_, homeless := os.Stat(filepath.Dir(path))
+		if errors.Is(missing, os.ErrNotExist) && homeless == nil { // opening would make it
 			return "not there yet: `attualizza serve` and `attualizza migrate` make " + path, nil
 		}
 	}
