@@ -114,7 +114,7 @@ func (s *Store) Ping(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
 	})
 	switch {
-	case err == nil && version >= newestMigration():
+	case err == nil && version >= newestMigration:
 		s.migrated.Store(true)
 		return nil
 	case positions.CodeOf(err) == positions.Unavailable:

@@ -94,7 +94,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	var version int64
 	err := s.reader.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&version)
-	if err == nil && version >= newestMigration() {
+	if err == nil && version >= newestMigration {
 		s.migrated.Store(true)
 		return nil
 	}
