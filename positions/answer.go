@@ -22,11 +22,6 @@ const (
 	SourceNone      FeeSource = "NONE"       // degraded: none was ever given
 )
 
-// Degraded reports whether the fee may differ from what SEND would have said.
-func (s FeeSource) Degraded() bool {
-	return s == SourceLastKnown || s == SourceBase || s == SourceNone
-}
-
 // Answer is what the Nodo was told about a notice: the evidence in a dispute,
 // in PagoPA's acceptance test TC-COSTO-01 and for reconciliation.
 type Answer struct {

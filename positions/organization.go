@@ -206,10 +206,10 @@ func (o *Organization) Validate() []Problem {
 	}
 	if r := o.Relay; r != nil {
 		ps.oneOf("/relay/kind", r.Kind, "NATIVE", "LEGACY")
-		ps.safeURL("/relay/url", r.URL)
+		ps.address("/relay/url", r.URL)
 	}
 	if o.Delivery != nil {
-		ps.safeURL("/delivery/url", o.Delivery.URL)
+		ps.address("/delivery/url", o.Delivery.URL)
 	}
 	p := o.Policy
 	ps.oneOf("/policy/onSendUnavailable", string(p.OnSendUnavailable), string(OnUnavailableLastKnown), string(OnUnavailableBase), string(OnUnavailableRefuse))

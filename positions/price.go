@@ -44,3 +44,38 @@ func (p *Price) Freeze() {
 		(!p.NotificationViewDate.IsZero() ||
 			!p.RefinementDate.IsZero() && !p.RefinementDate.After(p.FetchedAt))
 }
+
+// KnownSource tells where the fee that is known of an option comes from, without
+// asking anybody. price is the last one stored for it, nil when there is none.
+// A fee that was pushed counts as the last known price of a SEND-bound option; a
+// price of SEND's does not count for an option that is not, or no longer, bound.
+func (o *PaymentOption) KnownSource(price *Price) FeeSource {
+	switch {
+	case !o.SendBound && (price == nil || !price.Pushed):
+		return SourceNotBound
+	case price == nil:
+		return SourceNone
+	case price.NoCost != "":
+		return SourceNoCost
+	case !o.SendBound:
+		return SourcePushed
+	case price.Final:
+		return SourceFinal
+	}
+	return SourceLastKnown
+}
+
+// KnownFee is the fee, in cents, that the last price stored for an option adds to
+// it, and the index of the transfer that carries it; 0 when there is none, or no
+// transfer of the organization that could.
+func (o *PaymentOption) KnownFee(organization string, price *Price) (fee money.Cents, carrier int) {
+	switch o.KnownSource(price) {
+	case SourceNotBound, SourceNone, SourceNoCost:
+		return 0, 0
+	}
+	carrier, ok := o.FeeTransfer(organization)
+	if !ok {
+		return 0, 0
+	}
+	return price.TotalPrice, carrier
+}

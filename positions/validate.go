@@ -2,8 +2,6 @@ package positions
 
 import (
 	"fmt"
-	"net"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/internal/outbound"
 )
 
 // problems collects everything wrong with an input.
@@ -44,19 +43,9 @@ func (ps *problems) oneOf(pointer, s string, allowed ...string) {
 	}
 }
 
-// safeURL wants https, except towards loopback.
-func (ps *problems) safeURL(pointer, raw string) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		ps.add(pointer, "must be an absolute URL")
-		return
-	}
-	if u.Scheme == "https" {
-		return
-	}
-	ip := net.ParseIP(u.Hostname())
-	if u.Scheme != "http" || !(u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()) {
-		ps.add(pointer, "must be https, except towards loopback")
+func (ps *problems) address(pointer, raw string) {
+	if err := outbound.Check(raw); err != nil {
+		ps.add(pointer, "%v", err)
 	}
 }
 

@@ -1,17 +1,17 @@
 package sendclient
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/attualizza/attualizza/internal/outbound"
 )
 
 // DefaultTimeout is the longest that one [Client.Price] may take unless
@@ -54,11 +54,11 @@ type Client struct {
 // New returns a Client. It fails on a URL that is missing, malformed, or not
 // https towards another machine; it contacts nobody.
 func New(cfg Config) (*Client, error) {
-	if err := checkURL(cfg.BaseURL); err != nil {
+	if err := outbound.Check(cfg.BaseURL); err != nil {
 		return nil, fmt.Errorf("URL of SEND: %w", err)
 	}
 	if cfg.TokenURL != "" {
-		if err := checkURL(cfg.TokenURL); err != nil {
+		if err := outbound.Check(cfg.TokenURL); err != nil {
 			return nil, fmt.Errorf("token URL of PDND: %w", err)
 		}
 	}
@@ -114,37 +114,6 @@ func (c *Client) Close() error {
 	c.vouchers.close()
 	c.http.CloseIdleConnections()
 	return c.meters.close()
-}
-
-// checkURL accepts https to anywhere and http to this machine.
-func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil {
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err // without the text, which may hold a password
-		}
-		return err
-	}
-	switch {
-	case u.Host == "":
-		return errors.New("is not an absolute URL")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("must not hold a user, a query or a fragment")
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
-	}
-	return fmt.Errorf("%s://%s must be https, save towards loopback", u.Scheme, u.Host)
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // newTransport keeps connections to SEND warm. It speaks HTTP/1.1 on purpose:

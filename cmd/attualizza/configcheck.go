@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/attualizza/attualizza/cache"
 	"github.com/attualizza/attualizza/internal/config"
 )
 
@@ -28,7 +28,6 @@ const checkTimeout = 5 * time.Second
 
 // Run looks at every dependency once. It changes nothing.
 func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
-	fmt.Fprintln(std.out, "configuration: valid")
 	failed := false
 	for _, check := range []struct {
 		name string
@@ -44,11 +43,16 @@ func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		said, err := check.look(ctx)
 		cancel()
+		var usage *usageError
+		if errors.As(err, &usage) {
+			return err
+		}
 		if err != nil {
 			failed, said = true, err.Error()
 		}
 		fmt.Fprintf(std.out, "%s: %s\n", check.name, said)
 	}
+	fmt.Fprintln(std.out, "configuration: valid")
 	if failed {
 		return errors.New("some dependencies cannot be reached; the service would start, and answer without them")
 	}
@@ -57,7 +61,9 @@ func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
 
 func (c *configCheckCommand) checkDatabase(ctx context.Context) (string, error) {
 	if path, ok := strings.CutPrefix(string(c.DatabaseURL), "sqlite:"); ok {
-		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) { // opening would make it
+		_, missing := os.Stat(path)
+		_, homeless := os.Stat(filepath.Dir(path))
+		if errors.Is(missing, os.ErrNotExist) && homeless == nil { // opening would make it
 			return "not there yet: `attualizza serve` and `attualizza migrate` make " + path, nil
 		}
 	}
@@ -76,7 +82,7 @@ func (c *configCheckCommand) checkRedis(ctx context.Context) (string, error) {
 	if c.RedisURL == "" {
 		return "not configured: prices are cached in this process only", nil
 	}
-	redis, err := cache.Dial(string(c.RedisURL), nil)
+	redis, err := openRedis(string(c.RedisURL), nil)
 	if err != nil {
 		return "", err
 	}

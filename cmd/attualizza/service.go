@@ -78,7 +78,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		return nil, err
 	}
 	if cfg.RedisURL != "" {
-		if s.redis, err = cache.Dial(string(cfg.RedisURL), logger); err != nil {
+		if s.redis, err = openRedis(string(cfg.RedisURL), logger); err != nil {
 			return nil, err
 		}
 	}
@@ -144,20 +144,34 @@ func environment(cfg *config.Config) string {
 	}
 }
 
-// openStore chooses the store by the URL's scheme.
+// openStore chooses the store by the URL's scheme. A URL that cannot work is the
+// user's mistake; a file that cannot be used now is a failure.
 func openStore(ctx context.Context, url string) (positions.Store, error) {
-	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
-		store, err := sqlite.Open(ctx, path)
-		if err != nil {
-			return nil, err
-		}
+	store, err := open(ctx, url)
+	if err == nil {
 		return store, nil
 	}
-	store, err := postgres.Open(ctx, url)
-	if err != nil {
-		return nil, err
+	err = fmt.Errorf("ATTUALIZZA_DATABASE_URL: %w", err)
+	if positions.CodeOf(err) == positions.Invalid {
+		err = &usageError{err}
 	}
-	return store, nil
+	return nil, err
+}
+
+func open(ctx context.Context, url string) (positions.Store, error) {
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		return sqlite.Open(ctx, path)
+	}
+	return postgres.Open(ctx, url)
+}
+
+// openRedis contacts nobody: what fails is the URL.
+func openRedis(url string, logger *slog.Logger) (*cache.Redis, error) {
+	redis, err := cache.Dial(url, logger)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("ATTUALIZZA_REDIS_URL: %w", err)}
+	}
+	return redis, nil
 }
 
 // openBox returns a nil box, which refuses to seal, when there is no master key.

@@ -90,20 +90,6 @@ func (c *Config) MasterKeyBytes() ([]byte, error) {
 	return key, nil
 }
 
-// SlogLevel returns the least serious level to log.
-func (c *Config) SlogLevel() slog.Level {
-	switch c.LogLevel {
-	case "debug":
-		return slog.LevelDebug
-	case "warn":
-		return slog.LevelWarn
-	case "error":
-		return slog.LevelError
-	default:
-		return slog.LevelInfo
-	}
-}
-
 // readSecretFiles puts the content of every ..._FILE in its place, once.
 func (c *Config) readSecretFiles() error {
 	var found problems

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/attualizza/attualizza/internal/outbound"
 )
 
 const (
@@ -101,10 +102,10 @@ func (c *Config) checkDependencies(found *problems) {
 	if err := checkRedisURL(string(c.RedisURL)); err != nil {
 		found.add("ATTUALIZZA_REDIS_URL: %w", err)
 	}
-	if err := CheckOutboundURL(c.SendURL); err != nil {
+	if err := outbound.Check(c.SendURL); err != nil {
 		found.add("ATTUALIZZA_SEND_URL: %w", err)
 	}
-	if err := CheckOutboundURL(c.PDNDTokenURL); err != nil {
+	if err := outbound.Check(c.PDNDTokenURL); err != nil {
 		found.add("ATTUALIZZA_PDND_TOKEN_URL: %w", err)
 	}
 	if strings.TrimSpace(c.PDNDAudience) == "" {
@@ -139,34 +140,6 @@ func (c *Config) checkLimits(found *problems) {
 	if c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay {
 		found.add("ATTUALIZZA_DRAIN_DELAY: %v is not between 0s and %v", c.DrainDelay, maxDrainDelay)
 	}
-}
-
-// CheckOutboundURL holds every address that we call (SEND, PDND, relays,
-// deliveries) to the same rule: an absolute https URL, or http towards loopback.
-func CheckOutboundURL(raw string) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Hostname() == "" || u.Opaque != "":
-		return errors.New("not an absolute URL like https://host/path")
-	case u.User != nil:
-		return errors.New("user and password do not belong in this URL")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return errors.New("must have neither ? nor #")
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
-	default:
-		return fmt.Errorf("%s://%s must be https; plain http is only for loopback", u.Scheme, u.Host)
-	}
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 // The errors of these two do not repeat the URL, which may hold a password.

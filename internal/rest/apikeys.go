@@ -13,7 +13,7 @@ const (
 	maxSegregationCodes = 100 // there are no more than that
 )
 
-// CreateApiKey implements the operation of that name.
+// CreateAPIKey implements the operation of that name.
 func (s *server) CreateAPIKey(ctx context.Context, r CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error) {
 	if problems := r.Body.problems(); len(problems) > 0 {
 		return nil, invalid("the key is not valid", problems)
@@ -52,7 +52,7 @@ func (b *APIKeyInput) problems() []positions.Problem {
 	return problems
 }
 
-// ListApiKeys implements the operation of that name.
+// ListAPIKeys implements the operation of that name.
 func (s *server) ListAPIKeys(ctx context.Context, r ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error) {
 	page, err := pageOf(r.Params.Page, r.Params.Limit)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *server) ListAPIKeys(ctx context.Context, r ListAPIKeysRequestObject) (L
 	return ListAPIKeys200JSONResponse(list), nil
 }
 
-// DeleteApiKey implements the operation of that name.
+// DeleteAPIKey implements the operation of that name.
 func (s *server) DeleteAPIKey(ctx context.Context, r DeleteAPIKeyRequestObject) (DeleteAPIKeyResponseObject, error) {
 	if err := s.Store.DeleteKey(ctx, r.OrganizationFiscalCode, r.ID); err != nil {
 		return nil, err

@@ -22,10 +22,17 @@ func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			return next(c)
 		}
+		// Guessing keys is limited by address, the only name a stranger has. Only
+		// wrong keys count, and an address that sent too many is not looked up.
+		if s.guesses.exhausted(c.RealIP(), s.Now(), c.Response().Header()) {
+			return tooMany(s.guesses)
+		}
 		who, err := s.authenticate(r.Context(), credentialOf(r.Header))
-		if err != nil {
-			// Guessing keys is limited by address, the only name a stranger has.
-			return errors.Join(s.limit(c, s.addresses, c.RealIP()), err)
+		switch {
+		case positions.CodeOf(err) == unauthorized:
+			return errors.Join(s.limit(c, s.guesses, c.RealIP()), err)
+		case err != nil:
+			return err
 		}
 		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, who))
 		c.SetRequest(r)
@@ -46,6 +53,10 @@ func (s *server) limit(c echo.Context, l *limits, name string) error {
 	if l.take(name, s.Now(), c.Response().Header()) {
 		return nil
 	}
+	return tooMany(l)
+}
+
+func tooMany(l *limits) error {
 	return positions.Errorf(tooManyRequests, "at most %d requests a second", l.burst)
 }
 

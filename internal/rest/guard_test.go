@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -140,20 +141,67 @@ func TestLimitsPerKey(t *testing.T) {
 	if a := get("writer"); a.status != 404 {
 		t.Errorf("another key of the same address: %d", a.status)
 	}
-	guesses := 0
-	for range 30 {
-		if get("abcdefghijklmnop.guess").status == 429 {
-			guesses++
-		}
-	}
-	if guesses < 15 {
-		t.Errorf("%d of 30 guesses were slowed down", guesses)
-	}
 	for _, path := range []string{"/info", "/nothing"} {
 		if a := h.do(t, call{method: "GET", path: path}); a.header.Get("X-Ratelimit-Limit") != "8" {
 			t.Errorf("%s: no limits on the answer", path)
 		}
 	}
+}
+
+func TestGuessingKeysIsLimitedByAddress(t *testing.T) {
+	began := time.Now()
+	var clock, lookups atomic.Int64 // the clock stands still: nothing grows back by itself
+	var broken atomic.Bool
+	h := openHouse(t, func(c *Config) {
+		c.RateLimit = 8
+		c.Now = func() time.Time { return began.Add(time.Duration(clock.Load())) }
+		c.Store = faulty{Store: c.Store, key: func() error {
+			lookups.Add(1)
+			if broken.Load() {
+				return positions.Errorf(positions.Unavailable, "the database does not answer")
+			}
+			return nil
+		}}
+	}).furnish(t)
+	get := func(key string) answer {
+		return h.do(t, call{method: "GET", path: base + "/debtpositions/none", key: key})
+	}
+	want := func(what, key string, times, status int) {
+		t.Helper()
+		for i := range times {
+			if a := get(key); a.status != status {
+				t.Fatalf("%s, request %d: %d, want %d: %s", what, i+1, a.status, status, a.body)
+			}
+		}
+	}
+	// None of this is guessing.
+	for range 30 {
+		h.do(t, call{method: "GET", path: "/info"})
+	}
+	want("a right key", "reader", 8, 404)
+	want("a right key used too much", "reader", 8, 429)
+	broken.Store(true)
+	want("a key that cannot be looked up", "writer", 16, 503)
+	broken.Store(false)
+	want("another right key", "writer", 4, 404)
+
+	const guess = "abcdefghijklmnop.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	want("a guess", guess, 7, 401)
+	want("a right key beside guesses", "writer", 1, 404)
+	want("the last guess", guess, 1, 401)
+	before := lookups.Load()
+	want("one guess too many", guess, 20, 429)
+	want("no key either", "", 1, 429)
+	a := get(guess)
+	if a.header.Get("Retry-After") != "1" || a.header.Get("X-Ratelimit-Limit") != "8" || a.header.Get("X-Ratelimit-Remaining") != "0" {
+		t.Errorf("a 429 with %v", a.header)
+	}
+	if n := lookups.Load() - before; n != 0 {
+		t.Errorf("the store was asked %d times for an address that guessed too much", n)
+	}
+	clock.Add(int64(time.Second))
+	want("a right key a second later", "writer", 1, 404)
+	want("a guess a second later", guess, 8, 401)
 }
 
 func TestLimitsForgetWhoWasNotSeenLongest(t *testing.T) {
@@ -213,6 +261,16 @@ type faulty struct {
 	Store
 	position func(ctx context.Context) error
 	update   func() error
+	key      func() error
+}
+
+func (f faulty) Key(ctx context.Context, id string) (*positions.Key, error) {
+	if f.key != nil {
+		if err := f.key(); err != nil {
+			return nil, err
+		}
+	}
+	return f.Store.Key(ctx, id)
 }
 
 func (f faulty) Position(ctx context.Context, organization, iupd string) (*positions.Position, error) {

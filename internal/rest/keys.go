@@ -67,7 +67,8 @@ func (c caller) sees(nav positions.NoticeNumber) bool {
 	if c.key == nil || len(c.key.SegregationCodes) == 0 {
 		return true
 	}
-	return nav.AuxDigit() == '3' && slices.Contains(c.key.SegregationCodes, string(nav[1:3]))
+	code := nav.SegregationCode()
+	return code != "" && slices.Contains(c.key.SegregationCodes, code)
 }
 
 func (c caller) seesAll(p *positions.Position) bool {

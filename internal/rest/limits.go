@@ -43,14 +43,34 @@ func newLimits(perSecond float64) *limits {
 func (l *limits) take(name string, now time.Time, header http.Header) bool {
 	limiter := l.of(name)
 	ok := limiter.AllowN(now, 1)
-	left := limiter.TokensAt(now)
+	l.tell(limiter.TokensAt(now), ok, header)
+	return ok
+}
+
+// exhausted reports, without counting a request, whether nothing is left to a
+// caller, and then tells so in header.
+func (l *limits) exhausted(name string, now time.Time, header http.Header) bool {
+	l.mu.Lock()
+	e := l.byName[name]
+	l.mu.Unlock()
+	if e == nil {
+		return false
+	}
+	left := e.Value.(*limited).limiter.TokensAt(now)
+	if left >= 1 {
+		return false
+	}
+	l.tell(left, false, header)
+	return true
+}
+
+func (l *limits) tell(left float64, ok bool, header http.Header) {
 	header.Set("X-RateLimit-Limit", strconv.Itoa(l.burst))
 	header.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, int(left))))
 	header.Set("X-RateLimit-Reset", strconv.Itoa(l.seconds(float64(l.burst)-left)))
 	if !ok {
 		header.Set("Retry-After", strconv.Itoa(max(1, l.seconds(1-left))))
 	}
-	return ok
 }
 
 // seconds is how long it takes until so many requests are allowed again.

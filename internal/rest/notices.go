@@ -28,7 +28,7 @@ func (s *server) GetNotice(ctx context.Context, r GetNoticeRequestObject) (GetNo
 	}
 	amount, fee := q.Amount, q.NotificationFee
 	if fault != "" { // nothing is asked, but the debt is still that much
-		fee, _ = knownFee(org.FiscalCode, o, q.Notice.Price)
+		fee, _ = o.KnownFee(org.FiscalCode, q.Notice.Price)
 		amount = o.Amount + fee
 	}
 	return GetNotice200JSONResponse{

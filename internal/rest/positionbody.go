@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -41,21 +40,8 @@ func (s *server) positionBody(ctx context.Context, p *positions.Position) (Payme
 	return body, nil
 }
 
-// knownFee is the fee that a price adds to an option, and the index of the
-// transfer that carries it. It is 0 when there is none.
-func knownFee(organization string, o *positions.PaymentOption, price *positions.Price) (fee money.Cents, carrier int) {
-	if price == nil || price.NoCost != "" || !o.SendBound && !price.Pushed {
-		return 0, 0
-	}
-	carrier, ok := o.FeeTransfer(organization)
-	if !ok {
-		return 0, 0
-	}
-	return price.TotalPrice, carrier
-}
-
 func optionBody(p *positions.Position, o *positions.PaymentOption, price *positions.Price) PaymentOption {
-	fee, carrier := knownFee(p.OrganizationFiscalCode, o, price)
+	fee, carrier := o.KnownFee(p.OrganizationFiscalCode, price)
 	body := PaymentOption{
 		Nav: o.NAV, Iuv: o.IUV, OrganizationFiscalCode: p.OrganizationFiscalCode,
 		Amount: o.Amount + fee, NotificationFee: fee, // both at most money.Max: no overflow
@@ -68,8 +54,8 @@ func optionBody(p *positions.Position, o *positions.PaymentOption, price *positi
 		body.PaymentDate, body.PaymentMethod = presentInstant(paid.Date), present(paid.Method)
 		body.PspCompany, body.IDReceipt, body.Fee = present(paid.PSP), present(paid.ReceiptID), paid.PSPFee
 	}
-	if price != nil && (o.SendBound || price.Pushed) {
-		body.Price = priceBody(price, knownSource(o, price))
+	if source := o.KnownSource(price); source != positions.SourceNotBound && source != positions.SourceNone {
+		body.Price = priceBody(price, source)
 	}
 	for i := range o.Transfers {
 		body.Transfer[i] = transferBody(p, o, &o.Transfers[i])
@@ -102,20 +88,6 @@ func metadataBody(entries []positions.Metadata) []Metadata {
 		list = append(list, Metadata{Key: m.Key, Value: m.Value})
 	}
 	return list
-}
-
-// knownSource tells where a stored price came from. A fee that was pushed to a
-// SEND-bound notice counts as its last known price.
-func knownSource(o *positions.PaymentOption, p *positions.Price) positions.FeeSource {
-	switch {
-	case p.NoCost != "":
-		return positions.SourceNoCost
-	case p.Pushed && !o.SendBound:
-		return positions.SourcePushed
-	case p.Final:
-		return positions.SourceFinal
-	}
-	return positions.SourceLastKnown
 }
 
 func priceBody(p *positions.Price, source positions.FeeSource) *Price {

@@ -90,9 +90,10 @@ const (
 type server struct {
 	Config
 	contract  *contract
-	adminHash []byte // nil: no operator's key
-	keyLimits *limits
-	addresses *limits
+	adminHash []byte  // nil: no operator's key
+	keyLimits *limits // requests, by key
+	addresses *limits // requests that need no key, by address
+	guesses   *limits // wrong keys, by address
 	touched   touched
 	// registering lets one registration at a time read and replace the secrets
 	// that it keeps.
@@ -129,7 +130,7 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	s := &server{
 		Config: cfg, contract: contract,
-		keyLimits: newLimits(cfg.RateLimit), addresses: newLimits(cfg.RateLimit),
+		keyLimits: newLimits(cfg.RateLimit), addresses: newLimits(cfg.RateLimit), guesses: newLimits(cfg.RateLimit),
 	}
 	if cfg.AdminKey != "" {
 		s.adminHash = hashSecret(cfg.AdminKey)

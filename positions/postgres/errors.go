@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 
@@ -115,7 +114,3 @@ func class(err error) string {
 }
 
 func taken(err error) bool { return code(err) == uniqueViolation }
-
-func notFound(format string, args ...any) error {
-	return &positions.Error{Code: positions.NotFound, Message: fmt.Sprintf(format, args...)}
-}

@@ -26,7 +26,7 @@ func (s *Store) CreateKey(ctx context.Context, k *positions.Key) error {
 	})
 	switch {
 	case code(err) == foreignKeyViolation:
-		return notFound("organization %s is not registered", k.OrganizationFiscalCode)
+		return positions.Errorf(positions.NotFound, "organization %s is not registered", k.OrganizationFiscalCode)
 	case taken(err):
 		return positions.Errorf(positions.Conflict, "key %s is there already", k.ID)
 	case err != nil:
@@ -55,7 +55,7 @@ func (s *Store) Key(ctx context.Context, id string) (*positions.Key, error) {
 	err := s.read(ctx, "key", func() (err error) {
 		k, err = scanKey(s.pool.QueryRow(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE id = $1`, id))
 		if absent(err) {
-			return notFound("no such key")
+			return positions.Errorf(positions.NotFound, "no such key")
 		}
 		return err
 	})
@@ -70,7 +70,7 @@ func (s *Store) DeleteKey(ctx context.Context, fiscalCode, id string) error {
 	return s.change(ctx, "delete key", func(tx pgx.Tx) error {
 		row, err := tx.Exec(ctx, `DELETE FROM api_keys WHERE organization = $1 AND id = $2`, fiscalCode, id)
 		if err == nil && row.RowsAffected() == 0 {
-			return notFound("no such key")
+			return positions.Errorf(positions.NotFound, "no such key")
 		}
 		return err
 	})

@@ -5,17 +5,18 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
-	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
 //go:embed migrations/*.sql
 var embedded embed.FS
+
+var newestMigration = document.NewestMigration(embedded)
 
 // Migrate applies the pending migrations, which only go forward, and then makes
 // the partitions of the next months. Replicas that start together take turns by
@@ -48,17 +49,3 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 	s.migrated.Store(true)
 	return s.Maintain(ctx)
 }
-
-// newestMigration returns the number of the last file in migrations.
-var newestMigration = sync.OnceValue(func() int64 {
-	files, err := embedded.ReadDir("migrations")
-	if err != nil {
-		panic(err) // the files are embedded in the binary
-	}
-	number, _, _ := strings.Cut(files[len(files)-1].Name(), "_")
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil {
-		panic(err)
-	}
-	return n
-})

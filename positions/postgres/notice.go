@@ -19,7 +19,7 @@ func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.Not
 		return nil, failure("notice", err)
 	}
 	if row.buffer == nil {
-		return nil, notFound("no notice %s in organization %s", nav, fiscalCode)
+		return nil, positions.Errorf(positions.NotFound, "no notice %s in organization %s", nav, fiscalCode)
 	}
 	defer row.free()
 	return document.Notice(row.head, row.option, row.price, row.paidFull, row.paidInstalments)

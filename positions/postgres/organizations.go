@@ -56,7 +56,7 @@ func (s *Store) Organization(ctx context.Context, fiscalCode string) (*positions
 		err := s.pool.QueryRow(ctx, `SELECT o.body, s.sealed FROM organizations o LEFT JOIN organization_secrets s USING (organization)
 			WHERE o.organization = $1`, fiscalCode).Scan(&body, &sealed)
 		if absent(err) {
-			return notFound("organization %s is not registered", fiscalCode)
+			return positions.Errorf(positions.NotFound, "organization %s is not registered", fiscalCode)
 		}
 		return err
 	})
@@ -110,7 +110,7 @@ func (s *Store) DeleteOrganization(ctx context.Context, fiscalCode string) error
 		// Its secrets and keys go with it, by their foreign keys.
 		row, err := tx.Exec(ctx, `DELETE FROM organizations WHERE organization = $1`, fiscalCode)
 		if err == nil && row.RowsAffected() == 0 {
-			return notFound("organization %s is not registered", fiscalCode)
+			return positions.Errorf(positions.NotFound, "organization %s is not registered", fiscalCode)
 		}
 		return err
 	})

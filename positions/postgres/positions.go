@@ -135,7 +135,7 @@ func lockVersion(ctx context.Context, tx pgx.Tx, p *positions.Position) (row, er
 	at, err := lockRow(ctx, tx, `organization = $1 AND iupd = $2`, p.OrganizationFiscalCode, p.IUPD)
 	switch {
 	case absent(err):
-		return at, notFound("no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
+		return at, positions.Errorf(positions.NotFound, "no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
 	case err == nil && at.version != p.Version:
 		return at, positions.Errorf(positions.Stale, "position %s is at version %d, not %d: read it again", p.IUPD, at.version, p.Version)
 	}
@@ -149,7 +149,7 @@ func (s *Store) Position(ctx context.Context, fiscalCode, iupd string) (*positio
 		err := s.pool.QueryRow(ctx, `SELECT v.document FROM positions p JOIN position_versions v USING (organization, iupd, version)
 			WHERE p.organization = $1 AND p.iupd = $2`, fiscalCode, iupd).Scan(&doc)
 		if absent(err) {
-			return notFound("no position %s in organization %s", iupd, fiscalCode)
+			return positions.Errorf(positions.NotFound, "no position %s in organization %s", iupd, fiscalCode)
 		}
 		return err
 	})

@@ -159,7 +159,7 @@ func (s *Store) Receipt(ctx context.Context, fiscalCode, receiptID string) (*pos
 		err := s.pool.QueryRow(ctx, `SELECT r.body, r.message FROM receipt_ids i JOIN receipts r USING (organization, receipt_id, received_at)
 			WHERE i.organization = $1 AND i.receipt_id = $2`, fiscalCode, receiptID).Scan(&body, &message)
 		if absent(err) {
-			return notFound("no receipt %s in organization %s", receiptID, fiscalCode)
+			return positions.Errorf(positions.NotFound, "no receipt %s in organization %s", receiptID, fiscalCode)
 		}
 		if err != nil {
 			return err

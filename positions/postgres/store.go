@@ -97,10 +97,6 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	return s, nil
 }
 
-// Pool returns the connections of the store, for its metrics and for what else
-// lives in the same database. It is closed with the store.
-func (s *Store) Pool() *pgxpool.Pool { return s.pool }
-
 // Close closes all connections, after the calls in flight.
 func (s *Store) Close() error {
 	s.notices.close()
@@ -118,7 +114,7 @@ func (s *Store) Ping(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
 	})
 	switch {
-	case err == nil && version >= newestMigration():
+	case err == nil && version >= newestMigration:
 		s.migrated.Store(true)
 		return nil
 	case positions.CodeOf(err) == positions.Unavailable:

@@ -23,7 +23,7 @@ func (s *Store) Versions(ctx context.Context, fiscalCode, iupd string) (versions
 		return err
 	})
 	if err == nil && len(versions) == 0 {
-		err = notFound("no position %s in organization %s", iupd, fiscalCode)
+		err = positions.Errorf(positions.NotFound, "no position %s in organization %s", iupd, fiscalCode)
 	}
 	return versions, err
 }
@@ -36,7 +36,7 @@ func (s *Store) Version(ctx context.Context, fiscalCode, iupd string, version in
 		info, err = scanVersion(s.pool.QueryRow(ctx, `SELECT `+versionColumns+`, document FROM position_versions
 			WHERE organization = $1 AND iupd = $2 AND version = $3`, fiscalCode, iupd, version), &doc)
 		if absent(err) {
-			return notFound("no version %d of position %s in organization %s", version, iupd, fiscalCode)
+			return positions.Errorf(positions.NotFound, "no version %d of position %s in organization %s", version, iupd, fiscalCode)
 		}
 		return err
 	})

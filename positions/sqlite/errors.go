@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -64,8 +63,4 @@ func result(err error) int {
 		return e.Code()
 	}
 	return 0
-}
-
-func notFound(format string, args ...any) error {
-	return &positions.Error{Code: positions.NotFound, Message: fmt.Sprintf(format, args...)}
 }

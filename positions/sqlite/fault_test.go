@@ -3,7 +3,10 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"io/fs"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -131,9 +134,18 @@ func TestAFileWithoutMigrationsIsNotReady(t *testing.T) {
 }
 
 func TestADirectoryThatIsNotThereIsToldAtOnce(t *testing.T) {
-	_, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "missing", "a.db"))
-	if code := positions.CodeOf(err); code != positions.Unavailable {
-		t.Fatalf("code is %q: %v", code, err)
+	path := filepath.Join(t.TempDir(), "missing", "a.db")
+	_, err := sqlite.Open(t.Context(), path)
+	if positions.CodeOf(err) != positions.Invalid || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
+		t.Fatalf("%q: %v", positions.CodeOf(err), err)
+	}
+}
+
+func TestAFileThatCannotBeUsedIsNamed(t *testing.T) {
+	path := t.TempDir() // a directory is no database
+	_, err := sqlite.Open(t.Context(), path)
+	if positions.CodeOf(err) != positions.Unavailable || !strings.Contains(err.Error(), path+" cannot be used: ") {
+		t.Fatalf("%q: %v", positions.CodeOf(err), err)
 	}
 }
 

@@ -26,7 +26,7 @@ func (s *Store) CreateKey(ctx context.Context, k *positions.Key) error {
 	})
 	switch {
 	case orphan(err):
-		return notFound("organization %s is not registered", k.OrganizationFiscalCode)
+		return positions.Errorf(positions.NotFound, "organization %s is not registered", k.OrganizationFiscalCode)
 	case taken(err):
 		return positions.Errorf(positions.Conflict, "key %s is there already", k.ID)
 	case err != nil:
@@ -58,7 +58,7 @@ func (s *Store) Keys(ctx context.Context, fiscalCode string) ([]positions.Key, e
 func (s *Store) Key(ctx context.Context, id string) (*positions.Key, error) {
 	k, err := scanKey(s.reader.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, notFound("no such key")
+		return nil, positions.Errorf(positions.NotFound, "no such key")
 	}
 	return k, failure("key", err)
 }

@@ -6,15 +6,17 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
 //go:embed migrations/*.sql
 var embedded embed.FS
+
+var newestMigration = document.NewestMigration(embedded)
 
 // migrating lets one goroutine of the process migrate at a time.
 var migrating sync.Mutex
@@ -56,17 +58,3 @@ func up(ctx context.Context, db *sql.DB) error {
 	_, err = provider.Up(ctx)
 	return err
 }
-
-// newestMigration returns the number of the last file in migrations.
-var newestMigration = sync.OnceValue(func() int64 {
-	files, err := embedded.ReadDir("migrations")
-	if err != nil {
-		panic(err) // the files are embedded in the binary
-	}
-	number, _, _ := strings.Cut(files[len(files)-1].Name(), "_")
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil {
-		panic(err)
-	}
-	return n
-})

@@ -29,7 +29,7 @@ func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.Not
 		if err := rows.Err(); err != nil {
 			return nil, failure("notice", err)
 		}
-		return nil, notFound("no notice %s in organization %s", nav, fiscalCode)
+		return nil, positions.Errorf(positions.NotFound, "no notice %s in organization %s", nav, fiscalCode)
 	}
 	var head, option, price sql.RawBytes
 	var paidFull, paidInstalments int

@@ -59,7 +59,7 @@ func (s *Store) Organization(ctx context.Context, fiscalCode string) (*positions
 		WHERE o.organization = ?`, fiscalCode).Scan(&body, &sealed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, notFound("organization %s is not registered", fiscalCode)
+		return nil, positions.Errorf(positions.NotFound, "organization %s is not registered", fiscalCode)
 	case err != nil:
 		return nil, failure("organization", err)
 	}
@@ -125,7 +125,7 @@ func oneRow(row sql.Result, err error, format string, args ...any) error {
 	}
 	n, err := row.RowsAffected()
 	if err == nil && n == 0 {
-		return notFound(format, args...)
+		return positions.Errorf(positions.NotFound, format, args...)
 	}
 	return err
 }

@@ -138,7 +138,7 @@ func lookUpVersion(ctx context.Context, tx *sql.Tx, p *positions.Position) (curr
 	at, err := lookUp(ctx, tx, `WHERE p.organization = ? AND p.iupd = ?`, p.OrganizationFiscalCode, p.IUPD)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return at, notFound("no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
+		return at, positions.Errorf(positions.NotFound, "no position %s in organization %s", p.IUPD, p.OrganizationFiscalCode)
 	case err == nil && at.version != p.Version:
 		return at, positions.Errorf(positions.Stale, "position %s is at version %d, not %d: read it again", p.IUPD, at.version, p.Version)
 	}
@@ -159,7 +159,7 @@ func (s *Store) Position(ctx context.Context, fiscalCode, iupd string) (*positio
 		WHERE p.organization = ? AND p.iupd = ?`, fiscalCode, iupd).Scan(&doc)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, notFound("no position %s in organization %s", iupd, fiscalCode)
+		return nil, positions.Errorf(positions.NotFound, "no position %s in organization %s", iupd, fiscalCode)
 	case err != nil:
 		return nil, failure("position", err)
 	}

@@ -148,7 +148,7 @@ func (s *Store) Receipt(ctx context.Context, fiscalCode, receiptID string) (*pos
 		fiscalCode, receiptID).Scan(&body, &message)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, notFound("no receipt %s in organization %s", receiptID, fiscalCode)
+		return nil, positions.Errorf(positions.NotFound, "no receipt %s in organization %s", receiptID, fiscalCode)
 	case err != nil:
 		return nil, failure("receipt", err)
 	}

@@ -13,6 +13,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,11 +24,10 @@ import (
 )
 
 const (
-	readers    = 4
-	busyLimit  = time.Second           // longest wait for another process's lock
-	busyRetry  = 20 * time.Millisecond // SQLite's own wait, which no context can cut
-	openLimit  = 5 * time.Second
-	mediaError = "the database file cannot be used"
+	readers   = 4
+	busyLimit = time.Second           // longest wait for another process's lock
+	busyRetry = 20 * time.Millisecond // SQLite's own wait, which no context can cut
+	openLimit = 5 * time.Second
 )
 
 // Store is a [positions.Store] in one file.
@@ -42,10 +43,15 @@ type Store struct {
 
 var _ positions.Store = (*Store)(nil)
 
-// Open opens the file at path and creates it when it is not there. It fails
-// when the directory is missing or not writable. Call [Store.Migrate] before
-// anything else.
+// Open opens the file at path and creates it when it is not there. Errors:
+// [positions.Invalid] for a path in a directory that does not exist,
+// [positions.Unavailable] for a file that cannot be opened or is none of
+// SQLite's. Call [Store.Migrate] before anything else.
 func Open(ctx context.Context, path string) (*Store, error) {
+	// SQLite does not tell why it could not open a file.
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return nil, positions.Errorf(positions.Invalid, "the database file %s cannot be used: %w", path, err)
+	}
 	dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 	// Busy first: the other pragmas may themselves have to wait.
 	common := []string{"busy_timeout(20)", "journal_mode(WAL)", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-20000)"}
@@ -70,7 +76,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	if err := s.patiently(ctx, func() error { return writer.PingContext(ctx) }); err != nil {
-		return nil, errors.Join(&positions.Error{Code: positions.Unavailable, Message: mediaError, Err: err}, s.Close())
+		return nil, errors.Join(positions.Errorf(positions.Unavailable, "the database file %s cannot be used: %w", path, err), s.Close())
 	}
 	return s, nil
 }
@@ -88,7 +94,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	var version int64
 	err := s.reader.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&version)
-	if err == nil && version >= newestMigration() {
+	if err == nil && version >= newestMigration {
 		s.migrated.Store(true)
 		return nil
 	}

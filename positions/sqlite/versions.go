@@ -31,7 +31,7 @@ func (s *Store) Versions(ctx context.Context, fiscalCode, iupd string) ([]positi
 		return nil, failure("versions", err)
 	}
 	if len(versions) == 0 {
-		return nil, notFound("no position %s in organization %s", iupd, fiscalCode)
+		return nil, positions.Errorf(positions.NotFound, "no position %s in organization %s", iupd, fiscalCode)
 	}
 	return versions, nil
 }
@@ -44,7 +44,7 @@ func (s *Store) Version(ctx context.Context, fiscalCode, iupd string, version in
 	info, err := scanVersion(row.Scan, &doc)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, info, notFound("no version %d of position %s in organization %s", version, iupd, fiscalCode)
+		return nil, info, positions.Errorf(positions.NotFound, "no version %d of position %s in organization %s", version, iupd, fiscalCode)
 	case err != nil:
 		return nil, info, failure("version", err)
 	}
