@@ -54,11 +54,11 @@ type Client struct {
 // New returns a Client. It fails on a URL that is missing, malformed, or not
 // https towards another machine; it contacts nobody.
 func New(cfg Config) (*Client, error) {
-	if err := outbound.Check(cfg.BaseURL); err != nil {
+	if err := outbound.CheckBase(cfg.BaseURL); err != nil {
 		return nil, fmt.Errorf("URL of SEND: %w", err)
 	}
 	if cfg.TokenURL != "" {
-		if err := outbound.Check(cfg.TokenURL); err != nil {
+		if err := outbound.CheckBase(cfg.TokenURL); err != nil {
 			return nil, fmt.Errorf("token URL of PDND: %w", err)
 		}
 	}

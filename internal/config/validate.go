@@ -16,6 +16,9 @@ const (
 	// maxAnswerBudget is the Nodo's own limit for an answer: a budget above it
 	// would be a promise to be late.
 	maxAnswerBudget = 2 * time.Second
+	// minAnswerBudget leaves SEND a quarter of a second beside what is kept for
+	// reading, adding up and writing the answer.
+	minAnswerBudget = 500 * time.Millisecond
 	// maxDrainDelay leaves time to flush the queues within the 15 s after which
 	// the process has stopped.
 	maxDrainDelay = 10 * time.Second
@@ -102,10 +105,10 @@ func (c *Config) checkDependencies(found *problems) {
 	if err := checkRedisURL(string(c.RedisURL)); err != nil {
 		found.add("ATTUALIZZA_REDIS_URL: %w", err)
 	}
-	if err := outbound.Check(c.SendURL); err != nil {
+	if err := outbound.CheckBase(c.SendURL); err != nil {
 		found.add("ATTUALIZZA_SEND_URL: %w", err)
 	}
-	if err := outbound.Check(c.PDNDTokenURL); err != nil {
+	if err := outbound.CheckBase(c.PDNDTokenURL); err != nil {
 		found.add("ATTUALIZZA_PDND_TOKEN_URL: %w", err)
 	}
 	if strings.TrimSpace(c.PDNDAudience) == "" {
@@ -115,8 +118,8 @@ func (c *Config) checkDependencies(found *problems) {
 
 func (c *Config) checkLimits(found *problems) {
 	switch {
-	case c.AnswerBudget <= 0:
-		found.add("ATTUALIZZA_ANSWER_BUDGET: %v is no time at all", c.AnswerBudget)
+	case c.AnswerBudget < minAnswerBudget:
+		found.add("ATTUALIZZA_ANSWER_BUDGET: %v is less than %v, which leaves no time to ask SEND", c.AnswerBudget, minAnswerBudget)
 	case c.AnswerBudget > maxAnswerBudget:
 		found.add("ATTUALIZZA_ANSWER_BUDGET: %v is more than the %v that the Nodo waits", c.AnswerBudget, maxAnswerBudget)
 	}

@@ -11,9 +11,18 @@ import (
 	"strings"
 )
 
+// CheckBase is [Check] for an address that paths are added to: it has no query
+// either.
+func CheckBase(raw string) error {
+	if strings.Contains(raw, "?") {
+		return errors.New("must not have a query: paths are added to it")
+	}
+	return Check(raw)
+}
+
 // Check accepts an absolute https URL, or an http one towards loopback, without
-// user, query and fragment. The error says what the URL must be; it repeats at
-// most the scheme and the host, never a password.
+// user and fragment. The error says what the URL must be; it repeats at most
+// the scheme and the host, never a password.
 func Check(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
@@ -21,8 +30,8 @@ func Check(raw string) error {
 		return errors.New("must be an absolute URL like https://host/path")
 	case u.User != nil:
 		return errors.New("must not hold a user or a password")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(raw, "#"):
-		return errors.New("must have neither ? nor #")
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		return errors.New("must not have a fragment (#)")
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme == "http" && isLoopback(u.Hostname()):

@@ -23,8 +23,7 @@ func TestAddressesAreHTTPSExceptTowardsLoopback(t *testing.T) {
 		"HTTPS://host.example":             true,
 		"ftp://127.0.0.1":                  false,
 		"https://user:pw@host.example":     false,
-		"https://host.example/?key=1":      false,
-		"https://host.example/?":           false,
+		"https://host.example/?key=1":      true,
 		"https://host.example/#x":          false,
 		"https://host.example/#":           false,
 		"https://@host.example":            false,
@@ -43,6 +42,16 @@ func TestAddressesAreHTTPSExceptTowardsLoopback(t *testing.T) {
 			t.Errorf("%q: %v", raw, err)
 		} else if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: the error repeats the password: %v", raw, err)
+		}
+	}
+}
+
+func TestABaseHasNoQuery(t *testing.T) {
+	for raw, ok := range map[string]bool{
+		"https://host.example/base": true, "https://host.example/?key=1": false, "https://host.example?": false, "http://host.example": false,
+	} {
+		if err := CheckBase(raw); (err == nil) != ok {
+			t.Errorf("%q: %v", raw, err)
 		}
 	}
 }
