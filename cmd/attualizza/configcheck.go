@@ -28,7 +28,7 @@ const checkTimeout = 5 * time.Second
 
 // Run looks at every dependency once. It changes nothing.
 func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
-	failed := false
+	failed, stored := false, true
 	for _, check := range []struct {
 		name string
 		look func(context.Context) (string, error)
@@ -49,12 +49,16 @@ func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
 		}
 		if err != nil {
 			failed, said = true, err.Error()
+			stored = stored && check.name != "database"
 		}
 		fmt.Fprintf(std.out, "%s: %s\n", check.name, said)
 	}
 	fmt.Fprintln(std.out, "configuration: valid")
-	if failed {
-		return errors.New("some dependencies cannot be reached; the service would start, and answer without them")
+	switch {
+	case !stored:
+		return errors.New("the database is not usable: the service would start, and answer PAA_SYSTEM_ERROR (to receipts: 503) until it is")
+	case failed:
+		return errors.New("something is not as it should be; the service would start, and answer without it")
 	}
 	return nil
 }
@@ -93,12 +97,38 @@ func (c *configCheckCommand) checkRedis(ctx context.Context) (string, error) {
 	return "answers", nil
 }
 
-func (c *configCheckCommand) checkMasterKey(context.Context) (string, error) {
+// checkMasterKey also tries the key on what it should open, where there is
+// something.
+func (c *configCheckCommand) checkMasterKey(ctx context.Context) (string, error) {
 	if c.MasterKey == "" {
 		return "not configured: organizations' secrets cannot be stored", nil
 	}
-	_, err := c.MasterKeyBytes()
-	return "valid", err
+	box, err := openBox(&c.Config)
+	if err != nil {
+		return "", err
+	}
+	if path, ok := strings.CutPrefix(string(c.DatabaseURL), "sqlite:"); ok {
+		if _, err := os.Stat(path); err != nil {
+			return "valid", nil // nothing was ever sealed
+		}
+	}
+	store, err := openStore(ctx, string(c.DatabaseURL))
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	organizations, _, err := store.Organizations(ctx)
+	if err != nil {
+		return "valid; the database was not asked whether it opens what is stored", nil
+	}
+	for _, o := range organizations {
+		for name, sealed := range o.Sealed {
+			if _, err := box.Open(o.FiscalCode, string(name), sealed); err != nil {
+				return "", fmt.Errorf("%s of organization %s: %w", name, o.FiscalCode, err)
+			}
+		}
+	}
+	return "valid", nil
 }
 
 func (c *configCheckCommand) checkAdminKey(context.Context) (string, error) {

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/nodo"
+	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/soap/pafornode"
 )
 
@@ -23,12 +26,27 @@ type nodoCommand struct {
 
 // nodoTarget says whom to ask, and about which notice.
 type nodoTarget struct {
-	Endpoint string `default:"http://127.0.0.1:8080/soap/paForNode" help:"paForNode endpoint." placeholder:"URL"`
+	Endpoint string `default:"http://127.0.0.1:8080/soap/paForNode" help:"paForNode endpoint; ${default} unless given." placeholder:"URL"`
 	IDPA     string `name:"id-pa" required:"" help:"Tax code of the creditor (idPA)." placeholder:"CODE"`
 	Broker   string `required:"" help:"Code of its broker (idBrokerPA)." placeholder:"CODE"`
 	Station  string `required:"" help:"Code of the station (idStation)." placeholder:"CODE"`
 	Notice   string `arg:"" help:"Notice number, 18 digits."`
 	Raw      bool   `help:"Print the answer's XML too."`
+}
+
+// Validate is called by kong: what the Nodo itself would never send is refused
+// before anything is sent.
+func (t *nodoTarget) Validate() error {
+	if u, err := url.Parse(t.Endpoint); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("--endpoint %s must be a URL like http://127.0.0.1:8080/soap/paForNode", t.Endpoint)
+	}
+	if len(t.Notice) != 18 || strings.Trim(t.Notice, "0123456789") != "" {
+		return fmt.Errorf("a notice number is 18 digits, %q is not", t.Notice)
+	}
+	if !positions.FiscalCodePA(t.IDPA) {
+		return fmt.Errorf("--id-pa must be the 11 digits of a creditor's tax code, %q is not", t.IDPA)
+	}
+	return nil
 }
 
 func (t *nodoTarget) request(op pafornode.Operation) *pafornode.Request {
@@ -116,6 +134,9 @@ func (c *nodoSendRT) Run(ctx context.Context, std streams) error {
 func (t *nodoTarget) call(ctx context.Context, std streams, request *pafornode.Request) (*nodo.Reply, error) {
 	client := nodo.Client{Endpoint: t.Endpoint}
 	reply, err := client.Send(ctx, request)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("nobody listens at %s: is `attualizza serve` running, or is --endpoint another one? (%w)", t.Endpoint, err)
+	}
 	if err != nil {
 		return nil, err
 	}

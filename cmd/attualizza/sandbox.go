@@ -14,7 +14,7 @@ import (
 )
 
 type sandboxCommand struct {
-	Listen string `default:"127.0.0.1:8090" help:"Address of the simulator: SEND, PDND and its own controls under /sandbox." placeholder:"HOST:PORT"`
+	Listen string `default:"127.0.0.1:8090" help:"Address of the simulator, ${default} unless given: SEND, PDND and its own controls under /sandbox." placeholder:"HOST:PORT"`
 	Seed   uint64 `help:"Makes the IUNs reproducible; without it they are random."`
 	Open   bool   `help:"Accept any API key, without a voucher; otherwise keys must be registered under /sandbox."`
 }
