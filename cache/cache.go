@@ -73,23 +73,24 @@ func New[V any](opts Options) *Cache[V] {
 // owner's to close. A closed cache still answers.
 func (c *Cache[V]) Close() { c.local.StopAllGoroutines() }
 
-// Peek is Local for who only looks: it does not count.
+// Peek returns what this process holds, without any I/O and without being
+// counted as a request.
 func (c *Cache[V]) Peek(key string) (V, bool) {
 	e, ok := c.local.GetIfPresent(key)
 	return e.value, ok
 }
 
-// Local returns what this process holds, without any I/O.
-func (c *Cache[V]) Local(key string) (V, bool) {
-	e, ok := c.local.GetIfPresent(key)
+// held is Peek as a part of Get: it counts.
+func (c *Cache[V]) held(key string) (V, bool) {
+	v, ok := c.Peek(key)
 	c.meters.count(tierLocal, hitOrMiss(ok))
-	return e.value, ok
+	return v, ok
 }
 
 // Get returns what this process holds, else what Redis holds. It takes no
 // longer than 50 ms; a value that cannot be read is a miss.
 func (c *Cache[V]) Get(ctx context.Context, key string) (V, bool) {
-	if v, ok := c.Local(key); ok {
+	if v, ok := c.held(key); ok {
 		return v, true
 	}
 	if c.redis == nil {

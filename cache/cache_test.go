@@ -18,7 +18,7 @@ func TestWithoutRedisTheProcessKeepsForItself(t *testing.T) {
 	c := newCache(t, Options{LocalFor: time.Nanosecond})
 	ctx := t.Context()
 	c.Put(ctx, "a", price{Total: 200}, time.Minute)
-	if v, ok := c.Local("a"); !ok || v.Total != 200 {
+	if v, ok := c.held("a"); !ok || v.Total != 200 {
 		t.Errorf("Local: %+v, %v", v, ok)
 	}
 	if v, ok := c.Get(ctx, "a"); !ok || v.Total != 200 {
@@ -52,17 +52,17 @@ func TestEntriesEndEachInItsOwnTime(t *testing.T) {
 	c.Put(ctx, "long", price{}, time.Minute)
 	c.Put(ctx, "never", price{}, 0)
 	c.Put(ctx, "past", price{}, -time.Second)
-	if _, ok := c.Local("never"); ok {
+	if _, ok := c.held("never"); ok {
 		t.Error("kept for no time at all")
 	}
-	if _, ok := c.Local("past"); ok {
+	if _, ok := c.held("past"); ok {
 		t.Error("kept for less than no time")
 	}
 	time.Sleep(40 * time.Millisecond)
-	if _, ok := c.Local("short"); ok {
+	if _, ok := c.held("short"); ok {
 		t.Error("kept beyond its end")
 	}
-	if _, ok := c.Local("long"); !ok {
+	if _, ok := c.held("long"); !ok {
 		t.Error("lost before its end")
 	}
 }
@@ -85,14 +85,14 @@ func TestTwoReplicasShareValues(t *testing.T) {
 	partial := int64(100)
 	want := price{Total: 2557, At: time.Date(2026, 3, 29, 23, 59, 59, 999999999, time.FixedZone("", 7200)), Partial: &partial}
 	a.Put(ctx, "80012345678/302", want, time.Minute)
-	if _, ok := b.Local("80012345678/302"); ok {
+	if _, ok := b.held("80012345678/302"); ok {
 		t.Error("b has it before asking")
 	}
 	got, ok := b.Get(ctx, "80012345678/302")
 	if diff := cmp.Diff(want, got); !ok || diff != "" {
 		t.Error(ok, diff)
 	}
-	if _, ok := b.Local("80012345678/302"); !ok {
+	if _, ok := b.held("80012345678/302"); !ok {
 		t.Error("b does not keep what it got")
 	}
 
@@ -118,7 +118,7 @@ func TestACopyFromRedisEndsWithItsOriginal(t *testing.T) {
 		t.Fatal("gone too early")
 	}
 	time.Sleep(100 * time.Millisecond)
-	if _, ok := b.Local("k"); ok {
+	if _, ok := b.held("k"); ok {
 		t.Error("the copy outlives the original")
 	}
 }
@@ -258,7 +258,7 @@ func BenchmarkLocalHit(b *testing.B) {
 	c.Put(b.Context(), "80012345678/302012345678901234", price{Total: 200}, time.Hour)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok := c.Local("80012345678/302012345678901234"); !ok {
+		if _, ok := c.held("80012345678/302012345678901234"); !ok {
 			b.Fatal("miss")
 		}
 	}

@@ -50,7 +50,7 @@ func TestTheLoserWaitsForTheWinnersValue(t *testing.T) {
 	if late := time.Since(<-put); late > 500*time.Millisecond {
 		t.Errorf("the loser learned of it %s late", late)
 	}
-	if _, ok := b.Local("k"); !ok {
+	if _, ok := b.held("k"); !ok {
 		t.Error("the loser does not keep the value")
 	}
 	if unlock2, won := b.Lock(ctx, "k", time.Second); !won {

@@ -67,10 +67,11 @@ func (a *Actualizer) knownFee(org *registry.Organization, n *positions.Notice, n
 // process: not SEND-bound, pushed, frozen, or fresh in the store.
 func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice, now time.Time) (fee, bool) {
 	if !n.Option.SendBound {
-		if n.Price != nil && n.Price.Pushed {
-			return feeOf(n.Price, positions.SourcePushed), true
+		source := n.Option.KnownSource(n.Price)
+		if source == positions.SourceNotBound {
+			return fee{source: source}, true
 		}
-		return fee{source: positions.SourceNotBound}, true
+		return feeOf(n.Price, source), true
 	}
 	p := a.lastKnown(n, priceKey(org.FiscalCode, n.Option.NAV))
 	switch {
