@@ -106,8 +106,11 @@ func (a *Actualizer) remember(ctx context.Context, org *registry.Organization, n
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	if err := a.store.SavePrice(ctx, org.FiscalCode, nav, price); err != nil {
-		a.logger.WarnContext(ctx, "price not saved; it serves from memory while it is fresh",
-			"organization", org.FiscalCode, "nav", nav, "error", err)
+		message := "price not saved yet; it serves from memory and is tried again"
+		if !a.unsaved.keep(key, org.FiscalCode, nav, price) {
+			message = "price not saved; it serves from memory while it is fresh"
+		}
+		a.logger.WarnContext(ctx, message, "organization", org.FiscalCode, "nav", nav, "error", err)
 	}
 }
 

@@ -86,13 +86,16 @@ func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice,
 }
 
 // lastKnown is the newest price known without leaving the process: the one the
-// store gave with the notice, or one that this process fetched since and could
-// not save.
+// store gave with the notice, or one that this process fetched since.
 func (a *Actualizer) lastKnown(n *positions.Notice, key string) *positions.Price {
-	if p, ok := a.cache.Peek(key); ok && (n.Price == nil || p.FetchedAt.After(n.Price.FetchedAt)) {
-		return &p
+	newest := n.Price
+	if p := a.unsaved.price(key); p != nil && (newest == nil || p.FetchedAt.After(newest.FetchedAt)) {
+		newest = p
 	}
-	return n.Price
+	if p, ok := a.cache.Peek(key); ok && (newest == nil || p.FetchedAt.After(newest.FetchedAt)) {
+		newest = &p
+	}
+	return newest
 }
 
 // isFresh reports whether SEND was asked at most freshFor ago; "no cost" is

@@ -2,6 +2,7 @@ package actualize
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,7 @@ const ente = "77777777777"
 type desk struct {
 	*Actualizer
 	store *sqlite.Store
+	file  string
 	org   *registry.Organization
 	clock atomic.Int64 // what is added to the time of day
 	calls atomic.Int64
@@ -40,6 +42,20 @@ type desk struct {
 
 func (d *desk) answer(h http.HandlerFunc) { d.mu.Lock(); d.send = h; d.mu.Unlock() }
 func (d *desk) advance(by time.Duration)  { d.clock.Add(int64(by)) }
+
+// lock keeps the store from writing, as another process would.
+func (d *desk) lock(t *testing.T) (unlock func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+d.file+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sync.OnceFunc(func() { tx.Rollback(); db.Close() })
+}
 
 func priced(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -68,7 +84,8 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 		h(w, r)
 	}))
 	t.Cleanup(server.Close)
-	store, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "test.db"))
+	file := filepath.Join(t.TempDir(), "test.db")
+	store, err := sqlite.Open(ctx, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +93,7 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 	if err := store.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	d.store = store
+	d.store, d.file = store, file
 	client, err := sendclient.New(sendclient.Config{BaseURL: server.URL, TokenURL: server.URL, Audience: "test", Timeout: 300 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +129,7 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 		Store: store, Prices: client, Cache: prices, SendTimeout: 300 * time.Millisecond,
 		Now: func() time.Time { return time.Now().Add(time.Duration(d.clock.Load())) },
 	})
+	t.Cleanup(func() { d.Close(context.Background()) })
 	return d
 }
 
@@ -444,6 +462,43 @@ func TestQuoteAtAsksNobody(t *testing.T) {
 	}
 	if q, err := d.QuoteAt(t.Context(), d.org, nav, time.Now().AddDate(0, 0, 10)); err != nil || q.Source != positions.SourceLastKnown || q.Amount != 15300 {
 		t.Fatalf("got %+v, %v", q, err)
+	}
+}
+
+func TestAPriceThatTheStoreDidNotTakeInTimeIsNotForgotten(t *testing.T) {
+	d := newDesk(t, func(p *positions.Policy) { p.PriceFreshFor = 0 }) // no cache to fall back on
+	d.answer(priced(`{"totalPrice":200,"partialPrice":200,"vat":22,"paFee":100,"sendFee":100}`))
+	nav := d.position(t, 1, nil)
+	unlock := d.lock(t)
+	if q := d.quote(t, nav); q.Source != positions.SourceLive || q.Amount != 15200 {
+		t.Fatalf("got %d from %s", q.Amount, q.Source)
+	}
+	d.answer(problem(http.StatusInternalServerError, "GENERIC"))
+	if q := d.quote(t, nav); q.Source != positions.SourceLastKnown || q.Amount != 15200 {
+		t.Fatalf("while the store takes nothing: got %d from %s", q.Amount, q.Source)
+	}
+	unlock()
+	for range 100 {
+		if n, err := d.store.Notice(t.Context(), ente, nav); err != nil {
+			t.Fatal(err)
+		} else if n.Price != nil && n.Price.TotalPrice == 200 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the store never got the price")
+}
+
+func TestClosingSavesThePricesThatWait(t *testing.T) {
+	d := newDesk(t, nil)
+	d.answer(priced(`{"totalPrice":200,"partialPrice":200,"vat":22,"paFee":100,"sendFee":100}`))
+	nav := d.position(t, 1, nil)
+	unlock := d.lock(t)
+	d.quote(t, nav)
+	unlock()
+	d.Close(t.Context())
+	if n, err := d.store.Notice(t.Context(), ente, nav); err != nil || n.Price == nil || n.Price.TotalPrice != 200 {
+		t.Fatalf("got %+v, %v", n, err)
 	}
 }
 
