@@ -23,17 +23,10 @@ func TestNoticesThatCannotBePaid(t *testing.T) {
 
 func everyState(t *testing.T, h *house) {
 	e := h.ente(t)
-	live := func(life positions.Lifecycle) func(debt) {
+	move := func(verb string, body object) func(debt) {
+		body["reason"] = "prova"
 		return func(d debt) {
-			// REST has no call for it yet: it is what the life-cycle does to the store.
-			p, err := h.store.Position(t.Context(), e.fiscalCode, d.iupd)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.Lifecycle = life
-			if err := h.store.UpdatePosition(t.Context(), p, positions.Change{Actor: positions.Actor{Kind: "OPERATOR"}, Action: string(life), At: time.Now()}); err != nil {
-				t.Fatal(err)
-			}
+			e.mustREST(t, http.MethodPost, "/debtpositions/"+d.iupd+"/"+verb, e.key, body, http.StatusOK, nil)
 		}
 	}
 	for _, c := range []struct {
@@ -53,9 +46,9 @@ func everyState(t *testing.T, h *house) {
 		{name: "invalidated", want: "PAA_PAGAMENTO_ANNULLATO", then: func(d debt) {
 			e.mustREST(t, http.MethodPost, "/debtpositions/"+d.iupd+"/invalidate", e.key, nil, http.StatusOK, nil)
 		}},
-		{name: "blocked", want: "PAA_PAGAMENTO_IN_CORSO", then: live(positions.Blocked)},
-		{name: "transferred", want: "PAA_PAGAMENTO_ANNULLATO", then: live(positions.Transferred)},
-		{name: "closed without a payment", want: "PAA_PAGAMENTO_ANNULLATO", then: live(positions.Closed)},
+		{name: "blocked", want: "PAA_PAGAMENTO_IN_CORSO", then: move("block", object{})},
+		{name: "transferred", want: "PAA_PAGAMENTO_ANNULLATO", then: move("transfer", object{"toOrganizationFiscalCode": "11111111111"})},
+		{name: "closed without a payment", want: "PAA_PAGAMENTO_ANNULLATO", then: move("close", object{})},
 	} {
 		d, position := e.position(t, digital)
 		if c.change != nil {
