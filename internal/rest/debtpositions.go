@@ -94,30 +94,47 @@ const maxAttempts = 5
 // change applies an event to a position, on the version that the caller named
 // or, without If-Match, on whichever is the current one.
 func (s *server) change(ctx context.Context, organization, iupd string, ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, PaymentPosition, error) {
-	var none PaymentPosition
+	p, err := s.amend(ctx, organization, iupd, ifMatch, positions.Change{Action: action}, event)
+	if err != nil {
+		return nil, PaymentPosition{}, err
+	}
+	body, err := s.positionBody(ctx, p)
+	return p, body, err
+}
+
+// errUnchanged is what an event returns when everything is as it should be: no
+// version is made of it.
+var errUnchanged = errors.New("nothing changes")
+
+// amend is [server.change] for those who answer something else than the position.
+// The caller becomes the change's actor.
+func (s *server) amend(ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change, event func(*positions.Position, time.Time) error) (*positions.Position, error) {
+	c.Actor = callerOf(ctx).actor()
 	for range maxAttempts {
 		p, err := s.position(ctx, organization, iupd)
 		if err != nil {
-			return nil, none, err
+			return nil, err
 		}
 		if ifMatch != nil && !matches(*ifMatch, p) {
-			return nil, none, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
+			return nil, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
 		}
-		now := s.Now()
-		if err := event(p, now); err != nil {
-			return nil, none, err
+		c.At = s.Now()
+		switch err := event(p, c.At); {
+		case errors.Is(err, errUnchanged):
+			return p, nil
+		case err != nil:
+			return nil, err
 		}
-		err = s.Store.UpdatePosition(ctx, p, positions.Change{Actor: callerOf(ctx).actor(), Action: action, At: now})
+		err = s.Store.UpdatePosition(ctx, p, c)
 		if positions.CodeOf(err) == positions.Stale && ifMatch == nil {
 			continue // somebody was faster: judge the event on what there is now
 		}
 		if err != nil {
-			return nil, none, err
+			return nil, err
 		}
-		body, err := s.positionBody(ctx, p)
-		return p, body, err
+		return p, nil
 	}
-	return nil, none, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
+	return nil, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
 }
 
 // etag is the version of a position as an HTTP entity tag.
@@ -212,15 +229,20 @@ func (b *TransferInput) transfer() positions.Transfer {
 	t := positions.Transfer{
 		Amount: b.Amount, OrganizationFiscalCode: b.OrganizationFiscalCode, CompanyName: b.CompanyName,
 		RemittanceInformation: b.RemittanceInformation, Category: b.Category, IBAN: b.Iban, PostalIBAN: b.PostalIban,
-		Metadata: metadataOf(b.TransferMetadata),
-	}
-	if id := b.IDTransfer; len(id) == 1 && id[0] >= '1' && id[0] <= '5' {
-		t.ID = int(id[0] - '0')
+		Metadata: metadataOf(b.TransferMetadata), ID: transferID(b.IDTransfer),
 	}
 	if b.Stamp != nil {
 		t.Stamp = &positions.Stamp{HashDocument: b.Stamp.HashDocument, Type: b.Stamp.StampType, ProvincialResidence: b.Stamp.ProvincialResidence}
 	}
 	return t
+}
+
+// transferID reads GPD's "1" to "5"; anything else is 0, which is no transfer.
+func transferID(text string) int {
+	if len(text) == 1 && text[0] >= '1' && text[0] <= '5' {
+		return int(text[0] - '0')
+	}
+	return 0
 }
 
 func metadataOf(entries []Metadata) []positions.Metadata {

@@ -292,6 +292,7 @@ type fields struct {
 	required []field
 	names    []string
 	gpd      bool // a body of GPD's, in which members of other versions are ignored
+	closed   bool // an order, of which nothing may be ignored: "untill" would block for ever
 }
 
 type field struct {
@@ -311,6 +312,9 @@ func fieldsOf(t reflect.Type) *fields {
 	case reflect.TypeFor[PaymentPositionInput](), reflect.TypeFor[PaymentOptionInput](), reflect.TypeFor[TransferInput](),
 		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata]():
 		f.gpd = true
+	case reflect.TypeFor[ReasonInput](), reflect.TypeFor[BlockInput](), reflect.TypeFor[HandoverInput](),
+		reflect.TypeFor[AmountInput](), reflect.TypeFor[TransferAmountInput]():
+		f.closed = true
 	}
 	for i := range t.NumField() {
 		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/attualizza/attualizza/positions"
 )
@@ -19,7 +20,15 @@ func (s *server) positionBody(ctx context.Context, p *positions.Position) (Payme
 	if err != nil {
 		return PaymentPosition{}, err
 	}
-	now := s.Now()
+	body := bodyOf(p, prices, s.Now())
+	for i := range p.Options {
+		body.PaymentOption[i].Warnings = warningsOf(&p.Options[i], fmt.Sprintf("/paymentOption/%d", i))
+	}
+	return body, nil
+}
+
+// bodyOf is how a position reads at an instant with the prices known then.
+func bodyOf(p *positions.Position, prices map[positions.NoticeNumber]*positions.Price, now time.Time) PaymentPosition {
 	d := &p.Debtor
 	body := PaymentPosition{
 		Iupd: p.IUPD, OrganizationFiscalCode: p.OrganizationFiscalCode,
@@ -29,15 +38,17 @@ func (s *server) positionBody(ctx context.Context, p *positions.Position) (Payme
 		PayStandIn: p.PayStandIn, SwitchToExpired: p.SwitchToExpired, CompanyName: p.CompanyName, OfficeName: present(p.OfficeName),
 		InsertedDate: p.InsertedAt.UTC(), LastUpdatedDate: p.UpdatedAt.UTC(),
 		PublishDate: presentInstant(p.PublishDate), ValidityDate: presentInstant(p.ValidityDate), PaymentDate: presentInstant(p.PaymentDate),
-		Status: p.StatusAt(now), Lifecycle: p.LifecycleAt(now),
+		Status: p.StatusAt(now), Lifecycle: p.LifecycleAt(now), TransferredTo: present(p.TransferTo),
 		PaymentOption: make([]PaymentOption, len(p.Options)),
 	}
 	for i := range p.Options {
 		o := &p.Options[i]
 		body.PaymentOption[i] = optionBody(p, o, prices[o.NAV])
-		body.PaymentOption[i].Warnings = warningsOf(o, fmt.Sprintf("/paymentOption/%d", i))
 	}
-	return body, nil
+	if body.Lifecycle == positions.Blocked {
+		body.BlockedUntil = presentInstant(p.BlockedUntil)
+	}
+	return body
 }
 
 func optionBody(p *positions.Position, o *positions.PaymentOption, price *positions.Price) PaymentOption {

@@ -32,7 +32,10 @@ type Store interface {
 	CreatePosition(ctx context.Context, p *positions.Position, c positions.Change) error
 	Position(ctx context.Context, fiscalCode, iupd string) (*positions.Position, error)
 	UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error
+	Versions(ctx context.Context, fiscalCode, iupd string) ([]positions.VersionInfo, error)
+	Version(ctx context.Context, fiscalCode, iupd string, version int64) (*positions.Position, positions.VersionInfo, error)
 
+	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
 	Prices(ctx context.Context, fiscalCode string, navs []positions.NoticeNumber) (map[positions.NoticeNumber]*positions.Price, error)
 	Answers(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, page positions.Page) ([]positions.Answer, int, error)
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
