@@ -169,6 +169,7 @@ type PositionFilter struct {
 type AccountFilter struct {
 	OrganizationFiscalCode string
 	IBAN                   string    // as it is written in the transfer
+	SegregationCodes       []string  // every notice number is of aux digit 3 with one of them
 	Now                    time.Time // the clock of their status; zero: the machine's
 	After                  int64     // what an earlier list returned as next; 0: from the start
 	Limit                  int       // positions

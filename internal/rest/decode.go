@@ -309,7 +309,8 @@ func fieldsOf(t reflect.Type) *fields {
 	f := &fields{byName: map[string]field{}}
 	switch t {
 	case reflect.TypeFor[PaymentPositionInput](), reflect.TypeFor[PaymentOptionInput](), reflect.TypeFor[TransferInput](),
-		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata]():
+		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata](),
+		reflect.TypeFor[PaymentPositionsInput](), reflect.TypeFor[IupdsInput](), reflect.TypeFor[IbanChangeInput]():
 		f.gpd = true
 	}
 	for i := range t.NumField() {
