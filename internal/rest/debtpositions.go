@@ -21,18 +21,10 @@ const (
 // CreateDebtPosition implements the operation of that name.
 func (s *server) CreateDebtPosition(ctx context.Context, r CreateDebtPositionRequestObject) (CreateDebtPositionResponseObject, error) {
 	now := s.Now()
-	p, err := r.Body.position(r.OrganizationFiscalCode, now)
+	who := callerOf(ctx)
+	p, err := r.Body.created(r.OrganizationFiscalCode, who, isTrue(r.Params.ToPublish), now)
 	if err != nil {
 		return nil, err
-	}
-	who := callerOf(ctx)
-	if !who.seesAll(p) {
-		return nil, positions.Errorf(forbidden, "a notice number lies outside of the key's segregation codes")
-	}
-	if publish := r.Params.ToPublish; publish != nil && *publish {
-		if err := p.Publish(now); err != nil {
-			return nil, err
-		}
 	}
 	if err := s.Store.CreatePosition(ctx, p, positions.Change{Actor: who.actor(), Action: actionCreate, At: now}); err != nil {
 		return nil, err
@@ -59,7 +51,7 @@ func (s *server) GetDebtPosition(ctx context.Context, r GetDebtPositionRequestOb
 
 // PublishDebtPosition implements the operation of that name.
 func (s *server) PublishDebtPosition(ctx context.Context, r PublishDebtPositionRequestObject) (PublishDebtPositionResponseObject, error) {
-	p, body, err := s.change(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, actionPublish, (*positions.Position).Publish)
+	p, body, err := s.change(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, actionPublish, (*positions.Position).PublishInTime)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +101,15 @@ var errUnchanged = errors.New("nothing changes")
 // amend is [server.change] for those who answer something else than the position.
 // The caller becomes the change's actor.
 func (s *server) amend(ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change, event func(*positions.Position, time.Time) error) (*positions.Position, error) {
+	return s.write(ctx, organization, iupd, ifMatch, c, event, s.Store.UpdatePosition)
+}
+
+// write applies an event to a position and stores what became of it, as change
+// tells.
+func (s *server) write(
+	ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change,
+	event func(*positions.Position, time.Time) error, store func(context.Context, *positions.Position, positions.Change) error,
+) (*positions.Position, error) {
 	c.Actor = callerOf(ctx).actor()
 	for range maxAttempts {
 		p, err := s.position(ctx, organization, iupd)
@@ -125,14 +126,11 @@ func (s *server) amend(ctx context.Context, organization, iupd string, ifMatch *
 		case err != nil:
 			return nil, err
 		}
-		err = s.Store.UpdatePosition(ctx, p, c)
+		err = store(ctx, p, c)
 		if positions.CodeOf(err) == positions.Stale && ifMatch == nil {
 			continue // somebody was faster: judge the event on what there is now
 		}
-		if err != nil {
-			return nil, err
-		}
-		return p, nil
+		return p, err
 	}
 	return nil, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
 }
@@ -154,9 +152,31 @@ func matches(ifMatch string, p *positions.Position) bool {
 	return false
 }
 
+// created makes the position that a body of a caller's asks for, published or a
+// DRAFT.
+func (b *PaymentPositionInput) created(organization string, who caller, publish bool, now time.Time) (*positions.Position, error) {
+	p, err := b.position(organization, now, (*positions.Position).ValidateDates)
+	if err != nil {
+		return nil, err
+	}
+	if !who.seesAll(p) {
+		return nil, outsideSegregation()
+	}
+	if publish {
+		if err := p.Publish(now); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func outsideSegregation() error {
+	return positions.Errorf(forbidden, "a notice number lies outside of the key's segregation codes")
+}
+
 // position makes a valid DRAFT of a body, or says everything that is wrong with
-// it.
-func (b *PaymentPositionInput) position(organization string, now time.Time) (*positions.Position, error) {
+// it, by its own rules and by further ones.
+func (b *PaymentPositionInput) position(organization string, now time.Time, further ...func(*positions.Position, time.Time) error) (*positions.Position, error) {
 	p := &positions.Position{
 		OrganizationFiscalCode: organization, IUPD: b.Iupd,
 		Debtor: positions.Debtor{
@@ -186,11 +206,13 @@ func (b *PaymentPositionInput) position(organization string, now time.Time) (*po
 		p.Options = append(p.Options, option)
 	}
 	err := p.Validate()
-	if positions.CodeOf(err) == positions.Invalid || len(problems) > 0 {
-		var wrong *positions.Error
-		if errors.As(err, &wrong) {
-			problems = mergeProblems(problems, wrong.Problems)
-		}
+	if positions.CodeOf(err) == positions.Invalid {
+		problems = mergeProblems(problems, problemsOf(err))
+	}
+	for _, rule := range further {
+		problems = mergeProblems(problems, problemsOf(rule(p, now)))
+	}
+	if len(problems) > 0 {
 		return nil, invalid("the position is not valid", problems)
 	}
 	if err != nil {

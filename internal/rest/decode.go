@@ -310,7 +310,8 @@ func fieldsOf(t reflect.Type) *fields {
 	f := &fields{byName: map[string]field{}}
 	switch t {
 	case reflect.TypeFor[PaymentPositionInput](), reflect.TypeFor[PaymentOptionInput](), reflect.TypeFor[TransferInput](),
-		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata]():
+		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata](),
+		reflect.TypeFor[PaymentPositionsInput](), reflect.TypeFor[IupdsInput](), reflect.TypeFor[IbanChangeInput]():
 		f.gpd = true
 	case reflect.TypeFor[ReasonInput](), reflect.TypeFor[BlockInput](), reflect.TypeFor[HandoverInput](),
 		reflect.TypeFor[AmountInput](), reflect.TypeFor[TransferAmountInput]():

@@ -12,19 +12,35 @@ import (
 // positionBody is how a position reads: GPD's members, with the fee last known
 // in the amounts, and the extensions.
 func (s *server) positionBody(ctx context.Context, p *positions.Position) (PaymentPosition, error) {
-	navs := make([]positions.NoticeNumber, len(p.Options))
-	for i := range p.Options {
-		navs[i] = p.Options[i].NAV
-	}
-	prices, err := s.Store.Prices(ctx, p.OrganizationFiscalCode, navs)
+	bodies, err := s.positionBodies(ctx, p.OrganizationFiscalCode, []positions.Position{*p})
 	if err != nil {
 		return PaymentPosition{}, err
 	}
-	body := bodyOf(p, prices, s.Now())
-	for i := range p.Options {
-		body.PaymentOption[i].Warnings = warningsOf(&p.Options[i], fmt.Sprintf("/paymentOption/%d", i))
+	return bodies[0], nil
+}
+
+// positionBodies is positionBody of several positions of an organization; their
+// prices are read at once.
+func (s *server) positionBodies(ctx context.Context, organization string, ps []positions.Position) ([]PaymentPosition, error) {
+	bodies := make([]PaymentPosition, len(ps))
+	var navs []positions.NoticeNumber
+	for i := range ps {
+		for j := range ps[i].Options {
+			navs = append(navs, ps[i].Options[j].NAV)
+		}
 	}
-	return body, nil
+	prices, err := s.Store.Prices(ctx, organization, navs)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	for i := range ps {
+		bodies[i] = bodyOf(&ps[i], prices, now)
+		for j := range ps[i].Options {
+			bodies[i].PaymentOption[j].Warnings = warningsOf(&ps[i].Options[j], fmt.Sprintf("/paymentOption/%d", j))
+		}
+	}
+	return bodies, nil
 }
 
 // bodyOf is how a position reads at an instant with the prices known then.
@@ -119,7 +135,7 @@ func warningsOf(o *positions.PaymentOption, at string) []ProblemError {
 		for _, f := range []struct{ name, iban string }{{"iban", o.Transfers[i].IBAN}, {"postalIban", o.Transfers[i].PostalIBAN}} {
 			if f.iban != "" && !ibanRight(f.iban) {
 				warnings = append(warnings, ProblemError{
-					Pointer: fmt.Sprintf("%s/transfer/%d/%s", at, i, f.name), Detail: "the check digits or the length of the IBAN are not right",
+					Pointer: fmt.Sprintf("%s/transfer/%d/%s", at, i, f.name), Detail: wrongIBAN,
 				})
 			}
 		}
