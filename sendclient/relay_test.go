@@ -296,7 +296,9 @@ func TestARelayIsNotAskedWhereItsAddressWouldLeakTheToken(t *testing.T) {
 		}
 	}
 	stolen := s.native.Relay
-	s.priceIs(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, s.url+"/elsewhere", http.StatusPermanentRedirect) })
+	s.priceIs(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, s.url+"/elsewhere", http.StatusPermanentRedirect)
+	})
 	_, err := c.Price(t.Context(), s.native, org, notice)
 	wantKind(t, err, KindUnreadable)
 	if s.prices.Load() != 1 {
