@@ -10,7 +10,8 @@ import (
 // the fee that was pushed for it. "No cost" is an answer too.
 type Price struct {
 	// NoCost tells why SEND said that there is no cost: NOT_ACCEPTED, CANCELLED
-	// or NOT_FOUND. Empty: there is a price.
+	// or NOT_FOUND; or, only a relay, that the notice must not be paid:
+	// [NotPayable]. Empty: there is a price.
 	NoCost string `json:"noCost,omitempty"`
 	// TotalPrice is the fee to add, in cents: sendFee + paFee + paper costs with
 	// VAT. It is never recomputed from its parts (SEND, "Pagamenti pagoPA").
@@ -27,11 +28,28 @@ type Price struct {
 	NotificationViewDate time.Time `json:"notificationViewDate,omitzero"`
 	// FetchedAt is when SEND answered, or when the fee was pushed.
 	FetchedAt time.Time `json:"fetchedAt"`
+	// FreshUntil is until when a relay wants its answer to be used again, at most
+	// [MaxFresh] after FetchedAt. Zero: it left that to the organization's policy.
+	FreshUntil time.Time `json:"freshUntil,omitzero"`
 	// Pushed marks a fee set through …/notificationfee.
 	Pushed bool `json:"pushed,omitempty"`
 	// Final marks a frozen price: SEND is not asked again. It is set by
 	// [Price.Freeze] and taken back by a cancellation or a reworked timeline.
 	Final bool `json:"final,omitempty"`
+}
+
+// NotPayable is the NoCost of a notice that the act-management system says was
+// paid or withdrawn. It is never frozen: the act-management system may take it
+// back.
+const NotPayable = "NOT_PAYABLE"
+
+// Refusal tells whether an answer forbids to pay the notice. p may be nil. It
+// binds only who asks the act-management system, see [Organization.Relays].
+func (p *Price) Refusal() Refusal {
+	if p != nil && p.NoCost == NotPayable {
+		return RefusedCancelled
+	}
+	return Payable
 }
 
 // Freeze sets Final when the cost can no longer grow: the notification had been

@@ -49,6 +49,13 @@ func (ps *problems) address(pointer, raw string) {
 	}
 }
 
+// base is address for one that paths are added to.
+func (ps *problems) base(pointer, raw string) {
+	if err := outbound.CheckBase(raw); err != nil {
+		ps.add(pointer, "%v", err)
+	}
+}
+
 // FiscalCodePA reports whether s is the tax code of an organization: 11 digits.
 func FiscalCodePA(s string) bool { return len(s) == 11 && digits(s) }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/attualizza/attualizza/sendclient"
 )
 
-// Prices is where a price is asked for: SEND.
+// Prices is where a price is asked for: SEND, or the relay of the credential.
 type Prices interface {
 	Price(ctx context.Context, cred *sendclient.Credential, paTaxID, noticeCode string) (sendclient.Answer, error)
 }

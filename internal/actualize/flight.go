@@ -61,13 +61,12 @@ func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav po
 // price is what serves when SEND does not.
 func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *sendclient.Credential, nav positions.NoticeNumber) (asked, error) {
 	key := priceKey(org.FiscalCode, nav)
-	fresh := time.Duration(org.Policy.PriceFreshFor)
 	unlock, won := func() {}, true
-	if fresh > 0 { // otherwise nothing is left for others to find
+	if mustBeKept(org) { // otherwise nothing may be left for others to find
 		unlock, won = a.cache.Lock(ctx, key, a.sendTimeout)
 	}
 	if !won {
-		if p, ok := a.cache.Await(ctx, key); ok && isFresh(&p, fresh, a.now()) {
+		if p, ok := a.cache.Await(ctx, key); ok && isFresh(org, &p, a.now()) {
 			return shared(&p, "OTHER_REPLICA"), nil
 		}
 		if ctx.Err() != nil {
@@ -77,7 +76,7 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 	} else {
 		defer unlock()
 		// Who held the lock before may have left the answer since we looked.
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, fresh, a.now()) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, a.now()) {
 			return shared(&p, "JUST_ASKED"), nil
 		}
 	}
@@ -98,7 +97,7 @@ func shared(p *positions.Price, code string) asked {
 // remember keeps a price where the next asker finds it. Failing to is no reason
 // to withhold the price.
 func (a *Actualizer) remember(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, key string, price *positions.Price) {
-	if fresh := freshFor(org, price); fresh > 0 {
+	if fresh := freshUntil(org, price).Sub(price.FetchedAt); fresh > 0 {
 		a.cache.Put(ctx, key, *price, fresh)
 	} else {
 		a.cache.Delete(ctx, key)
@@ -114,27 +113,27 @@ func (a *Actualizer) remember(ctx context.Context, org *registry.Organization, n
 	}
 }
 
-func freshFor(org *registry.Organization, p *positions.Price) time.Duration {
-	fresh := time.Duration(org.Policy.PriceFreshFor)
-	if p.NoCost != "" {
-		fresh = min(fresh, noCostFresh)
-	}
-	return fresh
-}
-
-// priceOf turns SEND's answer into what the store keeps. A "no cost" carries
-// nothing over from an older price: cancelled and unknown notifications have
-// neither price nor freeze.
+// priceOf turns an answer of SEND or a relay into what the store keeps. A "no
+// cost" carries nothing over from an older price: cancelled and unknown
+// notifications have neither price nor freeze.
 func priceOf(answer *sendclient.Answer, now time.Time) *positions.Price {
 	if answer.NoCost != "" {
 		return &positions.Price{NoCost: string(answer.NoCost), FetchedAt: now}
 	}
 	s := &answer.Price
 	p := &positions.Price{
-		TotalPrice: s.TotalPrice, PartialPrice: &s.PartialPrice, VAT: s.VAT, PAFee: s.PAFee,
+		TotalPrice: s.TotalPrice, PartialPrice: s.PartialPrice, VAT: s.VAT, PAFee: s.PAFee,
 		SendFee: s.SendFee, AnalogCost: s.AnalogCost, IUN: s.IUN,
 		RefinementDate: s.RefinementDate, NotificationViewDate: s.NotificationViewDate,
 		FetchedAt: now,
+	}
+	if until := s.FreshUntil; !until.IsZero() {
+		if until.Before(now) {
+			until = now // never fresh
+		} else if longest := now.Add(positions.MaxFresh); until.After(longest) {
+			until = longest
+		}
+		p.FreshUntil = until.UTC()
 	}
 	p.Freeze()
 	return p

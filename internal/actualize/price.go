@@ -10,16 +10,22 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// noCostFresh bounds how long "no cost" is believed: a notification can be
-// accepted at any moment after it.
-const noCostFresh = time.Minute
-
 // fee is a notification fee and where it came from.
 type fee struct {
 	amount   money.Cents
 	source   positions.FeeSource
 	price    *positions.Price
 	exchange *positions.SendExchange
+}
+
+// refusal is why the answer behind the fee forbids the payment: only an
+// act-management system that stands between says such a thing, and only as long
+// as it does.
+func (f *fee) refusal(org *registry.Organization) positions.Refusal {
+	if !org.Relays() {
+		return positions.Payable
+	}
+	return f.price.Refusal()
 }
 
 // fee finds the notification fee of a notice: from what is known when that is
@@ -30,9 +36,8 @@ func (a *Actualizer) fee(ctx context.Context, org *registry.Organization, n *pos
 	}
 	nav := n.Option.NAV
 	key := priceKey(org.FiscalCode, nav)
-	fresh := time.Duration(org.Policy.PriceFreshFor)
-	if fresh > 0 {
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, fresh, now) {
+	if mayBeKept(org) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, now) {
 			return feeOf(&p, positions.SourceCache), nil
 		}
 	}
@@ -56,7 +61,7 @@ func (a *Actualizer) knownFee(org *registry.Organization, n *positions.Notice, n
 		return f
 	}
 	last := a.lastKnown(n, priceKey(org.FiscalCode, n.Option.NAV))
-	if last != nil && isFresh(last, time.Duration(org.Policy.PriceFreshFor), now) {
+	if last != nil && isFresh(org, last, now) {
 		return feeOf(last, positions.SourceCache)
 	}
 	f, _ := degraded(positions.OnUnavailableLastKnown, last)
@@ -79,7 +84,7 @@ func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice,
 		return fee{}, false
 	case p.Final:
 		return feeOf(p, positions.SourceFinal), true
-	case p == n.Price && isFresh(p, time.Duration(org.Policy.PriceFreshFor), now):
+	case p == n.Price && isFresh(org, p, now):
 		return feeOf(p, positions.SourceCache), true
 	}
 	return fee{}, false // a newer one in memory is the cache's to give
@@ -96,18 +101,6 @@ func (a *Actualizer) lastKnown(n *positions.Notice, key string) *positions.Price
 		newest = &p
 	}
 	return newest
-}
-
-// isFresh reports whether SEND was asked at most freshFor ago; "no cost" is
-// believed for a minute at most. A pushed fee was never asked of SEND.
-func isFresh(p *positions.Price, freshFor time.Duration, now time.Time) bool {
-	if p.Pushed {
-		return false
-	}
-	if p.NoCost != "" {
-		freshFor = min(freshFor, noCostFresh)
-	}
-	return freshFor > 0 && now.Sub(p.FetchedAt) < freshFor
 }
 
 // feeOf is the fee of a price; "no cost" has its own source.

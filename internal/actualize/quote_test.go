@@ -38,6 +38,8 @@ type desk struct {
 	calls atomic.Int64
 	mu    sync.Mutex
 	send  http.HandlerFunc
+	box   *secrets.Box
+	url   string
 }
 
 func (d *desk) answer(h http.HandlerFunc) { d.mu.Lock(); d.send = h; d.mu.Unlock() }
@@ -84,6 +86,7 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 		h(w, r)
 	}))
 	t.Cleanup(server.Close)
+	d.url = server.URL
 	file := filepath.Join(t.TempDir(), "test.db")
 	store, err := sqlite.Open(ctx, file)
 	if err != nil {
@@ -101,36 +104,42 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 	t.Cleanup(func() { client.Close() })
 	prices := cache.New[positions.Price](cache.Options{Prefix: "test"})
 	t.Cleanup(prices.Close)
-	box, err := secrets.New(make([]byte, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed, err := box.Seal(ente, string(positions.SecretSendAPIKey), []byte("key"))
-	if err != nil {
+	if d.box, err = secrets.New(make([]byte, 32)); err != nil {
 		t.Fatal(err)
 	}
 	o := &positions.Organization{
 		FiscalCode: ente, CompanyName: "Comune di Prova", BrokerCode: "15376371009",
 		Stations: []positions.Station{{Code: "15376371009_01"}}, Send: &positions.Send{Route: positions.RouteDirect},
-		Policy: positions.DefaultPolicy(), Sealed: map[positions.Secret][]byte{positions.SecretSendAPIKey: sealed},
+		Policy: positions.DefaultPolicy(),
 	}
 	if policy != nil {
 		policy(&o.Policy)
 	}
-	if _, err := store.PutOrganization(ctx, o); err != nil {
-		t.Fatal(err)
-	}
-	r := registry.New(store, box, slog.New(slog.DiscardHandler), nil)
-	if err := r.Reload(ctx); err != nil {
-		t.Fatal(err)
-	}
-	d.org, _ = r.Organization(ente)
+	d.register(t, o, positions.SecretSendAPIKey)
 	d.Actualizer = New(Config{
 		Store: store, Prices: client, Cache: prices, SendTimeout: 300 * time.Millisecond,
 		Now: func() time.Time { return time.Now().Add(time.Duration(d.clock.Load())) },
 	})
 	t.Cleanup(func() { d.Close(context.Background()) })
 	return d
+}
+
+// register puts an organization with a secret in force.
+func (d *desk) register(t *testing.T, o *positions.Organization, secret positions.Secret) {
+	t.Helper()
+	sealed, err := d.box.Seal(ente, string(secret), []byte("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Sealed = map[positions.Secret][]byte{secret: sealed}
+	if _, err := d.store.PutOrganization(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	r := registry.New(d.store, d.box, slog.New(slog.DiscardHandler), nil)
+	if err := r.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.org, _ = r.Organization(ente)
 }
 
 // position stores a valid SEND-bound position of one option, 100.00 to the ente

@@ -305,7 +305,7 @@ type Organization struct {
 	// Policy What the organization chose; what it leaves out has the default.
 	Policy Policy `json:"policy"`
 
-	// Relay An act-management system that answers in SEND's place.
+	// Relay An act-management system that answers in SEND's place, with `send.route` `RELAY`.
 	Relay *Relay `json:"relay,omitempty"`
 
 	// Send How the organization reaches SEND.
@@ -327,7 +327,7 @@ type OrganizationInput struct {
 	// Policy What the organization chose; what it leaves out has the default.
 	Policy *Policy `json:"policy,omitempty"`
 
-	// Relay An act-management system that answers in SEND's place.
+	// Relay An act-management system that answers in SEND's place, with `send.route` `RELAY`.
 	Relay *Relay `json:"relay,omitempty"`
 
 	// Send How the organization reaches SEND.
@@ -821,16 +821,19 @@ type ReceiptList struct {
 	Receipts []Receipt `json:"receipts"`
 }
 
-// Relay An act-management system that answers in SEND's place.
+// Relay An act-management system that answers in SEND's place, with `send.route` `RELAY`.
 type Relay struct {
+	// Kind `NATIVE`: `POST {url}/amount-update` with `token`, signed (INTEGRITY_REST_02) with the key of `send.pdnd` where there is one. `LEGACY`: `POST {url}/login` with `username` and `password`, then `POST {url}/notification-price`.
 	Kind     string      `json:"kind"`
 	Password SecretField `json:"password,omitempty,omitzero"`
 	Token    SecretField `json:"token,omitempty,omitzero"`
 
-	// URL https, except towards loopback.
+	// URL The base that the contract's paths are added to; https, except towards loopback.
 	//
 	// Example: https://atti.example/prezzi
-	URL      string `json:"url"`
+	URL string `json:"url"`
+
+	// Username Needed with `LEGACY`, as `password` is; `token` is with `NATIVE`.
 	Username string `json:"username,omitempty"`
 }
 
@@ -849,7 +852,7 @@ type Send struct {
 	// Pdnd The organization's client on the national data platform (PDND).
 	Pdnd *Pdnd `json:"pdnd,omitempty"`
 
-	// Route Whom the price is asked of. `RELAY`, the organization's act-management system, is refused with 422 by this version.
+	// Route Whom the price is asked of. `RELAY`: the organization's act-management system, described in `relay`; its fee and dates are taken, its amounts are not.
 	Route positions.Route `json:"route,omitempty"`
 
 	// Streams Follow SEND's event streams.

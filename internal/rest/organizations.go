@@ -72,9 +72,6 @@ func (s *server) PutOrganization(ctx context.Context, r PutOrganizationRequestOb
 	if len(problems) > 0 {
 		return nil, invalid("the organization is not valid", problems)
 	}
-	if err := refuseRelayForNow(o); err != nil {
-		return nil, err
-	}
 	if o.Sealed, err = s.seal(o.FiscalCode, given, kept); err != nil {
 		return nil, err
 	}
@@ -92,18 +89,6 @@ func (s *server) PutOrganization(ctx context.Context, r PutOrganizationRequestOb
 		return PutOrganization201JSONResponse(organizationBody(o)), nil
 	}
 	return PutOrganization200JSONResponse(organizationBody(o)), nil
-}
-
-// refuseRelayForNow refuses route RELAY: prices are asked of SEND only, and
-// asking SEND where the organization said relay would be silently wrong.
-func refuseRelayForNow(o *positions.Organization) error {
-	if o.Send == nil || o.Send.Route != positions.RouteRelay {
-		return nil
-	}
-	return &positions.Error{
-		Code: positions.Unprocessable, Message: "this version cannot ask a relay for the price: register route DIRECT",
-		Problems: []positions.Problem{{Pointer: "/send/route", Detail: "RELAY is not supported yet"}},
-	}
 }
 
 // inForce makes a stored registration count on this replica before the answer
@@ -199,14 +184,16 @@ func (s organizationSecrets) problems(o *positions.Organization, kept map[positi
 	}
 	if o.Send != nil && o.Send.PDND != nil && o.Send.PDND.Mode == positions.PDNDRequired {
 		name := positions.SecretPDNDPrivateKey
-		if pem, given := s[name].replacement(); given {
-			if _, err := sendclient.ParsePrivateKey(pem); err != nil {
-				add(name, err.Error()) // never quotes the key
-			}
-		} else if kept[name] == nil {
+		if _, given := s[name].replacement(); !given && kept[name] == nil {
 			add(name, "is needed with mode REQUIRED")
 		}
 	}
+	if pem, given := s[positions.SecretPDNDPrivateKey].replacement(); given {
+		if _, err := sendclient.ParsePrivateKey(pem); err != nil {
+			add(positions.SecretPDNDPrivateKey, err.Error()) // never quotes the key
+		}
+	}
+	problems = append(problems, s.relayProblems(o, kept)...)
 	if secret, given := s[positions.SecretDelivery].replacement(); given && !webhookSecret(secret) {
 		add(positions.SecretDelivery, "must be whsec_ and 24 to 64 bytes in base64")
 	}

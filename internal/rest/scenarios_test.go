@@ -75,11 +75,41 @@ func TestOrganizations(t *testing.T) {
 			[]string{"delivery"},
 		},
 		{
-			"asking the relay is refused, in one clear sentence", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"NATIVE","url":"https://r.example"}`)), 422,
-			[]string{`"/send/route"`, "DIRECT"},
+			"asking a relay needs what its contract needs: a token", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"NATIVE","url":"https://r.example","token":null}`)), 400,
+			[]string{`"/relay/token"`, "NATIVE"},
+			nil,
+		},
+		{
+			"or user and password", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"LEGACY","url":"https://r.example","password":null}`)), 400,
+			[]string{`"/relay/username"`, `"/relay/password"`, "LEGACY"},
+			nil,
+		},
+		{
+			"and a base address, to which paths can be added", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"NATIVE","url":"https://r.example/amount-update","token":"not a header"}`)), 400,
+			[]string{`"/relay/url"`, "base", `"/relay/token"`},
+			[]string{"not a header"},
+		},
+		{
+			"an address with a query is no base", put(with(`"relay":{"kind":"NATIVE","url":"https://r.example/?key=1"}`)), 400,
+			[]string{`"/relay/url"`, "query"},
 			nil,
 		},
 		{"a refused registration changes nothing", get, 200, []string{`"kind":"LEGACY"`}, []string{"RELAY"}},
+		{
+			"a legacy relay is asked with the password that is kept", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"LEGACY","url":"https://r.example","username":"u","password":"set"}`)), 200,
+			[]string{`"route":"RELAY"`, `"password":"set"`},
+			nil,
+		},
+		{
+			"a native relay is asked with a token", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"NATIVE","url":"https://r.example/atti/","token":"gettone"}`)), 200,
+			[]string{`"route":"RELAY"`, `"token":"set"`},
+			[]string{"gettone"},
+		},
+		{
+			"whose requests are signed says who signs", put(with(`"send":{"route":"RELAY","pdnd":{"mode":"FORBIDDEN","privateKey":"` + pemKey(t) + `"}},"relay":{"kind":"NATIVE","url":"https://r.example","token":"set"}`)), 400,
+			[]string{`"/send/pdnd/clientId"`, `"/send/pdnd/keyId"`},
+			nil,
+		},
 		{
 			"a PDND key that is none is refused without quoting it", put(with(`"send":{"pdnd":{"mode":"REQUIRED","clientId":"c","keyId":"k","purposeId":"p","privateKey":"non-una-chiave"}}`)), 400,
 			[]string{`"/send/pdnd/privateKey"`, "PEM"},
