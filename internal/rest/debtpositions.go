@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -85,7 +86,7 @@ const maxAttempts = 5
 // change applies an event to a position, on the version that the caller named
 // or, without If-Match, on whichever is the current one.
 func (s *server) change(ctx context.Context, organization, iupd string, ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, PaymentPosition, error) {
-	p, err := s.write(ctx, organization, iupd, ifMatch, action, event, s.Store.UpdatePosition)
+	p, err := s.amend(ctx, organization, iupd, ifMatch, positions.Change{Action: action}, event)
 	if err != nil {
 		return nil, PaymentPosition{}, err
 	}
@@ -93,12 +94,23 @@ func (s *server) change(ctx context.Context, organization, iupd string, ifMatch 
 	return p, body, err
 }
 
-// write applies an event to a position and stores what became of it, as change
-// tells.
+// amend is [server.change] for those who answer something else than the position.
+// The caller becomes the change's actor.
+func (s *server) amend(ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change, event func(*positions.Position, time.Time) error) (*positions.Position, error) {
+	return s.write(ctx, organization, iupd, ifMatch, c, event, s.Store.UpdatePosition)
+}
+
+// errUnchanged is what an event returns when everything is as it should be: no
+// version is made of it.
+var errUnchanged = errors.New("nothing changes")
+
+// write is [server.amend] with another end: store writes what became of the
+// position.
 func (s *server) write(
-	ctx context.Context, organization, iupd string, ifMatch *string, action string,
+	ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change,
 	event func(*positions.Position, time.Time) error, store func(context.Context, *positions.Position, positions.Change) error,
 ) (*positions.Position, error) {
+	c.Actor = callerOf(ctx).actor()
 	for range maxAttempts {
 		p, err := s.position(ctx, organization, iupd)
 		if err != nil {
@@ -107,15 +119,21 @@ func (s *server) write(
 		if ifMatch != nil && !matches(*ifMatch, p) {
 			return nil, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
 		}
-		now := s.Now()
-		if err := event(p, now); err != nil {
+		c.At = s.Now()
+		switch err := event(p, c.At); {
+		case errors.Is(err, errUnchanged):
+			return p, nil
+		case err != nil:
 			return nil, err
 		}
-		err = store(ctx, p, positions.Change{Actor: callerOf(ctx).actor(), Action: action, At: now})
+		err = store(ctx, p, c)
 		if positions.CodeOf(err) == positions.Stale && ifMatch == nil {
 			continue // somebody was faster: judge the event on what there is now
 		}
-		return p, err
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
 	}
 	return nil, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
 }
@@ -236,15 +254,20 @@ func (b *TransferInput) transfer() positions.Transfer {
 	t := positions.Transfer{
 		Amount: b.Amount, OrganizationFiscalCode: b.OrganizationFiscalCode, CompanyName: b.CompanyName,
 		RemittanceInformation: b.RemittanceInformation, Category: b.Category, IBAN: b.Iban, PostalIBAN: b.PostalIban,
-		Metadata: metadataOf(b.TransferMetadata),
-	}
-	if id := b.IDTransfer; len(id) == 1 && id[0] >= '1' && id[0] <= '5' {
-		t.ID = int(id[0] - '0')
+		Metadata: metadataOf(b.TransferMetadata), ID: transferID(b.IDTransfer),
 	}
 	if b.Stamp != nil {
 		t.Stamp = &positions.Stamp{HashDocument: b.Stamp.HashDocument, Type: b.Stamp.StampType, ProvincialResidence: b.Stamp.ProvincialResidence}
 	}
 	return t
+}
+
+// transferID reads GPD's "1" to "5"; anything else is 0, which is no transfer.
+func transferID(text string) int {
+	if len(text) == 1 && text[0] >= '1' && text[0] <= '5' {
+		return int(text[0] - '0')
+	}
+	return 0
 }
 
 func metadataOf(entries []Metadata) []positions.Metadata {

@@ -42,7 +42,7 @@ func (s *server) DeleteDebtPosition(ctx context.Context, r DeleteDebtPositionReq
 	store := func(ctx context.Context, p *positions.Position, c positions.Change) error {
 		return s.Store.DeletePositions(ctx, []*positions.Position{p}, c)
 	}
-	if _, err := s.write(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, actionDelete, deletable, store); err != nil {
+	if _, err := s.write(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, positions.Change{Action: actionDelete}, deletable, store); err != nil {
 		return nil, err
 	}
 	return DeleteDebtPosition200JSONResponse(deleted), nil

@@ -37,7 +37,10 @@ type Store interface {
 	DeletePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error
 	Positions(ctx context.Context, f positions.PositionFilter) ([]positions.Position, int, error)
 	PositionsPaidTo(ctx context.Context, f positions.AccountFilter) (ps []positions.Position, next int64, err error)
+	Versions(ctx context.Context, fiscalCode, iupd string) ([]positions.VersionInfo, error)
+	Version(ctx context.Context, fiscalCode, iupd string, version int64) (*positions.Position, positions.VersionInfo, error)
 
+	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
 	Prices(ctx context.Context, fiscalCode string, navs []positions.NoticeNumber) (map[positions.NoticeNumber]*positions.Price, error)
 	Answers(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, page positions.Page) ([]positions.Answer, int, error)
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
