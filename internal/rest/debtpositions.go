@@ -94,18 +94,18 @@ func (s *server) change(ctx context.Context, organization, iupd string, ifMatch 
 	return p, body, err
 }
 
-// errUnchanged is what an event returns when everything is as it should be: no
-// version is made of it.
-var errUnchanged = errors.New("nothing changes")
-
 // amend is [server.change] for those who answer something else than the position.
 // The caller becomes the change's actor.
 func (s *server) amend(ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change, event func(*positions.Position, time.Time) error) (*positions.Position, error) {
 	return s.write(ctx, organization, iupd, ifMatch, c, event, s.Store.UpdatePosition)
 }
 
-// write applies an event to a position and stores what became of it, as change
-// tells.
+// errUnchanged is what an event returns when everything is as it should be: no
+// version is made of it.
+var errUnchanged = errors.New("nothing changes")
+
+// write is [server.amend] with another end: store writes what became of the
+// position.
 func (s *server) write(
 	ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change,
 	event func(*positions.Position, time.Time) error, store func(context.Context, *positions.Position, positions.Change) error,
@@ -130,7 +130,10 @@ func (s *server) write(
 		if positions.CodeOf(err) == positions.Stale && ifMatch == nil {
 			continue // somebody was faster: judge the event on what there is now
 		}
-		return p, err
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
 	}
 	return nil, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
 }
