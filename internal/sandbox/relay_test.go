@@ -81,10 +81,10 @@ func TestBothContractsFollowTheNotification(t *testing.T) {
 	step(notice, `"code":"003"`, 404, `"codice":"003"`)
 	b.do(n.IUN, Step{Event: Accept}, Step{Event: DigitalSend})
 	// A price, but neither date: the legacy contract has no price yet.
-	step(notice, `"amountCents":10200`, 200, `"codice":"003"`)
+	step(notice, `"amountCents":12545`, 200, `"codice":"003"`)
 	b.do(n.IUN, Step{Event: DigitalDeliver})
 	step(notice, `"notificationFeeCents":200,"notificationDate":"2026-02-17T23:59:59.999999999+01:00"`, 200,
-		`"speseNotifica":200,"dataVisualizzazione":"","importoPosizione":10200,"dataPerfezionamentoDecorrenzaTermini":"2026-02-17T23:59:59.999999999+01:00"`)
+		`"speseNotifica":200,"dataVisualizzazione":"","importoPosizione":12545,"dataPerfezionamentoDecorrenzaTermini":"2026-02-17T23:59:59.999999999+01:00"`)
 	b.do(n.IUN, Step{Event: View})
 	step(notice, `"notificationDate":"2026-02-10T23:59:59.999999999+01:00","balance":"[]","retentionDate":"2026-02-10T09:25:30Z"`, 200,
 		`"dataVisualizzazione":"2026-02-10T23:59:59.999999999+01:00"`)
