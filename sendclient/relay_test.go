@@ -317,3 +317,38 @@ func TestARelaysFailureSaysNothingOfItsSecrets(t *testing.T) {
 		t.Error("asked without a token")
 	}
 }
+
+// Whatever a relay says, the fee is within bounds and stands in the body, and
+// the answer can be stored.
+func FuzzReadRelay(f *testing.F) {
+	for _, body := range []string{
+		nativePrice, legacyPrice, `{"code":"004"}`, `{"codice":"002"}`, `{}`, ``, `[`, `{"nav":"` + notice + `","notificationFeeCents":"9223372036854775808"}`,
+		`{"nav":"` + notice + `","notificationFeeCents":1,"notificationDate":"9999-12-31","retentionDate":"0000-01-01T00:00:00+14:00"}`,
+	} {
+		for _, status := range []int{200, 404, 422, 500} {
+			f.Add(status, []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		for _, read := range []func(int, []byte) (Answer, *Error){readNative(notice), readLegacy(notice)} {
+			answer, failure := read(status, body)
+			switch {
+			case failure != nil:
+				if answer != (Answer{}) || strings.ContainsAny(failure.Code, " \r\n<>\"") {
+					t.Fatalf("%+v %v", answer, failure)
+				}
+			case answer.NoCost != "":
+			case status != 200:
+				t.Fatalf("a price from HTTP %d", status)
+			default:
+				p := answer.Price
+				if p.TotalPrice < 0 || p.TotalPrice > MaxPrice || !strings.Contains(string(body), fmt.Sprint(int64(p.TotalPrice))) {
+					t.Fatalf("a fee of %d", p.TotalPrice)
+				}
+				if _, err := json.Marshal(answer); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}

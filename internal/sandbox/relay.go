@@ -35,7 +35,7 @@ type RelayAccount struct {
 
 // RelayBase is the debt, without the notification fee, that the simulated
 // act-management system answers for every notice: it knows no amounts.
-const RelayBase money.Cents = 10_000
+const RelayBase money.Cents = 12_345
 
 const (
 	maxRelayTokens = 10_000
