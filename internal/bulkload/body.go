@@ -29,13 +29,13 @@ type place struct {
 // bodyOf writes rows as GPD's body. A cell that cannot be what its column holds
 // is in the body as the text that it is. companyName is the organization's, for
 // rows that do not name it.
-func bodyOf(rows []row, companyName string) *body {
-	b := &body{text: []byte("{")}
-	first := rows[0]
-	for _, c := range positionColumns {
-		value := first.header.cell(first.cells, c.name)
+func bodyOf(h *header, rows []row, companyName string) *body {
+	b := &body{text: make([]byte, 0, 1024)}
+	b.text = append(b.text, '{')
+	for i, c := range positionColumns {
+		value := cell(rows[0].cells, h.position[i])
 		for _, r := range rows[1:] {
-			if other := r.header.cell(r.cells, c.name); other != "" && other != value {
+			if other := cell(r.cells, h.position[i]); other != "" && other != value {
 				b.wrong("/"+c.name, "is another one in line %d, and belongs to the whole position", r.line)
 			}
 		}
@@ -45,60 +45,54 @@ func bodyOf(rows []row, companyName string) *body {
 		case value == "" && c.name == "switchToExpired":
 			value = "false"
 		}
-		b.member("/"+c.name, c, value)
+		b.member("", c, value)
 	}
 	b.list("paymentOption")
 	for i, r := range rows {
-		b.option(r, fmt.Sprintf("/paymentOption/%d", i))
+		b.option(h, r, fmt.Sprintf("/paymentOption/%d", i))
 	}
 	b.text = append(b.text, "]}"...)
 	return b
 }
 
-func (b *body) option(r row, at string) {
-	cell := func(name string) string { return r.header.cell(r.cells, name) }
+func (b *body) option(h *header, r row, at string) {
 	where := place{line: r.line}
 	b.open()
-	for _, c := range optionColumns {
-		value := cell(c.name)
+	for i, c := range optionColumns {
+		value := cell(r.cells, h.option[i])
 		switch {
 		case value == "" && c.name == "iuv": // it is part of the notice number
-			if nav, err := positions.ParseNoticeNumber(cell("nav")); err == nil {
+			if nav, err := positions.ParseNoticeNumber(cell(r.cells, h.nav)); err == nil {
 				value = nav.IUV()
 			}
 		case value == "" && c.name == "isPartialPayment":
 			value = "false"
 		}
-		b.member(at+"/"+c.name, c, value)
+		b.member(at, c, value)
 	}
 	b.list("transfer")
-	for n := range positions.MaxTransfers {
-		given := func(columns []column) (yes bool) {
-			for _, c := range columns {
-				yes = yes || cell(transferColumn(n+1, c.name)) != ""
-			}
-			return yes
-		}
-		stamp := given(stampColumns)
-		if !stamp && !given(transferColumns) {
+	for n := range h.transfers {
+		columns := &h.transfers[n]
+		stamp := filled(r.cells, columns.stamp)
+		if !stamp && !filled(r.cells, columns.transfer) {
 			continue
 		}
 		b.open()
 		b.name("idTransfer")
 		b.text = append(b.text, '"', byte('1'+n), '"')
 		here := fmt.Sprintf("%s/transfer/%d", at, len(where.transfers))
-		for _, c := range transferColumns {
-			value := cell(transferColumn(n+1, c.name))
-			if c.kind == cents && value == "" && n == 0 && r.oneTransfer() {
-				value = cell("amount")
+		for i, c := range transferColumns {
+			value := cell(r.cells, columns.transfer[i])
+			if value == "" && c.kind == cents && n == 0 && h.oneTransfer(r) {
+				value = cell(r.cells, h.cents)
 			}
-			b.member(here+"/"+c.name, c, value)
+			b.member(here, c, value)
 		}
 		if stamp {
 			b.name("stamp")
 			b.text = append(b.text, '{')
-			for _, c := range stampColumns {
-				b.member(here+"/stamp/"+c.name, c, cell(transferColumn(n+1, c.name)))
+			for i, c := range stampColumns {
+				b.member(here+"/stamp", c, cell(r.cells, columns.stamp[i]))
 			}
 			b.text = append(b.text, '}')
 		}
@@ -111,9 +105,9 @@ func (b *body) option(r row, at string) {
 
 // oneTransfer reports whether only the first transfer has cells: its amount is
 // the option's then, if it is left out.
-func (r row) oneTransfer() bool {
-	for name, i := range r.header {
-		if number, _, ok := strings.Cut(strings.TrimPrefix(name, "transfer"), "_"); ok && number != "1" && i < len(r.cells) && strings.TrimSpace(r.cells[i]) != "" {
+func (h *header) oneTransfer(r row) bool {
+	for n := range h.transfers[1:] {
+		if filled(r.cells, h.transfers[n+1].transfer) || filled(r.cells, h.transfers[n+1].stamp) {
 			return false
 		}
 	}
@@ -150,8 +144,8 @@ func (b *body) quote(value string) {
 	b.text, _ = jsontext.AppendQuote(b.text, value)
 }
 
-// member writes a cell, unless it is empty.
-func (b *body) member(at string, c column, value string) {
+// member writes a cell of the object at a pointer, unless it is empty.
+func (b *body) member(object string, c column, value string) {
 	if value == "" {
 		return
 	}
@@ -162,18 +156,18 @@ func (b *body) member(at string, c column, value string) {
 			b.text = strconv.AppendInt(b.text, n, 10)
 			return
 		}
-		b.wrong(at, "must be whole cents, in digits alone: 1250 for 12,50 €")
+		b.wrong(object+"/"+c.name, "must be whole cents, in digits alone: 1250 for 12,50 €")
 	case flag:
 		if yes, ok := flags[strings.ToLower(value)]; ok {
 			b.text = strconv.AppendBool(b.text, yes)
 			return
 		}
-		b.wrong(at, "must be true or false (also sì or no, vero or falso, 1 or 0)")
+		b.wrong(object+"/"+c.name, "must be true or false (also sì or no, vero or falso, 1 or 0)")
 	case dayStart, dayEnd:
 		if t, ok := instantOf(value, c.kind == dayEnd); ok {
 			value = t
 		} else {
-			b.wrong(at, "must be a day such as 2027-01-31 or 31/01/2027, or an instant such as 2027-01-31T22:59:59Z")
+			b.wrong(object+"/"+c.name, "must be a day such as 2027-01-31 or 31/01/2027, or an instant such as 2027-01-31T22:59:59Z")
 		}
 	}
 	b.quote(value)

@@ -76,12 +76,17 @@ var (
 	}
 )
 
-// header tells where in a row a column is.
-type header map[string]int
+// header tells where in a row the columns are, in the order of their lists: -1
+// when one is not there.
+type header struct {
+	position, option []int
+	transfers        [positions.MaxTransfers]struct{ transfer, stamp []int }
+	iupd, nav, cents int // the ones that are looked at by name
+}
 
 // newHeader refuses names that are not known or there twice, and the lack of
 // columns that every position needs.
-func newHeader(names []string) (header, error) {
+func newHeader(names []string) (*header, error) {
 	known := map[string]bool{}
 	for _, c := range slices.Concat(positionColumns, optionColumns) {
 		known[c.name] = true
@@ -91,16 +96,16 @@ func newHeader(names []string) (header, error) {
 			known[transferColumn(n+1, c.name)] = true
 		}
 	}
-	h := header{}
+	found := map[string]int{}
 	var unknown []string
 	for i, name := range names {
 		name = strings.TrimSpace(name)
-		_, twice := h[name]
+		_, twice := found[name]
 		switch {
 		case twice:
 			return nil, fileError("column %q is there twice", name)
 		case known[name]:
-			h[name] = i
+			found[name] = i
 		default:
 			unknown = append(unknown, hint(name, known))
 		}
@@ -112,18 +117,39 @@ func newHeader(names []string) (header, error) {
 	for _, name := range []string{
 		"iupd", "type", "fiscalCode", "fullName", "amount", "description", "dueDate", "transfer1_remittanceInformation", "transfer1_category",
 	} {
-		if _, there := h[name]; !there {
+		if _, there := found[name]; !there {
 			missing = append(missing, name)
 		}
 	}
-	_, nav := h["nav"]
-	if _, iuv := h["iuv"]; !nav && !iuv {
+	_, nav := found["nav"]
+	if _, iuv := found["iuv"]; !nav && !iuv {
 		missing = append(missing, "nav or iuv")
 	}
 	if len(missing) > 0 {
 		return nil, fileError("the header lacks columns: %s", strings.Join(missing, ", "))
 	}
-	return h, nil
+	return resolve(found), nil
+}
+
+func resolve(found map[string]int) *header {
+	at := func(name string) int {
+		if i, ok := found[name]; ok {
+			return i
+		}
+		return -1
+	}
+	all := func(columns []column, prefix string) (places []int) {
+		for _, c := range columns {
+			places = append(places, at(prefix+c.name))
+		}
+		return places
+	}
+	h := &header{position: all(positionColumns, ""), option: all(optionColumns, ""), iupd: at("iupd"), nav: at("nav"), cents: at("amount")}
+	for n := range h.transfers {
+		prefix := transferColumn(n+1, "")
+		h.transfers[n].transfer, h.transfers[n].stamp = all(transferColumns, prefix), all(stampColumns, prefix)
+	}
+	return h
 }
 
 // hint quotes a name and the column that differs from it in case alone.
@@ -138,10 +164,15 @@ func hint(name string, known map[string]bool) string {
 
 func transferColumn(n int, member string) string { return fmt.Sprintf("transfer%d_%s", n, member) }
 
-// cell returns the text of a row's column, "" when either is not there.
-func (h header) cell(r []string, name string) string {
-	if i, ok := h[name]; ok && i < len(r) {
-		return strings.TrimSpace(r[i])
+// cell returns the text at a place of a row, "" when it is not there.
+func cell(cells []string, at int) string {
+	if at < 0 || at >= len(cells) {
+		return ""
 	}
-	return ""
+	return strings.TrimSpace(cells[at])
+}
+
+// filled reports whether one of the places of a row has text.
+func filled(cells []string, places []int) bool {
+	return slices.ContainsFunc(places, func(at int) bool { return cell(cells, at) != "" })
 }

@@ -15,9 +15,8 @@ import (
 
 // row is a row of CSV.
 type row struct {
-	line   int64
-	cells  []string
-	header header
+	line  int64
+	cells []string
 }
 
 // rows cuts CSV (RFC 4180) into positions: neighbouring rows of one iupd are
@@ -29,7 +28,7 @@ type row struct {
 // with it.
 type rows struct {
 	lines     *lines
-	header    header
+	header    *header
 	columns   int
 	separator rune
 	buffer    *bufio.Reader
@@ -100,9 +99,9 @@ func (r *rows) read() error {
 	case len(cells) != r.columns:
 		it.refused = positions.Errorf(positions.Invalid, "the row has %d cells, the header has %d", len(cells), r.columns)
 	default:
-		it.rows = []row{{it.line, cells, r.header}}
+		it.header, it.rows = r.header, []row{{it.line, cells}}
 	}
-	if iupd := r.header.cell(cells, "iupd"); iupd != "" {
+	if iupd := cell(cells, r.header.iupd); iupd != "" {
 		r.join(iupd, it)
 		return nil
 	}

@@ -164,10 +164,12 @@ func (l *loading) position(it *item, at time.Time) (b *body, p *positions.Positi
 		return nil, nil, it.refused
 	}
 	if it.rows != nil {
-		b = bodyOf(it.rows, l.CompanyName)
+		b = bodyOf(it.header, it.rows, l.CompanyName)
 		it.text = b.text
 	} else if text, ok := corrected(it.text); ok {
-		it.text = text
+		if it.text = text; len(text) == 0 {
+			return nil, nil, positions.Errorf(positions.Invalid, "the original is not here: correct it in the file that was loaded first")
+		}
 	}
 	p, err = rest.ReadPosition(it.text, l.Organization, at)
 	if b != nil && len(b.problems) > 0 {

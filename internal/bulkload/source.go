@@ -53,6 +53,7 @@ type item struct {
 	line    int64  // where it begins, from 1
 	text    []byte // as it stands in the file; a body, unless there are rows
 	rows    []row  // of CSV
+	header  *header
 	iupd    string // of CSV, where it can be told
 	refused *positions.Error
 	size    int // what it took in the file, in bytes

@@ -3,7 +3,9 @@ package document
 import (
 	"bytes"
 	"cmp"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
@@ -35,13 +37,10 @@ func Import(ps []*positions.Position, histories map[string]*History, owners []Ow
 	for _, o := range owners {
 		own(o)
 	}
+	versions, errs := firstVersions(ps, histories, at)
 	accepted := make(map[string]*positions.Position, len(ps))
 	for i, p := range ps {
-		result := &plan.Results[i]
-		history := histories[p.IUPD]
-		if history == nil {
-			history = &History{}
-		}
+		result, history := &plan.Results[i], historyOf(p, histories)
 		if earlier := accepted[p.IUPD]; earlier != nil || history.There {
 			same := earlier != nil && sameDebt(earlier, p)
 			for _, doc := range history.Documents {
@@ -67,12 +66,11 @@ func Import(ps []*positions.Position, histories map[string]*History, owners []Ow
 			result.Refused = Conflict(p, false, taken)
 			continue
 		}
-		version, err := First(p, history.Last+1, at)
-		if err != nil {
-			result.Refused = positions.Errorf(positions.Invalid, "%w", err)
+		if errs[i] != nil {
+			result.Refused = positions.Errorf(positions.Invalid, "%w", errs[i])
 			continue
 		}
-		plan.Versions[i] = version
+		plan.Versions[i] = versions[i]
 		plan.Create++
 		accepted[p.IUPD] = p
 		for j := range p.Options {
@@ -80,6 +78,32 @@ func Import(ps []*positions.Position, histories map[string]*History, owners []Ow
 		}
 	}
 	return plan
+}
+
+func historyOf(p *positions.Position, histories map[string]*History) *History {
+	if h := histories[p.IUPD]; h != nil {
+		return h
+	}
+	return &History{}
+}
+
+// firstVersions encodes the positions that are not there yet, on all processors:
+// it is the larger part of an import's own work.
+func firstVersions(ps []*positions.Position, histories map[string]*History, at time.Time) ([]*Version, []error) {
+	versions, errs := make([]*Version, len(ps)), make([]error, len(ps))
+	var encoding sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		encoding.Go(func() {
+			for i := w; i < len(ps); i += workers {
+				if h := historyOf(ps[i], histories); !h.There {
+					versions[i], errs[i] = First(ps[i], h.Last+1, at)
+				}
+			}
+		})
+	}
+	encoding.Wait()
+	return versions, errs
 }
 
 // Written lets the positions that were created become what was written.
