@@ -50,7 +50,7 @@ const (
 	// storeTimeout bounds one batch, storeAttempts how often it is tried when the
 	// database does not answer.
 	storeTimeout  = time.Minute
-	storeAttempts = 5
+	storeAttempts = 7
 	storePause    = 200 * time.Millisecond // doubled each time
 )
 
