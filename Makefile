@@ -11,7 +11,7 @@ lint-tool  = $(GO) tool -modfile=internal/tools/lint/go.mod
 bench-tool = $(GO) tool -modfile=internal/tools/bench/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test test-race servers lint fmt bench bench-compare generate check-contract fuzz clean
+.PHONY: help demo run build test test-race servers lint fmt bench bench-compare import-figures generate check-contract fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ bench: ## benchmarks matching BENCH in PKG, COUNT times, into bench.out
 
 bench-compare: ## compare two results: OLD=file NEW=file
 	$(bench-tool) benchstat $(OLD) $(NEW)
+
+import-figures: servers ## 100 000 positions into PostgreSQL and SQLite, COUNT times
+	$(GO) test ./cmd/attualizza -run '^$$' -bench Import -benchtime=1x -count=$(COUNT) -timeout=60m > import.out || { cat import.out; exit 1; }
+	$(bench-tool) benchstat import.out
 
 generate: ## everything that is generated, from its source
 	$(GO) generate ./...

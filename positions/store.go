@@ -71,6 +71,18 @@ type Store interface {
 	// IUVs. Version, Stale and NotFound are as in UpdatePosition. The history
 	// stays, and ends with a version of its own that holds the position as given.
 	DeletePositions(ctx context.Context, ps []*Position, c Change) error
+	// ImportPositions stores those of many positions of one organization that can
+	// be stored, each wholly or not at all, in one commit, and tells what became
+	// of each, in their order. Of two that want the same iupd, notice number or IUV
+	// the first gets it. A position whose iupd is there already is never changed:
+	// it is AlreadyThere when what is owed by it is the same as in its current
+	// version or in the one that an earlier change of the same Action made, and a
+	// Conflict otherwise; states, validity date and payments are not compared. So
+	// the same import can be made again, and goes on where the last one ended. The
+	// positions that were created become what was written, as in CreatePosition.
+	// After an error nothing was stored, save when the connection broke during the
+	// commit; making the import again is right in either case.
+	ImportPositions(ctx context.Context, ps []*Position, c Change) ([]Imported, error)
 	// Positions lists the positions of an organization and tells how many there
 	// are.
 	Positions(ctx context.Context, f PositionFilter) ([]Position, int, error)

@@ -110,11 +110,7 @@ func create(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.
 		return nil, err
 	}
 	q := &v.Position
-	row, err := tx.ExecContext(ctx, `INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date, payment_date,
-			last_due_date, expires_at, company_name, inserted_at, updated_at, paid_full, paid_instalments, head)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
-		optional(q.PaymentDate), optional(v.LastDue), expiry(v), q.CompanyName, micros(q.InsertedAt), micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head))
+	row, err := tx.ExecContext(ctx, insertPositionSQL, positionValues(v)...)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +122,35 @@ func create(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.
 		return nil, err
 	}
 	return v, insertVersion(ctx, tx, v, c)
+}
+
+const (
+	insertPositionSQL = `INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date, payment_date,
+			last_due_date, expires_at, company_name, inserted_at, updated_at, paid_full, paid_instalments, head)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertOptionSQL = `INSERT INTO payment_options (organization, nav, iuv, position_id, ordinal, status, is_partial, due_date, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertVersionSQL = `INSERT INTO position_versions (organization, iupd, version, status, lifecycle, actor_kind, actor_id, action, reason, at, document)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+)
+
+func positionValues(v *document.Version) []any {
+	q := &v.Position
+	return []any{
+		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
+		optional(q.PaymentDate), optional(v.LastDue), expiry(v), q.CompanyName, micros(q.InsertedAt), micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head),
+	}
+}
+
+func optionValues(organization string, id int64, o document.Option) []any {
+	return []any{organization, string(o.NAV), o.IUV, id, o.Ordinal, string(o.Status), o.IsPartial, micros(o.DueDate), string(o.Body)}
+}
+
+func versionValues(v *document.Version, c positions.Change) []any {
+	q := &v.Position
+	return []any{
+		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, micros(c.At), string(v.Document),
+	}
 }
 
 func update(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
@@ -252,10 +277,7 @@ func storedOptions(ctx context.Context, tx *sql.Tx, id int64) (stored []document
 
 func insertOptions(ctx context.Context, tx *sql.Tx, organization string, id int64, options []document.Option) error {
 	for _, o := range options {
-		_, err := tx.ExecContext(ctx, `INSERT INTO payment_options (organization, nav, iuv, position_id, ordinal, status, is_partial, due_date, body)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			organization, string(o.NAV), o.IUV, id, o.Ordinal, string(o.Status), o.IsPartial, micros(o.DueDate), string(o.Body))
-		if err != nil {
+		if _, err := tx.ExecContext(ctx, insertOptionSQL, optionValues(organization, id, o)...); err != nil {
 			return err
 		}
 	}
@@ -263,10 +285,7 @@ func insertOptions(ctx context.Context, tx *sql.Tx, organization string, id int6
 }
 
 func insertVersion(ctx context.Context, tx *sql.Tx, v *document.Version, c positions.Change) error {
-	q := &v.Position
-	_, err := tx.ExecContext(ctx, `INSERT INTO position_versions (organization, iupd, version, status, lifecycle, actor_kind, actor_id, action, reason, at, document)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, micros(c.At), string(v.Document))
+	_, err := tx.ExecContext(ctx, insertVersionSQL, versionValues(v, c)...)
 	return err
 }
 

@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		tests []test
 	}{
 		{"positions", positionTests},
+		{"imports", importTests},
 		{"lists", listTests},
 		{"accounts", accountTests},
 		{"notices", noticeTests},
