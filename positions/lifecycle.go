@@ -97,6 +97,34 @@ func (p *Position) Invalidate(now time.Time) error {
 	}
 }
 
+// Pay records a payment that the organization tells, where a receipt of the
+// Nodo's would go through [Position.Settle]. A payment without a date was made
+// now.
+//
+// It is Conflict when the option is paid, or out because of what was paid beside
+// it, and Unprocessable when nothing is owed on it here: a draft, a position
+// that is not yet valid, withdrawn, blocked, transferred or closed. An expired
+// one can be paid: it is only the Nodo's payers who come too late, and GPD takes
+// it too.
+func (p *Position) Pay(nav NoticeNumber, payment OptionPayment, now time.Time) error {
+	n, ok := NewNotice(p, nav, nil)
+	if !ok {
+		return Errorf(NotFound, "there is no notice %s", nav)
+	}
+	switch n.RefusalAt(now) {
+	case Payable, RefusedExpired:
+	case RefusedDuplicate:
+		return Errorf(Conflict, "notice %s is paid, or another option of its position was paid in its place", nav)
+	default:
+		return Errorf(Unprocessable, "a position in status %s and life-cycle state %s cannot be paid", p.StatusAt(now), p.LifecycleAt(now))
+	}
+	if payment.Date.IsZero() {
+		payment.Date = now
+	}
+	p.settle(p.Option(nav), payment)
+	return nil
+}
+
 // settle marks an option paid and lets the position's status follow: an
 // instalment leaves it PARTIALLY_PAID until no instalment is open, the full
 // option pays it at once.

@@ -1,6 +1,7 @@
 package positions
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -186,16 +187,20 @@ func instant(ps *problems, at string, t time.Time, required bool) {
 	ps.check(t.Year() >= 1900 && t.Year() <= 9998, at, "must lie between the years 1900 and 9998")
 }
 
+// ErrReservedMetadata is the cause of a refusal of metadata that callers may not
+// send.
+var ErrReservedMetadata = errors.New("metadata key " + NotificationFeeKey + " is reserved")
+
 func (p *Position) validateFee() error {
 	for i := range p.Options {
 		o := &p.Options[i]
 		if slices.ContainsFunc(o.Metadata, func(m Metadata) bool { return m.Key == NotificationFeeKey }) {
-			return &Error{Code: Conflict, Message: "metadata key NOTIFICATION_FEE is reserved: the service writes it"}
+			return Errorf(Conflict, "%w: the service writes it", ErrReservedMetadata)
 		}
 		if _, ok := o.FeeTransfer(p.OrganizationFiscalCode); o.SendBound && !ok {
 			return &Error{
 				Code: Unprocessable, Message: "a SEND-bound option needs a transfer of the organization itself, not a stamp, to carry the notification fee",
-				Problems: []Problem{{Pointer: fmt.Sprintf("/paymentOption/%d/transfer", i), Detail: "no transfer can carry the notification fee"}},
+				Problems: []Problem{{Pointer: fmt.Sprintf("/paymentOption/%d/transfer", i), Detail: ErrNoFeeTransfer.Error()}}, Err: ErrNoFeeTransfer,
 			}
 		}
 	}

@@ -30,13 +30,13 @@ func (a *Actualizer) fee(ctx context.Context, org *registry.Organization, n *pos
 	}
 	nav := n.Option.NAV
 	key := priceKey(org.FiscalCode, nav)
-	fresh := time.Duration(org.Policy.PriceFreshFor)
+	fresh, pushed := time.Duration(org.Policy.PriceFreshFor), pushedAt(n.Price)
 	if fresh > 0 {
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, fresh, now) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, fresh, now) && p.FetchedAt.After(pushed) {
 			return feeOf(&p, positions.SourceCache), nil
 		}
 	}
-	price, exchange, err := a.ask(ctx, org, nav)
+	price, exchange, err := a.ask(ctx, org, nav, pushed)
 	if err == nil {
 		f := feeOf(price, positions.SourceLive)
 		f.exchange = exchange
@@ -105,6 +105,15 @@ func isFresh(p *positions.Price, freshFor time.Duration, now time.Time) bool {
 		freshFor = min(freshFor, noCostFresh)
 	}
 	return freshFor > 0 && now.Sub(p.FetchedAt) < freshFor
+}
+
+// pushedAt is when the last price was pushed, the zero time when SEND gave it.
+// What a cache holds from before that, of whichever replica, is out of date.
+func pushedAt(last *positions.Price) time.Time {
+	if last == nil || !last.Pushed {
+		return time.Time{}
+	}
+	return last.FetchedAt
 }
 
 // feeOf is the fee of a price; "no cost" has its own source.
