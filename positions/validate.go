@@ -139,6 +139,25 @@ func (o *PaymentOption) validate(ps *problems, at string) {
 	}
 }
 
+// Validate returns everything wrong with a payment that an organization tells,
+// at the pointers of GPD's body. Made outside of pagoPA it needs neither PSP nor
+// receipt.
+func (p *OptionPayment) Validate(outside bool) []Problem {
+	var ps problems
+	needed := 1
+	if outside {
+		needed = 0
+	}
+	instant(&ps, "/paymentDate", p.Date, false)
+	ps.text("/paymentMethod", p.Method, 0, 255)
+	ps.text("/pspCode", p.PSPCode, 0, 35)
+	ps.text("/pspTaxCode", p.PSPTaxCode, 0, 70)
+	ps.text("/pspCompany", strings.TrimSpace(p.PSP), needed, 255)
+	ps.text("/idReceipt", strings.TrimSpace(p.ReceiptID), needed, 255)
+	ps.check(p.PSPFee >= 0 && p.PSPFee <= money.Max, "/fee", "must be between 0 and 99999999999 cents")
+	return ps
+}
+
 func (t *Transfer) validate(ps *problems, at string) {
 	ps.check(t.ID >= 1 && t.ID <= MaxTransfers, at+"/idTransfer", "must be 1, 2, 3, 4 or 5")
 	ps.check(t.Amount >= 1 && t.Amount <= money.Max, at+"/amount", "must be between 1 and 99999999999 cents")

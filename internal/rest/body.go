@@ -62,6 +62,9 @@ func alsoWrong(problems []positions.Problem, body any, organization string) []po
 		if errors.As(err, &refusal) {
 			more = refusal.Problems
 		}
+	case *PayPaymentOption:
+		payment := b.payment()
+		more = payment.Validate(false)
 	case *OrganizationInput:
 		more = b.organization(organization).Validate()
 	case *APIKeyInput:

@@ -94,30 +94,37 @@ const maxAttempts = 5
 // change applies an event to a position, on the version that the caller named
 // or, without If-Match, on whichever is the current one.
 func (s *server) change(ctx context.Context, organization, iupd string, ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, PaymentPosition, error) {
-	var none PaymentPosition
+	read := func() (*positions.Position, error) { return s.position(ctx, organization, iupd) }
+	p, err := s.update(ctx, read, ifMatch, action, event)
+	if err != nil {
+		return nil, PaymentPosition{}, err
+	}
+	body, err := s.positionBody(ctx, p)
+	return p, body, err
+}
+
+// update is [server.change] for a position that is found in another way, and
+// returns no body.
+func (s *server) update(ctx context.Context, read func() (*positions.Position, error), ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, error) {
 	for range maxAttempts {
-		p, err := s.position(ctx, organization, iupd)
+		p, err := read()
 		if err != nil {
-			return nil, none, err
+			return nil, err
 		}
 		if ifMatch != nil && !matches(*ifMatch, p) {
-			return nil, none, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
+			return nil, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
 		}
 		now := s.Now()
 		if err := event(p, now); err != nil {
-			return nil, none, err
+			return nil, err
 		}
 		err = s.Store.UpdatePosition(ctx, p, positions.Change{Actor: callerOf(ctx).actor(), Action: action, At: now})
 		if positions.CodeOf(err) == positions.Stale && ifMatch == nil {
 			continue // somebody was faster: judge the event on what there is now
 		}
-		if err != nil {
-			return nil, none, err
-		}
-		body, err := s.positionBody(ctx, p)
-		return p, body, err
+		return p, err
 	}
-	return nil, none, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
+	return nil, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
 }
 
 // etag is the version of a position as an HTTP entity tag.

@@ -33,6 +33,8 @@ type Store interface {
 	Position(ctx context.Context, fiscalCode, iupd string) (*positions.Position, error)
 	UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error
 
+	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
+	SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error
 	Prices(ctx context.Context, fiscalCode string, navs []positions.NoticeNumber) (map[positions.NoticeNumber]*positions.Price, error)
 	Answers(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, page positions.Page) ([]positions.Answer, int, error)
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
