@@ -293,7 +293,6 @@ func TestWhatTheOrganizationTellsPaysAPositionToo(t *testing.T) {
 		"a draft":       func(p *Position) { p.Status = Draft },
 		"not yet valid": func(p *Position) { p.Status, p.ValidityDate = Published, noon.Add(time.Hour) },
 		"withdrawn":     func(p *Position) { p.Status = Invalidated },
-		"blocked":       func(p *Position) { p.Lifecycle = Blocked },
 		"transferred":   func(p *Position) { p.Lifecycle = Transferred },
 		"closed":        func(p *Position) { p.Lifecycle = Closed },
 	} {
@@ -307,6 +306,11 @@ func TestWhatTheOrganizationTellsPaysAPositionToo(t *testing.T) {
 	p.SwitchToExpired = true
 	if late := p.Option(full).DueDate.Add(time.Hour); p.Pay(full, told, late) != nil || p.Status != Paid {
 		t.Error("a payment after the term was not taken")
+	}
+	p = instalments()
+	p.Lifecycle = Blocked
+	if p.Pay(first, told, noon) != nil || p.Status != PartiallyPaid || p.Lifecycle != Blocked || p.Pay(second, told, noon) != nil || p.Pay(third, told, noon) != nil || p.Lifecycle != Closed {
+		t.Errorf("payments of a blocked position were not taken: %s %s", p.Status, p.Lifecycle)
 	}
 }
 

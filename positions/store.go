@@ -73,6 +73,10 @@ type Store interface {
 	// Positions lists the positions of an organization and tells how many there
 	// are.
 	Positions(ctx context.Context, f PositionFilter) ([]Position, int, error)
+	// PositionsPaidTo lists positions of an organization with an unpaid transfer to
+	// an IBAN, whose status and life-cycle let it change (see [Position.ChangeIBAN]),
+	// in a fixed order. next is where the list goes on; 0: it has ended.
+	PositionsPaidTo(ctx context.Context, f AccountFilter) (ps []Position, next int64, err error)
 	// Versions returns the versions of a position, newest first, without their
 	// bodies; NotFound when the position never existed.
 	Versions(ctx context.Context, fiscalCode, iupd string) ([]VersionInfo, error)
@@ -150,14 +154,24 @@ func (p Page) Offset() int { return p.Number * p.Limit }
 // not filter.
 type PositionFilter struct {
 	OrganizationFiscalCode string    // always filters
-	DueFrom, DueTo         time.Time // by the last due date of the options, both included
+	IUPDs                  []string  // only these
+	DueFrom, DueTo         time.Time // at least one option falls due then, both included
 	PaymentFrom, PaymentTo time.Time // by payment date, both included
 	Status                 Status    // as it reads at Now, see [Position.StatusAt]
 	Now                    time.Time // the clock of Status; zero: the machine's
-	SegregationCodes       []string  // at least one notice number of aux digit 3 with one of them
+	SegregationCodes       []string  // such an option has a notice number of aux digit 3 with one of them
 	OrderBy                PositionOrder
 	Ascending              bool
 	Page                   Page
+}
+
+// AccountFilter narrows a list of positions by the account of their transfers.
+type AccountFilter struct {
+	OrganizationFiscalCode string
+	IBAN                   string    // as it is written in the transfer
+	Now                    time.Time // the clock of their status; zero: the machine's
+	After                  int64     // what an earlier list returned as next; 0: from the start
+	Limit                  int       // positions
 }
 
 // PositionOrder is what a list of positions is sorted by; names are GPD's.

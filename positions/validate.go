@@ -53,8 +53,6 @@ func (ps *problems) address(pointer, raw string) {
 // FiscalCodePA reports whether s is the tax code of an organization: 11 digits.
 func FiscalCodePA(s string) bool { return len(s) == 11 && digits(s) }
 
-var ibanForm = regexp.MustCompile(`^[A-Za-z0-9]{1,35}$`)
-
 // Validate returns everything wrong with a position about to be stored, at the
 // pointers of GPD's body. It returns a [Conflict] error instead for the
 // reserved metadata key, as GPD does, and an [Unprocessable] one for a
@@ -166,8 +164,8 @@ func (t *Transfer) validate(ps *problems, at string) {
 	ps.text(at+"/remittanceInformation", t.RemittanceInformation, 1, 140)
 	ps.text(at+"/category", t.Category, 1, 140)
 	metadata(ps, at+"/transferMetadata", t.Metadata)
-	ps.check(t.IBAN == "" || ibanForm.MatchString(t.IBAN), at+"/iban", "must be 1 to 35 letters and digits")
-	ps.check(t.PostalIBAN == "" || ibanForm.MatchString(t.PostalIBAN), at+"/postalIban", "must be 1 to 35 letters and digits")
+	ps.check(t.IBAN == "" || IBANForm(t.IBAN), at+"/iban", "must be 1 to 35 letters and digits")
+	ps.check(t.PostalIBAN == "" || IBANForm(t.PostalIBAN), at+"/postalIban", "must be 1 to 35 letters and digits")
 	if t.Stamp == nil {
 		ps.check(t.IBAN != "", at+"/iban", "is needed, unless the transfer is a stamp")
 		return

@@ -49,11 +49,11 @@ var listTests = []test{
 		wantConflict(t, s.CreatePositions(t.Context(), ps, create), "iupd-9", "/1/paymentOption/1/nav")
 		_, err := s.Position(t.Context(), comune, "iupd-2")
 		wantCode(t, err, positions.NotFound)
-		for _, twice := range [][]*positions.Position{
-			{position(comune, "iupd-1"), position(comune, "iupd-1")},
-			{ps[0], position(comune, "iupd-1", ps[0].Options...)},
+		for pointer, twice := range map[string][]*positions.Position{
+			"/1/iupd":                {position(comune, "iupd-1"), position(comune, "iupd-1")},
+			"/1/paymentOption/0/nav": {ps[0], position(comune, "iupd-1", ps[0].Options...)},
 		} {
-			wantCode(t, s.CreatePositions(t.Context(), twice, create), positions.Conflict)
+			wantConflict(t, s.CreatePositions(t.Context(), twice, create), "twice", pointer)
 		}
 		must(t, s.CreatePosition(t.Context(), ps[0], create))
 	}},
@@ -112,6 +112,7 @@ var listTests = []test{
 			{"due between two instants, both included", positions.PositionFilter{DueFrom: noon.AddDate(0, 0, 1), DueTo: noon.AddDate(0, 0, 3)}, []string{"iupd-3", "iupd-2", "iupd-1"}, 3},
 			{"paid between two instants, both included", positions.PositionFilter{PaymentFrom: noon.AddDate(0, 3, 0), PaymentTo: noon.AddDate(0, 4, 0)}, []string{"iupd-4", "iupd-3"}, 2},
 			{"of two segregation codes", positions.PositionFilter{SegregationCodes: []string{"02", "04"}}, []string{"iupd-4", "iupd-2"}, 2},
+			{"of two ids", positions.PositionFilter{IUPDs: []string{"iupd-4", "iupd-0", "iupd-9"}}, []string{"iupd-4", "iupd-0"}, 2},
 			{"second page", positions.PositionFilter{Page: positions.Page{Number: 1, Limit: 2}}, []string{"iupd-2", "iupd-1"}, 5},
 			{"all filters at once", positions.PositionFilter{
 				Status: positions.Valid, DueFrom: noon, DueTo: noon.AddDate(1, 0, 0), PaymentFrom: noon, PaymentTo: noon.AddDate(1, 0, 0),
@@ -136,6 +137,30 @@ var listTests = []test{
 		}
 		_, _, err := s.Positions(t.Context(), positions.PositionFilter{OrderBy: "1; DROP TABLE positions"})
 		wantCode(t, err, positions.Invalid)
+	}},
+	{"dates and segregation codes are looked for in one and the same option", func(t *testing.T, s positions.Store) {
+		early, late := option(1), option(2)
+		early.NAV, late.NAV = "303"+early.NAV[3:], "304"+late.NAV[3:]
+		early.IUV, late.IUV = early.NAV.IUV(), late.NAV.IUV()
+		early.DueDate, late.DueDate = noon, noon.AddDate(0, 2, 0)
+		mustCreate(t, s, position(comune, "iupd-1", early, late))
+		for _, tt := range []struct {
+			name   string
+			filter positions.PositionFilter
+			want   int
+		}{
+			{"an early option falls due then", positions.PositionFilter{DueFrom: noon, DueTo: noon.Add(time.Hour)}, 1},
+			{"none falls due in between", positions.PositionFilter{DueFrom: noon.Add(time.Hour), DueTo: noon.AddDate(0, 1, 0)}, 0},
+			{"the early one is of the code", positions.PositionFilter{DueTo: noon, SegregationCodes: []string{"03"}}, 1},
+			{"the early one is not of the code", positions.PositionFilter{DueTo: noon, SegregationCodes: []string{"04"}}, 0},
+		} {
+			tt.filter.OrganizationFiscalCode, tt.filter.Page.Limit = comune, 10
+			_, total, err := s.Positions(t.Context(), tt.filter)
+			must(t, err)
+			if total != tt.want {
+				t.Errorf("%s: %d positions, want %d", tt.name, total, tt.want)
+			}
+		}
 	}},
 	{"the status that a list filters by is the one that a reader sees", func(t *testing.T, s positions.Store) {
 		statuses := []positions.Status{positions.Draft, positions.Published, positions.Valid, positions.Invalidated, positions.Expired, positions.PartiallyPaid, positions.Paid, positions.Reported}

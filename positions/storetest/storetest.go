@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 	}{
 		{"positions", positionTests},
 		{"lists", listTests},
+		{"accounts", accountTests},
 		{"notices", noticeTests},
 		{"answers", answerTests},
 		{"receipts", receiptTests},
