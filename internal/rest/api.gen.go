@@ -1202,6 +1202,9 @@ type ServerInterface interface {
 	// GetReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
 	GetReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string) error
+	// GetInfoV2 Name, version and environment, where GPD v2 has it
+	// (GET /v2/info)
+	GetInfoV2(ctx echo.Context) error
 	// SetPaymentOptionPaidV2 Record a payment made outside of pagoPA, where GPD v2 has it
 	// (POST /v2/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
 	SetPaymentOptionPaidV2(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidV2Params) error
@@ -1856,6 +1859,15 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 	return err
 }
 
+// GetInfoV2 converts echo context to params.
+func (w *ServerInterfaceWrapper) GetInfoV2(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetInfoV2(ctx)
+	return err
+}
+
 // SetPaymentOptionPaidV2 converts echo context to params.
 func (w *ServerInterfaceWrapper) SetPaymentOptionPaidV2(ctx echo.Context) error {
 	var err error
@@ -1970,6 +1982,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.GetReceipt, options.OperationMiddlewares["GetReceipt"]...)
 	router.GET(options.BaseURL+"/info", wrapper.GetInfo, options.OperationMiddlewares["GetInfo"]...)
 	router.GET(options.BaseURL+"/v1/info", wrapper.GetInfoV1, options.OperationMiddlewares["GetInfoV1"]...)
+	router.GET(options.BaseURL+"/v2/info", wrapper.GetInfoV2, options.OperationMiddlewares["GetInfoV2"]...)
 	router.GET(options.BaseURL+"/status", wrapper.GetStatus, options.OperationMiddlewares["GetStatus"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetOpenAPI, options.OperationMiddlewares["GetOpenAPI"]...)
 	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["GetDocs"]...)
@@ -5610,6 +5623,75 @@ func (response GetReceipt503ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
+type GetInfoV2RequestObject struct {
+}
+
+type GetInfoV2ResponseObject interface {
+	VisitGetInfoV2Response(w http.ResponseWriter) error
+}
+
+type GetInfoV2200JSONResponse Info
+
+func (response GetInfoV2200JSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInfoV2400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetInfoV2400ApplicationProblemPlusJSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInfoV2429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetInfoV2429ApplicationProblemPlusJSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInfoV2500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetInfoV2500ApplicationProblemPlusJSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetPaymentOptionPaidV2RequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Nav                    Nav                    `json:"nav"`
@@ -5914,6 +5996,9 @@ type StrictServerInterface interface {
 	// GetReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// GetInfoV2 Name, version and environment, where GPD v2 has it
+	// (GET /v2/info)
+	GetInfoV2(ctx context.Context, request GetInfoV2RequestObject) (GetInfoV2ResponseObject, error)
 	// SetPaymentOptionPaidV2 Record a payment made outside of pagoPA, where GPD v2 has it
 	// (POST /v2/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
 	SetPaymentOptionPaidV2(ctx context.Context, request SetPaymentOptionPaidV2RequestObject) (SetPaymentOptionPaidV2ResponseObject, error)
@@ -6699,6 +6784,29 @@ func (sh *strictHandler) GetReceipt(ctx echo.Context, organizationFiscalCode Org
 		return err
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		return validResponse.VisitGetReceiptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetInfoV2 operation middleware
+func (sh *strictHandler) GetInfoV2(ctx echo.Context) error {
+	var request GetInfoV2RequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetInfoV2(ctx.Request().Context(), request.(GetInfoV2RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetInfoV2")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetInfoV2ResponseObject); ok {
+		return validResponse.VisitGetInfoV2Response(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
