@@ -2,6 +2,7 @@ package positions
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -121,6 +122,10 @@ type Store interface {
 	Close() error
 }
 
+// ErrTaken is the cause of a Conflict about an iupd, a notice number or an IUV
+// that another position has, where others are about a state.
+var ErrTaken = errors.New("an iupd, a notice number or an IUV is taken")
+
 // Change tells who changed a position and why. It becomes part of the version.
 type Change struct {
 	Actor Actor `json:"actor"`
@@ -169,6 +174,7 @@ type PositionFilter struct {
 type AccountFilter struct {
 	OrganizationFiscalCode string
 	IBAN                   string    // as it is written in the transfer
+	SegregationCodes       []string  // every notice number is of aux digit 3 with one of them
 	Now                    time.Time // the clock of their status; zero: the machine's
 	After                  int64     // what an earlier list returned as next; 0: from the start
 	Limit                  int       // positions

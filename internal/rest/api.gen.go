@@ -133,6 +133,22 @@ type Delivery struct {
 // not use it; `NONE` SEND never gave one.
 type FeeSource = positions.FeeSource
 
+// IbanChange defines model for IbanChange.
+type IbanChange struct {
+	// Description Example: Updated IBAN on 12 Transfers
+	Description      string `json:"description"`
+	UpdatedTransfers int    `json:"updatedTransfers"`
+
+	// Warnings An extension. What was accepted and is probably wrong.
+	Warnings []ProblemError `json:"warnings,omitempty"`
+}
+
+// IbanChangeInput defines model for IbanChangeInput.
+type IbanChangeInput struct {
+	// NewIban Example: IT40S0542811101000000123456
+	NewIban string `json:"newIban"`
+}
+
 // Info defines model for Info.
 type Info struct {
 	// Environment Example: uat
@@ -154,6 +170,11 @@ type IssuedAPIKey struct {
 	//
 	// Example: 4ek2zv7hq5m6t3ab.Zk1…
 	Key string `json:"key"`
+}
+
+// IupdsInput defines model for IupdsInput.
+type IupdsInput struct {
+	PaymentPositionIUPDs []string `json:"paymentPositionIUPDs"`
 }
 
 // Lifecycle An extension. Who is entitled to collect: `OPEN` this organization, `BLOCKED` nobody for now, `TRANSFERRED`
@@ -554,6 +575,18 @@ type PaymentPositionInput struct {
 
 	// ValidityDate Payable from this instant; absent: from the publication.
 	ValidityDate *time.Time `json:"validityDate,omitempty"`
+}
+
+// PaymentPositionList defines model for PaymentPositionList.
+type PaymentPositionList struct {
+	// PageInfo GPD's paging.
+	PageInfo            PageInfo          `json:"page_info"`
+	PaymentPositionList []PaymentPosition `json:"payment_position_list"`
+}
+
+// PaymentPositionsInput defines model for PaymentPositionsInput.
+type PaymentPositionsInput struct {
+	PaymentPositions []PaymentPositionInput `json:"paymentPositions"`
 }
 
 // Pdnd The organization's client on the national data platform (PDND).
@@ -1032,10 +1065,70 @@ type ListAPIKeysParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListDebtPositionsParams defines parameters for ListDebtPositions.
+type ListDebtPositionsParams struct {
+	// Page Page of the list, the first is 0.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Items of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// DueDateFrom Some option falls due on this day or later.
+	DueDateFrom *string `form:"due_date_from,omitempty" json:"due_date_from,omitempty"`
+
+	// DueDateTo The same option falls due on this day or earlier.
+	DueDateTo *string `form:"due_date_to,omitempty" json:"due_date_to,omitempty"`
+
+	// PaymentDateFrom Paid on this day or later.
+	PaymentDateFrom *string `form:"payment_date_from,omitempty" json:"payment_date_from,omitempty"`
+
+	// PaymentDateTo Paid on this day or earlier.
+	PaymentDateTo *string `form:"payment_date_to,omitempty" json:"payment_date_to,omitempty"`
+
+	// PaymentDateTimeFrom Paid at this instant or later; UTC when it has no zone.
+	PaymentDateTimeFrom *string `form:"payment_date_time_from,omitempty" json:"payment_date_time_from,omitempty"`
+
+	// PaymentDateTimeTo Paid at this instant or earlier.
+	PaymentDateTimeTo *string `form:"payment_date_time_to,omitempty" json:"payment_date_time_to,omitempty"`
+
+	// Status Only positions that read this status now.
+	Status *PositionStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Orderby What the list is sorted by.
+	Orderby *string `form:"orderby,omitempty" json:"orderby,omitempty"`
+
+	// Ordering In which direction.
+	Ordering *string `form:"ordering,omitempty" json:"ordering,omitempty"`
+}
+
 // CreateDebtPositionParams defines parameters for CreateDebtPosition.
 type CreateDebtPositionParams struct {
 	// ToPublish Publish the position at once.
 	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+}
+
+// ChangeIbanParams defines parameters for ChangeIban.
+type ChangeIbanParams struct {
+	// OldIban The account to leave, as it is written in the transfers.
+	OldIban string `form:"oldIban" json:"oldIban"`
+
+	// Limit Transfers to move.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// DeleteDebtPositionParams defines parameters for DeleteDebtPosition.
+type DeleteDebtPositionParams struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceDebtPositionParams defines parameters for ReplaceDebtPosition.
+type ReplaceDebtPositionParams struct {
+	// ToPublish Publish the position at once.
+	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // InvalidateDebtPositionParams defines parameters for InvalidateDebtPosition.
@@ -1098,6 +1191,18 @@ type ListReceiptsParams struct {
 	Flagged *bool `form:"flagged,omitempty" json:"flagged,omitempty"`
 }
 
+// CreateDebtPositionsParams defines parameters for CreateDebtPositions.
+type CreateDebtPositionsParams struct {
+	// ToPublish Publish the positions at once.
+	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+}
+
+// ReplaceDebtPositionsParams defines parameters for ReplaceDebtPositions.
+type ReplaceDebtPositionsParams struct {
+	// ToPublish Publish the positions at once.
+	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+}
+
 // SetPaymentOptionPaidV2Params defines parameters for SetPaymentOptionPaidV2.
 type SetPaymentOptionPaidV2Params struct {
 	// IfMatch Do it only if the position still has this ETag; else 412.
@@ -1113,6 +1218,12 @@ type CreateAPIKeyJSONRequestBody = APIKeyInput
 // CreateDebtPositionJSONRequestBody defines body for CreateDebtPosition for application/json ContentType.
 type CreateDebtPositionJSONRequestBody = PaymentPositionInput
 
+// ChangeIbanJSONRequestBody defines body for ChangeIban for application/json ContentType.
+type ChangeIbanJSONRequestBody = IbanChangeInput
+
+// ReplaceDebtPositionJSONRequestBody defines body for ReplaceDebtPosition for application/json ContentType.
+type ReplaceDebtPositionJSONRequestBody = PaymentPositionInput
+
 // SetPaymentOptionPaidJSONRequestBody defines body for SetPaymentOptionPaid for application/json ContentType.
 type SetPaymentOptionPaidJSONRequestBody = AlreadyPaidPaymentOption
 
@@ -1121,6 +1232,15 @@ type UpdateNotificationFeeJSONRequestBody = NotificationFeeUpdate
 
 // PayPaymentOptionJSONRequestBody defines body for PayPaymentOption for application/json ContentType.
 type PayPaymentOptionJSONRequestBody = PayPaymentOption
+
+// DeleteDebtPositionsJSONRequestBody defines body for DeleteDebtPositions for application/json ContentType.
+type DeleteDebtPositionsJSONRequestBody = IupdsInput
+
+// CreateDebtPositionsJSONRequestBody defines body for CreateDebtPositions for application/json ContentType.
+type CreateDebtPositionsJSONRequestBody = PaymentPositionsInput
+
+// ReplaceDebtPositionsJSONRequestBody defines body for ReplaceDebtPositions for application/json ContentType.
+type ReplaceDebtPositionsJSONRequestBody = PaymentPositionsInput
 
 // SetPaymentOptionPaidV2JSONRequestBody defines body for SetPaymentOptionPaidV2 for application/json ContentType.
 type SetPaymentOptionPaidV2JSONRequestBody = AlreadyPaidPaymentOption
@@ -1163,12 +1283,24 @@ type ServerInterface interface {
 	// DeleteAPIKey Revoke a key
 	// (DELETE /v1/organizations/{organizationFiscalCode}/api-keys/{id})
 	DeleteAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error
+	// ListDebtPositions List debt positions
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions)
+	ListDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListDebtPositionsParams) error
 	// CreateDebtPosition Create a debt position
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions)
 	CreateDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params CreateDebtPositionParams) error
+	// ChangeIban Move transfers from one account to another
+	// (PATCH /v1/organizations/{organizationFiscalCode}/debtpositions/transfers)
+	ChangeIban(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ChangeIbanParams) error
+	// DeleteDebtPosition Delete a debt position that nobody has paid
+	// (DELETE /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
+	DeleteDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params DeleteDebtPositionParams) error
 	// GetDebtPosition Read a debt position
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
 	GetDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd) error
+	// ReplaceDebtPosition Replace a debt position
+	// (PUT /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
+	ReplaceDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReplaceDebtPositionParams) error
 	// InvalidateDebtPosition Withdraw a position that nobody has paid
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/invalidate)
 	InvalidateDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params InvalidateDebtPositionParams) error
@@ -1205,6 +1337,15 @@ type ServerInterface interface {
 	// GetInfoV2 Name, version and environment, where GPD v2 has it
 	// (GET /v2/info)
 	GetInfoV2(ctx echo.Context) error
+	// DeleteDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
+	// (DELETE /v2/organizations/{organizationFiscalCode}/debtpositions)
+	DeleteDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
+	// CreateDebtPositions Create up to 100 debt positions, all or none
+	// (POST /v2/organizations/{organizationFiscalCode}/debtpositions)
+	CreateDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params CreateDebtPositionsParams) error
+	// ReplaceDebtPositions Replace up to 100 debt positions, all or none
+	// (PUT /v2/organizations/{organizationFiscalCode}/debtpositions)
+	ReplaceDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReplaceDebtPositionsParams) error
 	// SetPaymentOptionPaidV2 Record a payment made outside of pagoPA, where GPD v2 has it
 	// (POST /v2/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
 	SetPaymentOptionPaidV2(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidV2Params) error
@@ -1405,6 +1546,101 @@ func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
 	return err
 }
 
+// ListDebtPositions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDebtPositions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDebtPositionsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "due_date_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "due_date_from", ctx.QueryParams(), &params.DueDateFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter due_date_from: %s", err))
+	}
+
+	// ------------- Optional query parameter "due_date_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "due_date_to", ctx.QueryParams(), &params.DueDateTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter due_date_to: %s", err))
+	}
+
+	// ------------- Optional query parameter "payment_date_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "payment_date_from", ctx.QueryParams(), &params.PaymentDateFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_date_from: %s", err))
+	}
+
+	// ------------- Optional query parameter "payment_date_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "payment_date_to", ctx.QueryParams(), &params.PaymentDateTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_date_to: %s", err))
+	}
+
+	// ------------- Optional query parameter "payment_date_time_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "payment_date_time_from", ctx.QueryParams(), &params.PaymentDateTimeFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_date_time_from: %s", err))
+	}
+
+	// ------------- Optional query parameter "payment_date_time_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "payment_date_time_to", ctx.QueryParams(), &params.PaymentDateTimeTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_date_time_to: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "orderby" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "orderby", ctx.QueryParams(), &params.Orderby, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter orderby: %s", err))
+	}
+
+	// ------------- Optional query parameter "ordering" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ordering", ctx.QueryParams(), &params.Ordering, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ordering: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDebtPositions(ctx, organizationFiscalCode, params)
+	return err
+}
+
 // CreateDebtPosition converts echo context to params.
 func (w *ServerInterfaceWrapper) CreateDebtPosition(ctx echo.Context) error {
 	var err error
@@ -1430,6 +1666,82 @@ func (w *ServerInterfaceWrapper) CreateDebtPosition(ctx echo.Context) error {
 	return err
 }
 
+// ChangeIban converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeIban(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeIbanParams
+	// ------------- Required query parameter "oldIban" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "oldIban", ctx.QueryParams(), &params.OldIban, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter oldIban: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeIban(ctx, organizationFiscalCode, params)
+	return err
+}
+
+// DeleteDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
 // GetDebtPosition converts echo context to params.
 func (w *ServerInterfaceWrapper) GetDebtPosition(ctx echo.Context) error {
 	var err error
@@ -1451,6 +1763,56 @@ func (w *ServerInterfaceWrapper) GetDebtPosition(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetDebtPosition(ctx, organizationFiscalCode, iupd)
+	return err
+}
+
+// ReplaceDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceDebtPositionParams
+	// ------------- Optional query parameter "toPublish" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "toPublish", ctx.QueryParams(), &params.ToPublish, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter toPublish: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceDebtPosition(ctx, organizationFiscalCode, iupd, params)
 	return err
 }
 
@@ -1868,6 +2230,72 @@ func (w *ServerInterfaceWrapper) GetInfoV2(ctx echo.Context) error {
 	return err
 }
 
+// DeleteDebtPositions converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteDebtPositions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteDebtPositions(ctx, organizationFiscalCode)
+	return err
+}
+
+// CreateDebtPositions converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateDebtPositions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDebtPositionsParams
+	// ------------- Optional query parameter "toPublish" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "toPublish", ctx.QueryParams(), &params.ToPublish, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter toPublish: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateDebtPositions(ctx, organizationFiscalCode, params)
+	return err
+}
+
+// ReplaceDebtPositions converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceDebtPositions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceDebtPositionsParams
+	// ------------- Optional query parameter "toPublish" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "toPublish", ctx.QueryParams(), &params.ToPublish, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter toPublish: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceDebtPositions(ctx, organizationFiscalCode, params)
+	return err
+}
+
 // SetPaymentOptionPaidV2 converts echo context to params.
 func (w *ServerInterfaceWrapper) SetPaymentOptionPaidV2(ctx echo.Context) error {
 	var err error
@@ -1966,10 +2394,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["ListApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["CreateApiKey"]...)
 	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys/:id", wrapper.DeleteAPIKey, options.OperationMiddlewares["DeleteApiKey"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions", wrapper.ListDebtPositions, options.OperationMiddlewares["ListDebtPositions"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions", wrapper.CreateDebtPosition, options.OperationMiddlewares["CreateDebtPosition"]...)
+	router.PATCH(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/transfers", wrapper.ChangeIban, options.OperationMiddlewares["ChangeIban"]...)
+	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.DeleteDebtPosition, options.OperationMiddlewares["DeleteDebtPosition"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.GetDebtPosition, options.OperationMiddlewares["GetDebtPosition"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.ReplaceDebtPosition, options.OperationMiddlewares["ReplaceDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/publish", wrapper.PublishDebtPosition, options.OperationMiddlewares["PublishDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/invalidate", wrapper.InvalidateDebtPosition, options.OperationMiddlewares["InvalidateDebtPosition"]...)
+	router.DELETE(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.DeleteDebtPositions, options.OperationMiddlewares["DeleteDebtPositions"]...)
+	router.POST(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.CreateDebtPositions, options.OperationMiddlewares["CreateDebtPositions"]...)
+	router.PUT(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.ReplaceDebtPositions, options.OperationMiddlewares["ReplaceDebtPositions"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav", wrapper.GetPaymentOption, options.OperationMiddlewares["GetPaymentOption"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav/pay", wrapper.PayPaymentOption, options.OperationMiddlewares["PayPaymentOption"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/paids/:nav", wrapper.SetPaymentOptionPaid, options.OperationMiddlewares["SetPaymentOptionPaid"]...)
@@ -3394,6 +3829,141 @@ func (response DeleteAPIKey503ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
+type ListDebtPositionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 ListDebtPositionsParams
+}
+
+type ListDebtPositionsResponseObject interface {
+	VisitListDebtPositionsResponse(w http.ResponseWriter) error
+}
+
+type ListDebtPositions200JSONResponse PaymentPositionList
+
+func (response ListDebtPositions200JSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions400ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions401ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions403ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions404ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions429ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions500ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions503ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateDebtPositionRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Params                 CreateDebtPositionParams
@@ -3604,6 +4174,358 @@ func (response CreateDebtPosition503ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
+type ChangeIbanRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 ChangeIbanParams
+	Body                   *ChangeIbanJSONRequestBody
+}
+
+type ChangeIbanResponseObject interface {
+	VisitChangeIbanResponse(w http.ResponseWriter) error
+}
+
+type ChangeIban200JSONResponse IbanChange
+
+func (response ChangeIban200JSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban400ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban401ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban403ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban404ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban409ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban413ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban415ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban429ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban500ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban503ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 DeleteDebtPositionParams
+}
+
+type DeleteDebtPositionResponseObject interface {
+	VisitDeleteDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type DeleteDebtPosition200JSONResponse string
+
+func (response DeleteDebtPosition200JSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPosition400ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPosition401ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPosition403ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPosition404ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPosition409ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPosition412ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPosition429ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPosition500ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPosition503ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDebtPositionRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Iupd                   Iupd                   `json:"iupd"`
@@ -3738,6 +4660,233 @@ type GetDebtPosition503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDebtPosition503ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 ReplaceDebtPositionParams
+	Body                   *ReplaceDebtPositionJSONRequestBody
+}
+
+type ReplaceDebtPositionResponseObject interface {
+	VisitReplaceDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type ReplaceDebtPosition200ResponseHeaders struct {
+	ETag *string
+}
+
+type ReplaceDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers ReplaceDebtPosition200ResponseHeaders
+}
+
+func (response ReplaceDebtPosition200JSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition400ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition401ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition403ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition404ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition409ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition412ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition413ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition415ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition422ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition429ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition500ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition503ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5692,6 +6841,577 @@ func (response GetInfoV2500ApplicationProblemPlusJSONResponse) VisitGetInfoV2Res
 	return err
 }
 
+type DeleteDebtPositionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Body                   *DeleteDebtPositionsJSONRequestBody
+}
+
+type DeleteDebtPositionsResponseObject interface {
+	VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error
+}
+
+type DeleteDebtPositions200JSONResponse string
+
+func (response DeleteDebtPositions200JSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions400ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions401ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions403ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions404ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions409ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions413ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions415ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions429ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions500ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDebtPositions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDebtPositions503ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 CreateDebtPositionsParams
+	Body                   *CreateDebtPositionsJSONRequestBody
+}
+
+type CreateDebtPositionsResponseObject interface {
+	VisitCreateDebtPositionsResponse(w http.ResponseWriter) error
+}
+
+type CreateDebtPositions201Response struct {
+}
+
+func (response CreateDebtPositions201Response) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(201)
+	return nil
+}
+
+type CreateDebtPositions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions400ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions401ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions403ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions404ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions409ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions413ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions415ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions422ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions429ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions500ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions503ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 ReplaceDebtPositionsParams
+	Body                   *ReplaceDebtPositionsJSONRequestBody
+}
+
+type ReplaceDebtPositionsResponseObject interface {
+	VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error
+}
+
+type ReplaceDebtPositions200Response struct {
+}
+
+func (response ReplaceDebtPositions200Response) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(200)
+	return nil
+}
+
+type ReplaceDebtPositions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions400ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions401ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions403ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions404ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions409ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions413ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions415ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions422ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions429ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions500ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions503ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetPaymentOptionPaidV2RequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Nav                    Nav                    `json:"nav"`
@@ -5957,12 +7677,24 @@ type StrictServerInterface interface {
 	// DeleteAPIKey Revoke a key
 	// (DELETE /v1/organizations/{organizationFiscalCode}/api-keys/{id})
 	DeleteAPIKey(ctx context.Context, request DeleteAPIKeyRequestObject) (DeleteAPIKeyResponseObject, error)
+	// ListDebtPositions List debt positions
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions)
+	ListDebtPositions(ctx context.Context, request ListDebtPositionsRequestObject) (ListDebtPositionsResponseObject, error)
 	// CreateDebtPosition Create a debt position
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions)
 	CreateDebtPosition(ctx context.Context, request CreateDebtPositionRequestObject) (CreateDebtPositionResponseObject, error)
+	// ChangeIban Move transfers from one account to another
+	// (PATCH /v1/organizations/{organizationFiscalCode}/debtpositions/transfers)
+	ChangeIban(ctx context.Context, request ChangeIbanRequestObject) (ChangeIbanResponseObject, error)
+	// DeleteDebtPosition Delete a debt position that nobody has paid
+	// (DELETE /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
+	DeleteDebtPosition(ctx context.Context, request DeleteDebtPositionRequestObject) (DeleteDebtPositionResponseObject, error)
 	// GetDebtPosition Read a debt position
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
 	GetDebtPosition(ctx context.Context, request GetDebtPositionRequestObject) (GetDebtPositionResponseObject, error)
+	// ReplaceDebtPosition Replace a debt position
+	// (PUT /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
+	ReplaceDebtPosition(ctx context.Context, request ReplaceDebtPositionRequestObject) (ReplaceDebtPositionResponseObject, error)
 	// InvalidateDebtPosition Withdraw a position that nobody has paid
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/invalidate)
 	InvalidateDebtPosition(ctx context.Context, request InvalidateDebtPositionRequestObject) (InvalidateDebtPositionResponseObject, error)
@@ -5999,6 +7731,15 @@ type StrictServerInterface interface {
 	// GetInfoV2 Name, version and environment, where GPD v2 has it
 	// (GET /v2/info)
 	GetInfoV2(ctx context.Context, request GetInfoV2RequestObject) (GetInfoV2ResponseObject, error)
+	// DeleteDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
+	// (DELETE /v2/organizations/{organizationFiscalCode}/debtpositions)
+	DeleteDebtPositions(ctx context.Context, request DeleteDebtPositionsRequestObject) (DeleteDebtPositionsResponseObject, error)
+	// CreateDebtPositions Create up to 100 debt positions, all or none
+	// (POST /v2/organizations/{organizationFiscalCode}/debtpositions)
+	CreateDebtPositions(ctx context.Context, request CreateDebtPositionsRequestObject) (CreateDebtPositionsResponseObject, error)
+	// ReplaceDebtPositions Replace up to 100 debt positions, all or none
+	// (PUT /v2/organizations/{organizationFiscalCode}/debtpositions)
+	ReplaceDebtPositions(ctx context.Context, request ReplaceDebtPositionsRequestObject) (ReplaceDebtPositionsResponseObject, error)
 	// SetPaymentOptionPaidV2 Record a payment made outside of pagoPA, where GPD v2 has it
 	// (POST /v2/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
 	SetPaymentOptionPaidV2(ctx context.Context, request SetPaymentOptionPaidV2RequestObject) (SetPaymentOptionPaidV2ResponseObject, error)
@@ -6354,6 +8095,32 @@ func (sh *strictHandler) DeleteAPIKey(ctx echo.Context, organizationFiscalCode O
 	return nil
 }
 
+// ListDebtPositions operation middleware
+func (sh *strictHandler) ListDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListDebtPositionsParams) error {
+	var request ListDebtPositionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDebtPositions(ctx.Request().Context(), request.(ListDebtPositionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDebtPositions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDebtPositionsResponseObject); ok {
+		return validResponse.VisitListDebtPositionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CreateDebtPosition operation middleware
 func (sh *strictHandler) CreateDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params CreateDebtPositionParams) error {
 	var request CreateDebtPositionRequestObject
@@ -6403,6 +8170,82 @@ func (sh *strictHandler) CreateDebtPosition(ctx echo.Context, organizationFiscal
 	return nil
 }
 
+// ChangeIban operation middleware
+func (sh *strictHandler) ChangeIban(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ChangeIbanParams) error {
+	var request ChangeIbanRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
+
+	var body ChangeIbanJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeIban(ctx.Request().Context(), request.(ChangeIbanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeIban")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeIbanResponseObject); ok {
+		return validResponse.VisitChangeIbanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteDebtPosition operation middleware
+func (sh *strictHandler) DeleteDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params DeleteDebtPositionParams) error {
+	var request DeleteDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteDebtPosition(ctx.Request().Context(), request.(DeleteDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteDebtPositionResponseObject); ok {
+		return validResponse.VisitDeleteDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetDebtPosition operation middleware
 func (sh *strictHandler) GetDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd) error {
 	var request GetDebtPositionRequestObject
@@ -6423,6 +8266,56 @@ func (sh *strictHandler) GetDebtPosition(ctx echo.Context, organizationFiscalCod
 		return err
 	} else if validResponse, ok := response.(GetDebtPositionResponseObject); ok {
 		return validResponse.VisitGetDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceDebtPosition operation middleware
+func (sh *strictHandler) ReplaceDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReplaceDebtPositionParams) error {
+	var request ReplaceDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body ReplaceDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceDebtPosition(ctx.Request().Context(), request.(ReplaceDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceDebtPositionResponseObject); ok {
+		return validResponse.VisitReplaceDebtPositionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -6807,6 +8700,152 @@ func (sh *strictHandler) GetInfoV2(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetInfoV2ResponseObject); ok {
 		return validResponse.VisitGetInfoV2Response(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteDebtPositions operation middleware
+func (sh *strictHandler) DeleteDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
+	var request DeleteDebtPositionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+
+	var body DeleteDebtPositionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteDebtPositions(ctx.Request().Context(), request.(DeleteDebtPositionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteDebtPositions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteDebtPositionsResponseObject); ok {
+		return validResponse.VisitDeleteDebtPositionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateDebtPositions operation middleware
+func (sh *strictHandler) CreateDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params CreateDebtPositionsParams) error {
+	var request CreateDebtPositionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
+
+	var body CreateDebtPositionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateDebtPositions(ctx.Request().Context(), request.(CreateDebtPositionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateDebtPositions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateDebtPositionsResponseObject); ok {
+		return validResponse.VisitCreateDebtPositionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceDebtPositions operation middleware
+func (sh *strictHandler) ReplaceDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReplaceDebtPositionsParams) error {
+	var request ReplaceDebtPositionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
+
+	var body ReplaceDebtPositionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceDebtPositions(ctx.Request().Context(), request.(ReplaceDebtPositionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceDebtPositions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceDebtPositionsResponseObject); ok {
+		return validResponse.VisitReplaceDebtPositionsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -58,10 +58,10 @@ func alsoWrong(problems []positions.Problem, body any, organization string) []po
 	switch b := body.(type) {
 	case *PaymentPositionInput:
 		_, err := b.position(organization, time.Time{})
-		var refusal *positions.Error
-		if errors.As(err, &refusal) {
-			more = refusal.Problems
-		}
+		more = problemsOf(err)
+	case *PaymentPositionsInput:
+		_, err := b.each(organization, time.Time{})
+		more = problemsOf(err)
 	case *PayPaymentOption:
 		payment := b.payment()
 		more = payment.Validate(false)
@@ -71,6 +71,15 @@ func alsoWrong(problems []positions.Problem, body any, organization string) []po
 		more = b.problems()
 	}
 	return mergeProblems(problems, more)
+}
+
+// problemsOf returns what a refusal points at.
+func problemsOf(err error) []positions.Problem {
+	var refusal *positions.Error
+	if errors.As(err, &refusal) {
+		return refusal.Problems
+	}
+	return nil
 }
 
 // mergeProblems appends those of more whose pointer nobody complained about.

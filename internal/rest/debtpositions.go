@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,18 +20,10 @@ const (
 // CreateDebtPosition implements the operation of that name.
 func (s *server) CreateDebtPosition(ctx context.Context, r CreateDebtPositionRequestObject) (CreateDebtPositionResponseObject, error) {
 	now := s.Now()
-	p, err := r.Body.position(r.OrganizationFiscalCode, now)
+	who := callerOf(ctx)
+	p, err := r.Body.created(r.OrganizationFiscalCode, who, isTrue(r.Params.ToPublish), now)
 	if err != nil {
 		return nil, err
-	}
-	who := callerOf(ctx)
-	if !who.seesAll(p) {
-		return nil, positions.Errorf(forbidden, "a notice number lies outside of the key's segregation codes")
-	}
-	if publish := r.Params.ToPublish; publish != nil && *publish {
-		if err := p.Publish(now); err != nil {
-			return nil, err
-		}
 	}
 	if err := s.Store.CreatePosition(ctx, p, positions.Change{Actor: who.actor(), Action: actionCreate, At: now}); err != nil {
 		return nil, err
@@ -59,7 +50,7 @@ func (s *server) GetDebtPosition(ctx context.Context, r GetDebtPositionRequestOb
 
 // PublishDebtPosition implements the operation of that name.
 func (s *server) PublishDebtPosition(ctx context.Context, r PublishDebtPositionRequestObject) (PublishDebtPositionResponseObject, error) {
-	p, body, err := s.change(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, actionPublish, (*positions.Position).Publish)
+	p, body, err := s.change(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, actionPublish, (*positions.Position).PublishInTime)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +85,10 @@ const maxAttempts = 5
 // change applies an event to a position, on the version that the caller named
 // or, without If-Match, on whichever is the current one.
 func (s *server) change(ctx context.Context, organization, iupd string, ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, PaymentPosition, error) {
-	read := func() (*positions.Position, error) { return s.position(ctx, organization, iupd) }
-	p, err := s.update(ctx, read, ifMatch, action, event)
+	p, err := s.write(ctx, edit{
+		read:    func() (*positions.Position, error) { return s.position(ctx, organization, iupd) },
+		ifMatch: ifMatch, action: action, event: event, store: s.Store.UpdatePosition,
+	})
 	if err != nil {
 		return nil, PaymentPosition{}, err
 	}
@@ -103,23 +96,32 @@ func (s *server) change(ctx context.Context, organization, iupd string, ifMatch 
 	return p, body, err
 }
 
-// update is [server.change] for a position that is found in another way, and
-// returns no body.
-func (s *server) update(ctx context.Context, read func() (*positions.Position, error), ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, error) {
+// edit is something that happens to one position.
+type edit struct {
+	read    func() (*positions.Position, error) // as the caller may see it
+	ifMatch *string
+	action  string
+	event   func(*positions.Position, time.Time) error
+	store   func(context.Context, *positions.Position, positions.Change) error
+}
+
+// write applies an event to a position and stores what became of it, as change
+// tells.
+func (s *server) write(ctx context.Context, e edit) (*positions.Position, error) {
 	for range maxAttempts {
-		p, err := read()
+		p, err := e.read()
 		if err != nil {
 			return nil, err
 		}
-		if ifMatch != nil && !matches(*ifMatch, p) {
+		if e.ifMatch != nil && !matches(*e.ifMatch, p) {
 			return nil, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
 		}
 		now := s.Now()
-		if err := event(p, now); err != nil {
+		if err := e.event(p, now); err != nil {
 			return nil, err
 		}
-		err = s.Store.UpdatePosition(ctx, p, positions.Change{Actor: callerOf(ctx).actor(), Action: action, At: now})
-		if positions.CodeOf(err) == positions.Stale && ifMatch == nil {
+		err = e.store(ctx, p, positions.Change{Actor: callerOf(ctx).actor(), Action: e.action, At: now})
+		if positions.CodeOf(err) == positions.Stale && e.ifMatch == nil {
 			continue // somebody was faster: judge the event on what there is now
 		}
 		return p, err
@@ -144,9 +146,31 @@ func matches(ifMatch string, p *positions.Position) bool {
 	return false
 }
 
+// created makes the position that a body of a caller's asks for, published or a
+// DRAFT.
+func (b *PaymentPositionInput) created(organization string, who caller, publish bool, now time.Time) (*positions.Position, error) {
+	p, err := b.position(organization, now, (*positions.Position).ValidateDates)
+	if err != nil {
+		return nil, err
+	}
+	if !who.seesAll(p) {
+		return nil, outsideSegregation()
+	}
+	if publish {
+		if err := p.Publish(now); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func outsideSegregation() error {
+	return positions.Errorf(forbidden, "a notice number lies outside of the key's segregation codes")
+}
+
 // position makes a valid DRAFT of a body, or says everything that is wrong with
-// it.
-func (b *PaymentPositionInput) position(organization string, now time.Time) (*positions.Position, error) {
+// it, by its own rules and by further ones.
+func (b *PaymentPositionInput) position(organization string, now time.Time, further ...func(*positions.Position, time.Time) error) (*positions.Position, error) {
 	p := &positions.Position{
 		OrganizationFiscalCode: organization, IUPD: b.Iupd,
 		Debtor: positions.Debtor{
@@ -176,11 +200,13 @@ func (b *PaymentPositionInput) position(organization string, now time.Time) (*po
 		p.Options = append(p.Options, option)
 	}
 	err := p.Validate()
-	if positions.CodeOf(err) == positions.Invalid || len(problems) > 0 {
-		var wrong *positions.Error
-		if errors.As(err, &wrong) {
-			problems = mergeProblems(problems, wrong.Problems)
-		}
+	if positions.CodeOf(err) == positions.Invalid {
+		problems = mergeProblems(problems, problemsOf(err))
+	}
+	for _, rule := range further {
+		problems = mergeProblems(problems, problemsOf(rule(p, now)))
+	}
+	if len(problems) > 0 {
 		return nil, invalid("the position is not valid", problems)
 	}
 	if err != nil {

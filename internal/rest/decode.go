@@ -324,7 +324,8 @@ func fieldsOf(t reflect.Type) *fields {
 	switch t {
 	case reflect.TypeFor[PaymentPositionInput](), reflect.TypeFor[PaymentOptionInput](), reflect.TypeFor[TransferInput](),
 		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata](),
-		reflect.TypeFor[PayPaymentOption](), reflect.TypeFor[AlreadyPaidPaymentOption](), reflect.TypeFor[NotificationFeeUpdate]():
+		reflect.TypeFor[PayPaymentOption](), reflect.TypeFor[AlreadyPaidPaymentOption](), reflect.TypeFor[NotificationFeeUpdate](),
+		reflect.TypeFor[PaymentPositionsInput](), reflect.TypeFor[IupdsInput](), reflect.TypeFor[IbanChangeInput]():
 		f.gpd = true
 	}
 	for i := range t.NumField() {

@@ -73,6 +73,9 @@ func instantParameter(name string, text *string) (time.Time, error) {
 	return t, nil
 }
 
+// isTrue reads an optional flag that is false by default.
+func isTrue(flag *bool) bool { return flag != nil && *flag }
+
 // present returns a pointer to v, or nil for the zero value, which answers
 // leave out.
 func present[T comparable](v T) *T {

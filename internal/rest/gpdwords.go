@@ -61,7 +61,7 @@ var gpdWords = []struct {
 	{onPositions, positions.NotFound, nil, "Not found the debt position", "Not found a debt position for Organization Fiscal Code {organization} and IUPD {iupd}"},
 	{"create replace", positions.Conflict, positions.ErrReservedMetadata, "The payment option contains reserved metadata", "The caller should not add or modify reserved payment option metadata. Reserved metadata list = {NOTIFICATION_FEE}."},
 	{"create", positions.Conflict, nil, uniqueTitle, uniqueDetail},
-	{"replace", positions.Conflict, errTaken, uniqueTitle, uniqueDetail},
+	{"replace", positions.Conflict, positions.ErrTaken, uniqueTitle, uniqueDetail},
 	{"replace", positions.Conflict, nil, "Existing related payment found or not in updatable state", "A payment transaction has already been carried out or, the debt position with Organization Fiscal Code {organization} and IUPD {iupd}, is not in updatable state"},
 	{"replace", positions.Unprocessable, positions.ErrNoFeeTransfer, "The debt position update is failed", "No valid transfer found to apply the registered notification fee on the debt position with Organization Fiscal Code {organization} and IUPD {iupd}"},
 	{"delete", positions.Conflict, nil, "Existing related payment found", "A payment transaction has already been carried out on the debt position with Organization Fiscal Code {organization} and IUPD {iupd}"},
@@ -75,13 +75,8 @@ var gpdWords = []struct {
 	{"notificationfee", positions.Unprocessable, nil, "Not in unpaid state for notification fee update", "The payment option with Organization Fiscal Code {organization} and NAV {nav} is not in unpaid state and the notification fee cannot be updated."},
 }
 
-var (
-	// errForeign is the cause of a refusal of another organization's path.
-	errForeign = errors.New("another organization")
-	// errTaken stands for a conflict that names what is taken, where others tell of
-	// a state.
-	errTaken = errors.New("taken")
-)
+// errForeign is the cause of a refusal of another organization's path.
+var errForeign = errors.New("another organization")
 
 // inGPDsWords gives a refusal of an operation of GPD's the title and the detail
 // that GPD gives it. What our detail said beyond that becomes one of the errors.
@@ -93,7 +88,7 @@ func inGPDsWords(c echo.Context, refusal *positions.Error, p *Problem) {
 		return // not GPD's, or refused at the door, which GPD leaves to a gateway
 	}
 	for _, w := range gpdWords {
-		if refusal.Code != w.code || !strings.Contains(" "+w.operations+" ", " "+operation+" ") || !causedBy(refusal, w.cause) {
+		if refusal.Code != w.code || !strings.Contains(" "+w.operations+" ", " "+operation+" ") || w.cause != nil && !errors.Is(refusal, w.cause) {
 			continue
 		}
 		p.Title = w.title
@@ -107,13 +102,6 @@ func inGPDsWords(c echo.Context, refusal *positions.Error, p *Problem) {
 		}
 		return
 	}
-}
-
-func causedBy(refusal *positions.Error, cause error) bool {
-	if cause == errTaken {
-		return len(refusal.Problems) > 0
-	}
-	return cause == nil || errors.Is(refusal, cause)
 }
 
 // fillIn puts what the path names into a detail. It is not ok when the path does

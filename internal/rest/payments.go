@@ -10,7 +10,7 @@ import (
 // Actions of the version history: a payment whose receipt the caller has, as
 // when the Nodo sends it, and one made outside of pagoPA.
 const (
-	actionPay         = "PAY"
+	actionPay         = string(positions.EventPay)
 	actionPaidOutside = "PAID_OUTSIDE"
 )
 
@@ -70,13 +70,14 @@ func (s *server) pay(ctx context.Context, organization, number string, ifMatch *
 		price = n.Price
 		return s.Store.Position(ctx, organization, n.Position.IUPD)
 	}
-	p, err := s.update(ctx, read, ifMatch, action, func(p *positions.Position, now time.Time) error {
+	event := func(p *positions.Position, now time.Time) error {
 		if o := p.Option(nav); o != nil {
 			fee, _ := o.KnownFee(organization, price)
 			payment.Amount = o.Amount + fee // both at most money.Max: no overflow
 		}
 		return p.Pay(nav, payment, now)
-	})
+	}
+	p, err := s.write(ctx, edit{read: read, ifMatch: ifMatch, action: action, event: event, store: s.Store.UpdatePosition})
 	if err != nil {
 		return none, nil, err
 	}

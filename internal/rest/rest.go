@@ -32,6 +32,11 @@ type Store interface {
 	CreatePosition(ctx context.Context, p *positions.Position, c positions.Change) error
 	Position(ctx context.Context, fiscalCode, iupd string) (*positions.Position, error)
 	UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error
+	CreatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error
+	UpdatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error
+	DeletePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error
+	Positions(ctx context.Context, f positions.PositionFilter) ([]positions.Position, int, error)
+	PositionsPaidTo(ctx context.Context, f positions.AccountFilter) (ps []positions.Position, next int64, err error)
 
 	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
 	SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error

@@ -67,6 +67,28 @@ var accountTests = []test{
 			same(t, fmt.Sprint("by ", limit), names, want)
 		}
 	}},
+	{"positions on an account are only those of which every notice may be seen", func(t *testing.T, s positions.Store) {
+		of := func(code string) positions.PaymentOption {
+			o := option(1)
+			o.NAV = positions.NoticeNumber("3"+code) + o.NAV[3:]
+			o.IUV = o.NAV.IUV()
+			return o
+		}
+		mustCreate(t, s, position(comune, "mine", of("05"), of("06")))
+		mustCreate(t, s, position(comune, "half mine", of("05"), of("07")))
+		mustCreate(t, s, position(comune, "theirs", of("07")))
+		for _, tt := range []struct{ codes, want []string }{
+			{nil, []string{"mine", "half mine", "theirs"}}, {[]string{"05", "06"}, []string{"mine"}}, {[]string{"07"}, []string{"theirs"}}, {[]string{"08"}, nil},
+		} {
+			var names []string
+			list, _, err := s.PositionsPaidTo(t.Context(), positions.AccountFilter{OrganizationFiscalCode: comune, IBAN: oldIBAN, SegregationCodes: tt.codes, Now: noon, Limit: 10})
+			must(t, err)
+			for i := range list {
+				names = append(names, list[i].IUPD)
+			}
+			same(t, fmt.Sprint("of ", tt.codes), names, tt.want)
+		}
+	}},
 	{"a position leaves the list of an account with its last unpaid transfer to it", func(t *testing.T, s positions.Store) {
 		on := func(iban string) (names []string) {
 			t.Helper()
