@@ -57,7 +57,6 @@ var gpdWords = []struct {
 	{onPositions + " " + onOptions, positions.NotFound, errForeign, "Not found the organization", "Not found an organization for the Organization Fiscal Code {organization}"},
 
 	{onPositions, forbidden, nil, "The payment position is forbidden", "The caller does not have proper authorization to access or modify the IUVs in the payment position. [Organization Fiscal Code={organization}, IUPD={iupd}]"},
-	{"transfers", positions.NotFound, nil, "No debt position in updatable state found", "Not found a debt position in updatable state for Organization Fiscal Code {organization}"},
 	{onPositions, positions.NotFound, nil, "Not found the debt position", "Not found a debt position for Organization Fiscal Code {organization} and IUPD {iupd}"},
 	{"create replace", positions.Conflict, positions.ErrReservedMetadata, "The payment option contains reserved metadata", "The caller should not add or modify reserved payment option metadata. Reserved metadata list = {NOTIFICATION_FEE}."},
 	{"create", positions.Conflict, nil, uniqueTitle, uniqueDetail},
@@ -65,6 +64,9 @@ var gpdWords = []struct {
 	{"replace", positions.Conflict, nil, "Existing related payment found or not in updatable state", "A payment transaction has already been carried out or, the debt position with Organization Fiscal Code {organization} and IUPD {iupd}, is not in updatable state"},
 	{"replace", positions.Unprocessable, positions.ErrNoFeeTransfer, "The debt position update is failed", "No valid transfer found to apply the registered notification fee on the debt position with Organization Fiscal Code {organization} and IUPD {iupd}"},
 	{"delete", positions.Conflict, nil, "Existing related payment found", "A payment transaction has already been carried out on the debt position with Organization Fiscal Code {organization} and IUPD {iupd}"},
+	{"publish", positions.Conflict, positions.ErrValidityPast, "Publish request occurred after the validity date began", "A publish request has been made after the validity date began for the debt position with Organization Fiscal Code {organization} and IUPD {iupd}"},
+	{"publish", positions.Conflict, positions.ErrDuePast, "Publish request occurred after the due date of a payment options has expired", "A publish request occurred after the due date of a payment options has expired for the debt position with Organization Fiscal Code {organization} and IUPD {iupd}"},
+	{"publish", positions.Conflict, positions.ErrDueBeforeValid, "The due date of a payment option is before the validity date", "Invalid publish request: the payment option due date cannot be before the validity date for the debt position with Organization Fiscal Code {organization} and IUPD {iupd}"},
 	{"publish", positions.Conflict, nil, "Existing related payment found or not in publishable state", "A payment transaction has already been carried out or, the debt position with Organization Fiscal Code {organization} and IUPD {iupd}, is not in publishable state"},
 	{"invalidate", positions.Conflict, nil, "Existing related payment found or not in invalidable state", "A payment transaction has already been carried out or, the debt position with Organization Fiscal Code {organization} and IUPD {iupd}, is not in invalidable state"},
 
