@@ -64,7 +64,8 @@ type Store interface {
 	// CreatePositions, UpdatePositions and DeletePositions do the same for several
 	// positions of one organization, all or none; the problems of a Conflict point
 	// at "/INDEX/…" then. No two positions may want the same iupd, notice number
-	// or IUV: Conflict.
+	// or IUV: Conflict. Positions that are updated together may hand numbers to each
+	// other.
 	CreatePositions(ctx context.Context, ps []*Position, c Change) error
 	UpdatePositions(ctx context.Context, ps []*Position, c Change) error
 	// DeletePositions removes positions and frees their iupds, notice numbers and

@@ -18,10 +18,34 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Actor defines model for Actor.
+type Actor struct {
+	// ID Id of the key, or the station that received the receipt.
+	ID *string `json:"id,omitempty"`
+
+	// Kind A key of the organization, the operator, the Nodo by a receipt, or the service itself.
+	Kind string `json:"kind"`
+}
+
 // AlreadyPaidPaymentOption defines model for AlreadyPaidPaymentOption.
 type AlreadyPaidPaymentOption struct {
 	// PaymentDate When it was paid; absent: now.
 	PaymentDate *time.Time `json:"paymentDate,omitempty"`
+}
+
+// AmountInput defines model for AmountInput.
+type AmountInput struct {
+	// Amount Euro cents.
+	//
+	// Example: 8700
+	Amount     Cents       `json:"amount"`
+	Components NotYetField `json:"components,omitempty,omitzero"`
+
+	// Reason Why; part of the version. No personal data.
+	Reason string `json:"reason"`
+
+	// Transfers The new amount of every transfer; needed when there are several.
+	Transfers []TransferAmountInput `json:"transfers,omitempty"`
 }
 
 // Answer defines model for Answer.
@@ -111,6 +135,15 @@ type APIKeyList struct {
 	PageInfo PageInfo `json:"page_info"`
 }
 
+// BlockInput defines model for BlockInput.
+type BlockInput struct {
+	// Reason Why; part of the version. No personal data.
+	Reason string `json:"reason"`
+
+	// Until When the block ends by itself, in the future; absent: when somebody lifts it.
+	Until *time.Time `json:"until,omitempty"`
+}
+
 // Cents Euro cents.
 //
 // Example: 8700
@@ -132,6 +165,31 @@ type Delivery struct {
 // the caller; `LAST_KNOWN` the last answer SEND ever gave; `BASE` one is known but the organization's policy does
 // not use it; `NONE` SEND never gave one.
 type FeeSource = positions.FeeSource
+
+// FieldChange A member that differs from the version before.
+type FieldChange struct {
+	// After What it is; absent when it is gone.
+	After json.RawMessage `json:"after,omitempty"`
+
+	// Before What it was; absent when it was not there.
+	Before json.RawMessage `json:"before,omitempty"`
+
+	// Pointer JSON pointer (RFC 6901) into the position as this API writes it.
+	//
+	// Example: /paymentOption/0/amount
+	Pointer string `json:"pointer"`
+}
+
+// HandoverInput defines model for HandoverInput.
+type HandoverInput struct {
+	// Reason Why; part of the version. No personal data.
+	Reason string `json:"reason"`
+
+	// ToOrganizationFiscalCode Who collects it from now on; another organization.
+	//
+	// Example: 88888888888
+	ToOrganizationFiscalCode string `json:"toOrganizationFiscalCode"`
+}
 
 // IbanChange defines model for IbanChange.
 type IbanChange struct {
@@ -505,16 +563,18 @@ type PaymentOptionWithDebtor struct {
 
 // PaymentPosition defines model for PaymentPosition.
 type PaymentPosition struct {
-	City            *string   `json:"city,omitempty"`
-	CivicNumber     *string   `json:"civicNumber,omitempty"`
-	CompanyName     string    `json:"companyName"`
-	Country         *string   `json:"country,omitempty"`
-	Email           *string   `json:"email,omitempty"`
-	FiscalCode      string    `json:"fiscalCode"`
-	FullName        string    `json:"fullName"`
-	InsertedDate    time.Time `json:"insertedDate"`
-	Iupd            string    `json:"iupd"`
-	LastUpdatedDate time.Time `json:"lastUpdatedDate"`
+	// BlockedUntil An extension. When the block ends by itself; absent: when somebody lifts it.
+	BlockedUntil    *time.Time `json:"blockedUntil,omitempty"`
+	City            *string    `json:"city,omitempty"`
+	CivicNumber     *string    `json:"civicNumber,omitempty"`
+	CompanyName     string     `json:"companyName"`
+	Country         *string    `json:"country,omitempty"`
+	Email           *string    `json:"email,omitempty"`
+	FiscalCode      string     `json:"fiscalCode"`
+	FullName        string     `json:"fullName"`
+	InsertedDate    time.Time  `json:"insertedDate"`
+	Iupd            string     `json:"iupd"`
+	LastUpdatedDate time.Time  `json:"lastUpdatedDate"`
 
 	// Lifecycle An extension. Who is entitled to collect: `OPEN` this organization, `BLOCKED` nobody for now, `TRANSFERRED`
 	// another organization, `CLOSED` nobody any more.
@@ -534,8 +594,11 @@ type PaymentPosition struct {
 	Status          PositionStatus `json:"status"`
 	StreetName      *string        `json:"streetName,omitempty"`
 	SwitchToExpired bool           `json:"switchToExpired"`
-	Type            string         `json:"type"`
-	ValidityDate    *time.Time     `json:"validityDate,omitempty"`
+
+	// TransferredTo An extension. The organization that collects it.
+	TransferredTo *string    `json:"transferredTo,omitempty"`
+	Type          string     `json:"type"`
+	ValidityDate  *time.Time `json:"validityDate,omitempty"`
 }
 
 // PaymentPositionInput defines model for PaymentPositionInput.
@@ -795,6 +858,12 @@ type QuoteLine struct {
 	Rule *string `json:"rule,omitempty"`
 }
 
+// ReasonInput defines model for ReasonInput.
+type ReasonInput struct {
+	// Reason Why; part of the version. No personal data.
+	Reason string `json:"reason"`
+}
+
 // Receipt defines model for Receipt.
 type Receipt struct {
 	// ApplicationDate As the Nodo wrote it.
@@ -964,6 +1033,15 @@ type Transfer struct {
 	TransferMetadata []Metadata `json:"transferMetadata,omitempty"`
 }
 
+// TransferAmountInput defines model for TransferAmountInput.
+type TransferAmountInput struct {
+	// Amount Euro cents.
+	//
+	// Example: 8700
+	Amount     Cents  `json:"amount"`
+	IDTransfer string `json:"idTransfer"`
+}
+
 // TransferInput defines model for TransferInput.
 type TransferInput struct {
 	// Amount Euro cents.
@@ -991,6 +1069,37 @@ type TransferInput struct {
 	// Stamp Digital revenue stamp (marca da bollo digitale).
 	Stamp            *Stamp     `json:"stamp,omitempty"`
 	TransferMetadata []Metadata `json:"transferMetadata,omitempty"`
+}
+
+// Version defines model for Version.
+type Version struct {
+	// Action What was done: CREATE, PUBLISH, INVALIDATE, REPLACE, AMOUNT, BLOCK, UNBLOCK, TRANSFER, CLOSE, REOPEN, PAY, DELETE and the like.
+	//
+	// Example: BLOCK
+	Action string    `json:"action"`
+	Actor  Actor     `json:"actor"`
+	At     time.Time `json:"at"`
+
+	// Changes What differs from the version before, `lastUpdatedDate` apart. Amounts are those stored, without notification
+	// fee. Empty for the first version of a position, which is all new.
+	Changes []FieldChange `json:"changes"`
+
+	// Lifecycle An extension. Who is entitled to collect: `OPEN` this organization, `BLOCKED` nobody for now, `TRANSFERRED`
+	// another organization, `CLOSED` nobody any more.
+	Lifecycle Lifecycle        `json:"lifecycle"`
+	Position  *PaymentPosition `json:"position,omitempty"`
+	Reason    *string          `json:"reason,omitempty"`
+
+	// Status GPD's status of a position.
+	Status  PositionStatus `json:"status"`
+	Version int64          `json:"version"`
+}
+
+// VersionList defines model for VersionList.
+type VersionList struct {
+	// PageInfo GPD's paging.
+	PageInfo PageInfo  `json:"page_info"`
+	Versions []Version `json:"versions"`
 }
 
 // IfMatch defines model for IfMatch.
@@ -1131,6 +1240,18 @@ type ReplaceDebtPositionParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// BlockDebtPositionParams defines parameters for BlockDebtPosition.
+type BlockDebtPositionParams struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CloseDebtPositionParams defines parameters for CloseDebtPosition.
+type CloseDebtPositionParams struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // InvalidateDebtPositionParams defines parameters for InvalidateDebtPosition.
 type InvalidateDebtPositionParams struct {
 	// IfMatch Do it only if the position still has this ETag; else 412.
@@ -1139,6 +1260,39 @@ type InvalidateDebtPositionParams struct {
 
 // PublishDebtPositionParams defines parameters for PublishDebtPosition.
 type PublishDebtPositionParams struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReopenDebtPositionParams defines parameters for ReopenDebtPosition.
+type ReopenDebtPositionParams struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// TransferDebtPositionParams defines parameters for TransferDebtPosition.
+type TransferDebtPositionParams struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UnblockDebtPositionParams defines parameters for UnblockDebtPosition.
+type UnblockDebtPositionParams struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListVersionsParams defines parameters for ListVersions.
+type ListVersionsParams struct {
+	// Page Page of the list, the first is 0.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Items of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// SetNoticeAmountParams defines parameters for SetNoticeAmount.
+type SetNoticeAmountParams struct {
 	// IfMatch Do it only if the position still has this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
@@ -1224,6 +1378,24 @@ type ChangeIbanJSONRequestBody = IbanChangeInput
 // ReplaceDebtPositionJSONRequestBody defines body for ReplaceDebtPosition for application/json ContentType.
 type ReplaceDebtPositionJSONRequestBody = PaymentPositionInput
 
+// BlockDebtPositionJSONRequestBody defines body for BlockDebtPosition for application/json ContentType.
+type BlockDebtPositionJSONRequestBody = BlockInput
+
+// CloseDebtPositionJSONRequestBody defines body for CloseDebtPosition for application/json ContentType.
+type CloseDebtPositionJSONRequestBody = ReasonInput
+
+// ReopenDebtPositionJSONRequestBody defines body for ReopenDebtPosition for application/json ContentType.
+type ReopenDebtPositionJSONRequestBody = ReasonInput
+
+// TransferDebtPositionJSONRequestBody defines body for TransferDebtPosition for application/json ContentType.
+type TransferDebtPositionJSONRequestBody = HandoverInput
+
+// UnblockDebtPositionJSONRequestBody defines body for UnblockDebtPosition for application/json ContentType.
+type UnblockDebtPositionJSONRequestBody = ReasonInput
+
+// SetNoticeAmountJSONRequestBody defines body for SetNoticeAmount for application/json ContentType.
+type SetNoticeAmountJSONRequestBody = AmountInput
+
 // SetPaymentOptionPaidJSONRequestBody defines body for SetPaymentOptionPaid for application/json ContentType.
 type SetPaymentOptionPaidJSONRequestBody = AlreadyPaidPaymentOption
 
@@ -1301,15 +1473,39 @@ type ServerInterface interface {
 	// ReplaceDebtPosition Replace a debt position
 	// (PUT /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
 	ReplaceDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReplaceDebtPositionParams) error
+	// BlockDebtPosition Suspend a position
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/block)
+	BlockDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params BlockDebtPositionParams) error
+	// CloseDebtPosition End a position without a payment
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/close)
+	CloseDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params CloseDebtPositionParams) error
 	// InvalidateDebtPosition Withdraw a position that nobody has paid
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/invalidate)
 	InvalidateDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params InvalidateDebtPositionParams) error
 	// PublishDebtPosition Publish a draft
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/publish)
 	PublishDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params PublishDebtPositionParams) error
+	// ReopenDebtPosition Collect again
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/reopen)
+	ReopenDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReopenDebtPositionParams) error
+	// TransferDebtPosition Hand a position over to another organization
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/transfer)
+	TransferDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params TransferDebtPositionParams) error
+	// UnblockDebtPosition End a suspension
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/unblock)
+	UnblockDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params UnblockDebtPositionParams) error
+	// ListVersions The history of a position: who, when, why and what
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions)
+	ListVersions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ListVersionsParams) error
+	// GetVersion A position as it was
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions/{version})
+	GetVersion(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, version int64) error
 	// GetNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
 	GetNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
+	// SetNoticeAmount Set the amount of a notice
+	// (PUT /v1/organizations/{organizationFiscalCode}/notices/{nav}/amount)
+	SetNoticeAmount(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetNoticeAmountParams) error
 	// ListAnswers What the Nodo was told for this notice
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/answers)
 	ListAnswers(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ListAnswersParams) error
@@ -1816,6 +2012,94 @@ func (w *ServerInterfaceWrapper) ReplaceDebtPosition(ctx echo.Context) error {
 	return err
 }
 
+// BlockDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) BlockDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BlockDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BlockDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// CloseDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) CloseDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CloseDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CloseDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
 // InvalidateDebtPosition converts echo context to params.
 func (w *ServerInterfaceWrapper) InvalidateDebtPosition(ctx echo.Context) error {
 	var err error
@@ -1904,6 +2188,210 @@ func (w *ServerInterfaceWrapper) PublishDebtPosition(ctx echo.Context) error {
 	return err
 }
 
+// ReopenDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) ReopenDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReopenDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReopenDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// TransferDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) TransferDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TransferDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TransferDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// UnblockDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) UnblockDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UnblockDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UnblockDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// ListVersions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListVersions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListVersionsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListVersions(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// GetVersion converts echo context to params.
+func (w *ServerInterfaceWrapper) GetVersion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", ctx.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetVersion(ctx, organizationFiscalCode, iupd, version)
+	return err
+}
+
 // GetNotice converts echo context to params.
 func (w *ServerInterfaceWrapper) GetNotice(ctx echo.Context) error {
 	var err error
@@ -1925,6 +2413,50 @@ func (w *ServerInterfaceWrapper) GetNotice(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetNotice(ctx, organizationFiscalCode, nav)
+	return err
+}
+
+// SetNoticeAmount converts echo context to params.
+func (w *ServerInterfaceWrapper) SetNoticeAmount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetNoticeAmountParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetNoticeAmount(ctx, organizationFiscalCode, nav, params)
 	return err
 }
 
@@ -2402,6 +2934,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.ReplaceDebtPosition, options.OperationMiddlewares["ReplaceDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/publish", wrapper.PublishDebtPosition, options.OperationMiddlewares["PublishDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/invalidate", wrapper.InvalidateDebtPosition, options.OperationMiddlewares["InvalidateDebtPosition"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/block", wrapper.BlockDebtPosition, options.OperationMiddlewares["BlockDebtPosition"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/unblock", wrapper.UnblockDebtPosition, options.OperationMiddlewares["UnblockDebtPosition"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/transfer", wrapper.TransferDebtPosition, options.OperationMiddlewares["TransferDebtPosition"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/close", wrapper.CloseDebtPosition, options.OperationMiddlewares["CloseDebtPosition"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/reopen", wrapper.ReopenDebtPosition, options.OperationMiddlewares["ReopenDebtPosition"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/versions", wrapper.ListVersions, options.OperationMiddlewares["ListVersions"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/versions/:version", wrapper.GetVersion, options.OperationMiddlewares["GetVersion"]...)
 	router.DELETE(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.DeleteDebtPositions, options.OperationMiddlewares["DeleteDebtPositions"]...)
 	router.POST(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.CreateDebtPositions, options.OperationMiddlewares["CreateDebtPositions"]...)
 	router.PUT(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.ReplaceDebtPositions, options.OperationMiddlewares["ReplaceDebtPositions"]...)
@@ -2411,6 +2950,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v2/organizations/:organizationFiscalCode/paymentoptions/paids/:nav", wrapper.SetPaymentOptionPaidV2, options.OperationMiddlewares["SetPaymentOptionPaidV2"]...)
 	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav/notificationfee", wrapper.UpdateNotificationFee, options.OperationMiddlewares["UpdateNotificationFee"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav", wrapper.GetNotice, options.OperationMiddlewares["GetNotice"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/amount", wrapper.SetNoticeAmount, options.OperationMiddlewares["SetNoticeAmount"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/quote", wrapper.QuoteNotice, options.OperationMiddlewares["QuoteNotice"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/answers", wrapper.ListAnswers, options.OperationMiddlewares["ListAnswers"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts", wrapper.ListReceipts, options.OperationMiddlewares["ListReceipts"]...)
@@ -4898,6 +5438,428 @@ func (response ReplaceDebtPosition503ApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type BlockDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 BlockDebtPositionParams
+	Body                   *BlockDebtPositionJSONRequestBody
+}
+
+type BlockDebtPositionResponseObject interface {
+	VisitBlockDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type BlockDebtPosition200ResponseHeaders struct {
+	ETag *string
+}
+
+type BlockDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers BlockDebtPosition200ResponseHeaders
+}
+
+func (response BlockDebtPosition200JSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition400ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition401ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition403ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition404ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition409ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition412ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition413ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition415ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition429ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition500ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition503ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 CloseDebtPositionParams
+	Body                   *CloseDebtPositionJSONRequestBody
+}
+
+type CloseDebtPositionResponseObject interface {
+	VisitCloseDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type CloseDebtPosition200ResponseHeaders struct {
+	ETag *string
+}
+
+type CloseDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers CloseDebtPosition200ResponseHeaders
+}
+
+func (response CloseDebtPosition200JSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition400ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition401ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition403ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition404ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition409ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition412ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition413ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition415ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition429ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition500ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition503ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type InvalidateDebtPositionRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Iupd                   Iupd                   `json:"iupd"`
@@ -5254,6 +6216,911 @@ func (response PublishDebtPosition503ApplicationProblemPlusJSONResponse) VisitPu
 	return err
 }
 
+type ReopenDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 ReopenDebtPositionParams
+	Body                   *ReopenDebtPositionJSONRequestBody
+}
+
+type ReopenDebtPositionResponseObject interface {
+	VisitReopenDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type ReopenDebtPosition200ResponseHeaders struct {
+	ETag *string
+}
+
+type ReopenDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers ReopenDebtPosition200ResponseHeaders
+}
+
+func (response ReopenDebtPosition200JSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition400ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition401ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition403ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition404ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition409ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition412ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition413ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition415ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition429ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition500ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition503ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 TransferDebtPositionParams
+	Body                   *TransferDebtPositionJSONRequestBody
+}
+
+type TransferDebtPositionResponseObject interface {
+	VisitTransferDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type TransferDebtPosition200ResponseHeaders struct {
+	ETag *string
+}
+
+type TransferDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers TransferDebtPosition200ResponseHeaders
+}
+
+func (response TransferDebtPosition200JSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition400ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition401ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition403ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition404ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition409ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition412ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition413ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition415ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition429ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition500ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition503ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 UnblockDebtPositionParams
+	Body                   *UnblockDebtPositionJSONRequestBody
+}
+
+type UnblockDebtPositionResponseObject interface {
+	VisitUnblockDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type UnblockDebtPosition200ResponseHeaders struct {
+	ETag *string
+}
+
+type UnblockDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers UnblockDebtPosition200ResponseHeaders
+}
+
+func (response UnblockDebtPosition200JSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition400ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition401ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition403ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition404ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition409ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition412ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition413ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition415ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition429ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition500ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition503ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 ListVersionsParams
+}
+
+type ListVersionsResponseObject interface {
+	VisitListVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListVersions200JSONResponse VersionList
+
+func (response ListVersions200JSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions400ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions401ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions403ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions404ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions429ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions500ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions503ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Version                int64                  `json:"version"`
+}
+
+type GetVersionResponseObject interface {
+	VisitGetVersionResponse(w http.ResponseWriter) error
+}
+
+type GetVersion200JSONResponse Version
+
+func (response GetVersion200JSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersion400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetVersion400ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersion401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetVersion401ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersion403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetVersion403ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersion404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetVersion404ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersion429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetVersion429ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersion500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetVersion500ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersion503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetVersion503ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetNoticeRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Nav                    Nav                    `json:"nav"`
@@ -5263,15 +7130,25 @@ type GetNoticeResponseObject interface {
 	VisitGetNoticeResponse(w http.ResponseWriter) error
 }
 
-type GetNotice200JSONResponse Notice
+type GetNotice200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetNotice200JSONResponse struct {
+	Body    Notice
+	Headers GetNotice200ResponseHeaders
+}
 
 func (response GetNotice200JSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5394,6 +7271,233 @@ type GetNotice503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetNotice503ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmountRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 SetNoticeAmountParams
+	Body                   *SetNoticeAmountJSONRequestBody
+}
+
+type SetNoticeAmountResponseObject interface {
+	VisitSetNoticeAmountResponse(w http.ResponseWriter) error
+}
+
+type SetNoticeAmount200ResponseHeaders struct {
+	ETag *string
+}
+
+type SetNoticeAmount200JSONResponse struct {
+	Body    Notice
+	Headers SetNoticeAmount200ResponseHeaders
+}
+
+func (response SetNoticeAmount200JSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount400ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount401ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount403ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount404ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount409ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount412ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount413ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount415ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount422ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount429ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount500ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount503ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7695,15 +9799,39 @@ type StrictServerInterface interface {
 	// ReplaceDebtPosition Replace a debt position
 	// (PUT /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
 	ReplaceDebtPosition(ctx context.Context, request ReplaceDebtPositionRequestObject) (ReplaceDebtPositionResponseObject, error)
+	// BlockDebtPosition Suspend a position
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/block)
+	BlockDebtPosition(ctx context.Context, request BlockDebtPositionRequestObject) (BlockDebtPositionResponseObject, error)
+	// CloseDebtPosition End a position without a payment
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/close)
+	CloseDebtPosition(ctx context.Context, request CloseDebtPositionRequestObject) (CloseDebtPositionResponseObject, error)
 	// InvalidateDebtPosition Withdraw a position that nobody has paid
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/invalidate)
 	InvalidateDebtPosition(ctx context.Context, request InvalidateDebtPositionRequestObject) (InvalidateDebtPositionResponseObject, error)
 	// PublishDebtPosition Publish a draft
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/publish)
 	PublishDebtPosition(ctx context.Context, request PublishDebtPositionRequestObject) (PublishDebtPositionResponseObject, error)
+	// ReopenDebtPosition Collect again
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/reopen)
+	ReopenDebtPosition(ctx context.Context, request ReopenDebtPositionRequestObject) (ReopenDebtPositionResponseObject, error)
+	// TransferDebtPosition Hand a position over to another organization
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/transfer)
+	TransferDebtPosition(ctx context.Context, request TransferDebtPositionRequestObject) (TransferDebtPositionResponseObject, error)
+	// UnblockDebtPosition End a suspension
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/unblock)
+	UnblockDebtPosition(ctx context.Context, request UnblockDebtPositionRequestObject) (UnblockDebtPositionResponseObject, error)
+	// ListVersions The history of a position: who, when, why and what
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions)
+	ListVersions(ctx context.Context, request ListVersionsRequestObject) (ListVersionsResponseObject, error)
+	// GetVersion A position as it was
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions/{version})
+	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
 	// GetNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
 	GetNotice(ctx context.Context, request GetNoticeRequestObject) (GetNoticeResponseObject, error)
+	// SetNoticeAmount Set the amount of a notice
+	// (PUT /v1/organizations/{organizationFiscalCode}/notices/{nav}/amount)
+	SetNoticeAmount(ctx context.Context, request SetNoticeAmountRequestObject) (SetNoticeAmountResponseObject, error)
 	// ListAnswers What the Nodo was told for this notice
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/answers)
 	ListAnswers(ctx context.Context, request ListAnswersRequestObject) (ListAnswersResponseObject, error)
@@ -8322,6 +10450,106 @@ func (sh *strictHandler) ReplaceDebtPosition(ctx echo.Context, organizationFisca
 	return nil
 }
 
+// BlockDebtPosition operation middleware
+func (sh *strictHandler) BlockDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params BlockDebtPositionParams) error {
+	var request BlockDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body BlockDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BlockDebtPosition(ctx.Request().Context(), request.(BlockDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BlockDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BlockDebtPositionResponseObject); ok {
+		return validResponse.VisitBlockDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CloseDebtPosition operation middleware
+func (sh *strictHandler) CloseDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params CloseDebtPositionParams) error {
+	var request CloseDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body CloseDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CloseDebtPosition(ctx.Request().Context(), request.(CloseDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CloseDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CloseDebtPositionResponseObject); ok {
+		return validResponse.VisitCloseDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // InvalidateDebtPosition operation middleware
 func (sh *strictHandler) InvalidateDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params InvalidateDebtPositionParams) error {
 	var request InvalidateDebtPositionRequestObject
@@ -8376,6 +10604,210 @@ func (sh *strictHandler) PublishDebtPosition(ctx echo.Context, organizationFisca
 	return nil
 }
 
+// ReopenDebtPosition operation middleware
+func (sh *strictHandler) ReopenDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReopenDebtPositionParams) error {
+	var request ReopenDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body ReopenDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReopenDebtPosition(ctx.Request().Context(), request.(ReopenDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReopenDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReopenDebtPositionResponseObject); ok {
+		return validResponse.VisitReopenDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TransferDebtPosition operation middleware
+func (sh *strictHandler) TransferDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params TransferDebtPositionParams) error {
+	var request TransferDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body TransferDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TransferDebtPosition(ctx.Request().Context(), request.(TransferDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TransferDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TransferDebtPositionResponseObject); ok {
+		return validResponse.VisitTransferDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UnblockDebtPosition operation middleware
+func (sh *strictHandler) UnblockDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params UnblockDebtPositionParams) error {
+	var request UnblockDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body UnblockDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnblockDebtPosition(ctx.Request().Context(), request.(UnblockDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnblockDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UnblockDebtPositionResponseObject); ok {
+		return validResponse.VisitUnblockDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListVersions operation middleware
+func (sh *strictHandler) ListVersions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ListVersionsParams) error {
+	var request ListVersionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListVersions(ctx.Request().Context(), request.(ListVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListVersionsResponseObject); ok {
+		return validResponse.VisitListVersionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetVersion operation middleware
+func (sh *strictHandler) GetVersion(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, version int64) error {
+	var request GetVersionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Version = version
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetVersion(ctx.Request().Context(), request.(GetVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetVersion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetVersionResponseObject); ok {
+		return validResponse.VisitGetVersionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetNotice operation middleware
 func (sh *strictHandler) GetNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
 	var request GetNoticeRequestObject
@@ -8396,6 +10828,56 @@ func (sh *strictHandler) GetNotice(ctx echo.Context, organizationFiscalCode Orga
 		return err
 	} else if validResponse, ok := response.(GetNoticeResponseObject); ok {
 		return validResponse.VisitGetNoticeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetNoticeAmount operation middleware
+func (sh *strictHandler) SetNoticeAmount(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetNoticeAmountParams) error {
+	var request SetNoticeAmountRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	var body SetNoticeAmountJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetNoticeAmount(ctx.Request().Context(), request.(SetNoticeAmountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetNoticeAmount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetNoticeAmountResponseObject); ok {
+		return validResponse.VisitSetNoticeAmountResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -69,6 +69,10 @@ func alsoWrong(problems []positions.Problem, body any, organization string) []po
 		more = b.organization(organization).Validate()
 	case *APIKeyInput:
 		more = b.problems()
+	case interface {
+		problems(organization string, now time.Time) []positions.Problem
+	}:
+		more = b.problems(organization, time.Time{})
 	}
 	return mergeProblems(problems, more)
 }

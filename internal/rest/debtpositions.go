@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -85,10 +86,7 @@ const maxAttempts = 5
 // change applies an event to a position, on the version that the caller named
 // or, without If-Match, on whichever is the current one.
 func (s *server) change(ctx context.Context, organization, iupd string, ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, PaymentPosition, error) {
-	p, err := s.write(ctx, edit{
-		read:    func() (*positions.Position, error) { return s.position(ctx, organization, iupd) },
-		ifMatch: ifMatch, action: action, event: event, store: s.Store.UpdatePosition,
-	})
+	p, err := s.amend(ctx, organization, iupd, ifMatch, positions.Change{Action: action}, event)
 	if err != nil {
 		return nil, PaymentPosition{}, err
 	}
@@ -96,18 +94,32 @@ func (s *server) change(ctx context.Context, organization, iupd string, ifMatch 
 	return p, body, err
 }
 
+// amend is [server.change] for those who answer something else than the position.
+// The caller becomes the change's actor.
+func (s *server) amend(ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change, event func(*positions.Position, time.Time) error) (*positions.Position, error) {
+	return s.write(ctx, edit{
+		read:    func() (*positions.Position, error) { return s.position(ctx, organization, iupd) },
+		ifMatch: ifMatch, change: c, event: event, store: s.Store.UpdatePosition,
+	})
+}
+
+// errUnchanged is what an event returns when everything is as it should be: no
+// version is made of it.
+var errUnchanged = errors.New("nothing changes")
+
 // edit is something that happens to one position.
 type edit struct {
 	read    func() (*positions.Position, error) // as the caller may see it
 	ifMatch *string
-	action  string
+	change  positions.Change
 	event   func(*positions.Position, time.Time) error
-	store   func(context.Context, *positions.Position, positions.Change) error
+	store   func(context.Context, *positions.Position, positions.Change) error // of what became of it
 }
 
-// write applies an event to a position and stores what became of it, as change
-// tells.
+// write is [server.amend] for a position that is found, or stored, in another
+// way.
 func (s *server) write(ctx context.Context, e edit) (*positions.Position, error) {
+	e.change.Actor = callerOf(ctx).actor()
 	for range maxAttempts {
 		p, err := e.read()
 		if err != nil {
@@ -116,15 +128,21 @@ func (s *server) write(ctx context.Context, e edit) (*positions.Position, error)
 		if e.ifMatch != nil && !matches(*e.ifMatch, p) {
 			return nil, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
 		}
-		now := s.Now()
-		if err := e.event(p, now); err != nil {
+		e.change.At = s.Now()
+		switch err := e.event(p, e.change.At); {
+		case errors.Is(err, errUnchanged):
+			return p, nil
+		case err != nil:
 			return nil, err
 		}
-		err = e.store(ctx, p, positions.Change{Actor: callerOf(ctx).actor(), Action: e.action, At: now})
+		err = e.store(ctx, p, e.change)
 		if positions.CodeOf(err) == positions.Stale && e.ifMatch == nil {
 			continue // somebody was faster: judge the event on what there is now
 		}
-		return p, err
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
 	}
 	return nil, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
 }
@@ -245,15 +263,20 @@ func (b *TransferInput) transfer() positions.Transfer {
 	t := positions.Transfer{
 		Amount: b.Amount, OrganizationFiscalCode: b.OrganizationFiscalCode, CompanyName: b.CompanyName,
 		RemittanceInformation: b.RemittanceInformation, Category: b.Category, IBAN: b.Iban, PostalIBAN: b.PostalIban,
-		Metadata: metadataOf(b.TransferMetadata),
-	}
-	if id := b.IDTransfer; len(id) == 1 && id[0] >= '1' && id[0] <= '5' {
-		t.ID = int(id[0] - '0')
+		Metadata: metadataOf(b.TransferMetadata), ID: transferID(b.IDTransfer),
 	}
 	if b.Stamp != nil {
 		t.Stamp = &positions.Stamp{HashDocument: b.Stamp.HashDocument, Type: b.Stamp.StampType, ProvincialResidence: b.Stamp.ProvincialResidence}
 	}
 	return t
+}
+
+// transferID reads GPD's "1" to "5"; anything else is 0, which is no transfer.
+func transferID(text string) int {
+	if len(text) == 1 && text[0] >= '1' && text[0] <= '5' {
+		return int(text[0] - '0')
+	}
+	return 0
 }
 
 func metadataOf(entries []Metadata) []positions.Metadata {

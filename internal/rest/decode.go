@@ -306,6 +306,7 @@ type fields struct {
 	required []field
 	names    []string
 	gpd      bool // a body of GPD's, in which members of other versions are ignored
+	closed   bool // an order, of which nothing may be ignored: "untill" would block for ever
 }
 
 type field struct {
@@ -327,6 +328,9 @@ func fieldsOf(t reflect.Type) *fields {
 		reflect.TypeFor[PayPaymentOption](), reflect.TypeFor[AlreadyPaidPaymentOption](), reflect.TypeFor[NotificationFeeUpdate](),
 		reflect.TypeFor[PaymentPositionsInput](), reflect.TypeFor[IupdsInput](), reflect.TypeFor[IbanChangeInput]():
 		f.gpd = true
+	case reflect.TypeFor[ReasonInput](), reflect.TypeFor[BlockInput](), reflect.TypeFor[HandoverInput](),
+		reflect.TypeFor[AmountInput](), reflect.TypeFor[TransferAmountInput]():
+		f.closed = true
 	}
 	for i := range t.NumField() {
 		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")

@@ -152,6 +152,8 @@ func typeInWords(s *schema) string {
 		return strings.Join(s.Enum, " | ")
 	case s.Format != "":
 		return s.Type + " (" + s.Format + ")"
+	case s.Type == "":
+		return "anything"
 	}
 	return s.Type
 }

@@ -24,7 +24,7 @@ func TestNoRouteEscapesTheGuard(t *testing.T) {
 	closed := openHouse(t, func(c *Config) { c.AdminKey = "" })
 	const nav = "301000000000000177"
 	h.want(t, 201, call{method: "POST", path: base + "/debtpositions", key: "writer", body: positionJSON("P-1", nav[1:])})
-	parameters := strings.NewReplacer("{organizationFiscalCode}", ente, "{iupd}", "P-1", "{nav}", nav, "{id}", "nonesuch", "{receiptId}", "nonesuch")
+	parameters := strings.NewReplacer("{organizationFiscalCode}", ente, "{iupd}", "P-1", "{nav}", nav, "{id}", "nonesuch", "{receiptId}", "nonesuch", "{version}", "1")
 	id, _, _ := strings.Cut(h.keys["writer"], ".")
 
 	doc, _ := theContract()

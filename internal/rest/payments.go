@@ -77,7 +77,7 @@ func (s *server) pay(ctx context.Context, organization, number string, ifMatch *
 		}
 		return p.Pay(nav, payment, now)
 	}
-	p, err := s.write(ctx, edit{read: read, ifMatch: ifMatch, action: action, event: event, store: s.Store.UpdatePosition})
+	p, err := s.write(ctx, edit{read: read, ifMatch: ifMatch, change: positions.Change{Action: action}, event: event, store: s.Store.UpdatePosition})
 	if err != nil {
 		return none, nil, err
 	}

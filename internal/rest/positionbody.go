@@ -35,12 +35,16 @@ func (s *server) positionBodies(ctx context.Context, organization string, ps []p
 	}
 	now := s.Now()
 	for i := range ps {
-		bodies[i] = positionBody(&ps[i], prices, now)
+		bodies[i] = bodyOf(&ps[i], prices, now)
+		for j := range ps[i].Options {
+			bodies[i].PaymentOption[j].Warnings = warningsOf(&ps[i].Options[j], fmt.Sprintf("/paymentOption/%d", j))
+		}
 	}
 	return bodies, nil
 }
 
-func positionBody(p *positions.Position, prices map[positions.NoticeNumber]*positions.Price, now time.Time) PaymentPosition {
+// bodyOf is how a position reads at an instant with the prices known then.
+func bodyOf(p *positions.Position, prices map[positions.NoticeNumber]*positions.Price, now time.Time) PaymentPosition {
 	d := &p.Debtor
 	body := PaymentPosition{
 		Iupd: p.IUPD, OrganizationFiscalCode: p.OrganizationFiscalCode,
@@ -50,13 +54,15 @@ func positionBody(p *positions.Position, prices map[positions.NoticeNumber]*posi
 		PayStandIn: p.PayStandIn, SwitchToExpired: p.SwitchToExpired, CompanyName: p.CompanyName, OfficeName: present(p.OfficeName),
 		InsertedDate: p.InsertedAt.UTC(), LastUpdatedDate: p.UpdatedAt.UTC(),
 		PublishDate: presentInstant(p.PublishDate), ValidityDate: presentInstant(p.ValidityDate), PaymentDate: presentInstant(p.PaymentDate),
-		Status: p.StatusAt(now), Lifecycle: p.LifecycleAt(now),
+		Status: p.StatusAt(now), Lifecycle: p.LifecycleAt(now), TransferredTo: present(p.TransferTo),
 		PaymentOption: make([]PaymentOption, len(p.Options)),
 	}
 	for i := range p.Options {
 		o := &p.Options[i]
 		body.PaymentOption[i] = optionBody(p, o, prices[o.NAV])
-		body.PaymentOption[i].Warnings = warningsOf(o, fmt.Sprintf("/paymentOption/%d", i))
+	}
+	if body.Lifecycle == positions.Blocked {
+		body.BlockedUntil = presentInstant(p.BlockedUntil)
 	}
 	return body
 }

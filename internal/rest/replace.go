@@ -44,7 +44,7 @@ func (s *server) DeleteDebtPosition(ctx context.Context, r DeleteDebtPositionReq
 	}
 	_, err := s.write(ctx, edit{
 		read:    func() (*positions.Position, error) { return s.position(ctx, r.OrganizationFiscalCode, r.Iupd) },
-		ifMatch: r.Params.IfMatch, action: actionDelete, event: deletable, store: store,
+		ifMatch: r.Params.IfMatch, change: positions.Change{Action: actionDelete}, event: deletable, store: store,
 	})
 	if err != nil {
 		return nil, err

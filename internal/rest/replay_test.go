@@ -42,8 +42,8 @@ type exchange struct {
 	Capture map[string]string
 }
 
-// written is when the exchanges begin, so that their dates never become past.
-var written = time.Date(2027, 3, 2, 9, 0, 0, 0, time.UTC)
+// recorded is when the exchanges begin, so that their dates never become past.
+var recorded = time.Date(2027, 3, 2, 9, 0, 0, 0, time.UTC)
 
 func readExchanges(t *testing.T, path string) []exchange {
 	t.Helper()
@@ -73,7 +73,7 @@ func TestGPDsExchanges(t *testing.T) {
 				all := readExchanges(t, file)
 				t.Run(filepath.Base(file), func(t *testing.T) {
 					h := openHouseOn(t, open).furnish(t)
-					h.clock.Store(int64(time.Until(written)))
+					h.clock.Store(int64(time.Until(recorded)))
 					captured := map[string]string{}
 					for _, x := range all {
 						if ok := t.Run(x.It, func(t *testing.T) { h.replay(t, x, captured, definition) }); !ok {

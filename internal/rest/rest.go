@@ -37,6 +37,8 @@ type Store interface {
 	DeletePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error
 	Positions(ctx context.Context, f positions.PositionFilter) ([]positions.Position, int, error)
 	PositionsPaidTo(ctx context.Context, f positions.AccountFilter) (ps []positions.Position, next int64, err error)
+	Versions(ctx context.Context, fiscalCode, iupd string) ([]positions.VersionInfo, error)
+	Version(ctx context.Context, fiscalCode, iupd string, version int64) (*positions.Position, positions.VersionInfo, error)
 
 	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
 	SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error

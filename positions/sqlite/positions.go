@@ -28,7 +28,7 @@ func (s *Store) UpdatePosition(ctx context.Context, p *positions.Position, c pos
 
 // UpdatePositions implements [positions.Store].
 func (s *Store) UpdatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error {
-	return s.each(ctx, "update position", ps, c, update)
+	return s.each(ctx, updating, ps, c, update)
 }
 
 // DeletePositions implements [positions.Store].
@@ -36,8 +36,10 @@ func (s *Store) DeletePositions(ctx context.Context, ps []*positions.Position, c
 	return s.each(ctx, "delete position", ps, c, remove)
 }
 
-// creating is the operation that may find its iupd taken.
-const creating = "create position"
+const (
+	creating = "create position" // may find its iupd taken
+	updating = "update position" // its positions may hand numbers to each other
+)
 
 // step writes a version of one position, as part of a transaction.
 type step func(context.Context, *sql.Tx, *positions.Position, positions.Change) (*document.Version, error)
@@ -55,6 +57,11 @@ func (s *Store) each(ctx context.Context, operation string, ps []*positions.Posi
 	sorted := document.ByIUPD(ps)
 	written := make([]*document.Version, len(sorted))
 	err := s.change(ctx, operation, func(tx *sql.Tx) (err error) {
+		if operation == updating && len(sorted) > 1 {
+			if err := handOver(ctx, tx, sorted); err != nil {
+				return err
+			}
+		}
 		for i, p := range sorted {
 			if written[i], err = do(ctx, tx, p, c); err != nil {
 				return err
@@ -72,6 +79,22 @@ func (s *Store) each(ctx context.Context, operation string, ps []*positions.Posi
 		*p = written[i].Position
 	}
 	return nil
+}
+
+// handOver deletes the option rows of positions of a batch whose numbers others
+// of the batch are going to have.
+func handOver(ctx context.Context, tx *sql.Tx, ps []*positions.Position) error {
+	batch, wants := document.WantsOf(ps)
+	triples := make([]string, len(wants.IUPDs)) // each a list of its own: iupd, nav, iuv
+	for i := range triples {
+		triples[i] = list([]string{wants.IUPDs[i], wants.NAVs[i], wants.IUVs[i]})
+	}
+	const taken = `SELECT o.rowid FROM json_each(?3) w CROSS JOIN payment_options o CROSS JOIN positions p
+		WHERE o.organization = ?1 AND p.id = o.position_id AND p.iupd <> json_extract(w.value, '$[0]') AND p.iupd IN (SELECT value FROM json_each(?2))`
+	_, err := tx.ExecContext(ctx, `DELETE FROM payment_options WHERE rowid IN (
+		`+taken+` AND o.nav = json_extract(w.value, '$[1]') UNION ALL `+taken+` AND o.iuv = json_extract(w.value, '$[2]'))`,
+		ps[0].OrganizationFiscalCode, list(batch), list(triples))
+	return err
 }
 
 func create(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
@@ -263,6 +286,9 @@ func (s *Store) conflict(ctx context.Context, ps []*positions.Position, creating
 		owners, err := s.owners(ctx, p)
 		if err != nil {
 			return failure("position", err)
+		}
+		if !creating {
+			owners = document.Outside(ps, owners)
 		}
 		e := document.Conflict(p, known, owners)
 		if len(e.Problems) > 0 {

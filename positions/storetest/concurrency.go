@@ -96,6 +96,53 @@ var concurrencyTests = []test{
 			}
 		}
 	}},
+	{"64 writers of one position each leave their mark, in a version of its own", func(t *testing.T, s positions.Store) {
+		p := mustCreate(t, s, position(comune, "iupd-1"))
+		const writers = 64
+		ctx := bounded(t)
+		won := make([]int64, writers) // the version that each writer made
+		errs := all(writers, func(i int) error {
+			for {
+				q, err := s.Position(ctx, comune, "iupd-1")
+				if err != nil {
+					return err
+				}
+				q.OfficeName += fmt.Sprintf("<%d>", i)
+				c := update
+				c.Reason = fmt.Sprint("scrittore ", i)
+				if err = s.UpdatePosition(ctx, q, c); err == nil {
+					won[i] = q.Version
+					return nil
+				}
+				if positions.CodeOf(err) != positions.Stale {
+					return err
+				}
+			}
+		})
+		if n := count(t, errs, positions.Stale); n != writers {
+			t.Fatalf("%d writers finished", n)
+		}
+		q := read(t, s, p)
+		if q.Version != 1+writers {
+			t.Fatalf("version is %d", q.Version)
+		}
+		marks := ""
+		for version := int64(2); version <= 1+writers; version++ {
+			i := slices.Index(won, version)
+			if i < 0 {
+				t.Fatalf("nobody made version %d", version)
+			}
+			marks += fmt.Sprintf("<%d>", i)
+			was, info, err := s.Version(t.Context(), comune, "iupd-1", version)
+			must(t, err)
+			if was.OfficeName != marks || info.Reason != fmt.Sprint("scrittore ", i) {
+				t.Fatalf("version %d of writer %d has marks %s, by %s", version, i, was.OfficeName, info.Reason)
+			}
+		}
+		if q.OfficeName != marks {
+			t.Fatalf("marks are %s", q.OfficeName)
+		}
+	}},
 	{"of many positions that want the same notice numbers one is created", func(t *testing.T, s positions.Store) {
 		options := []positions.PaymentOption{option(1), option(2), option(3), option(4)}
 		errs := all(crowd, func(i int) error {

@@ -57,6 +57,37 @@ var listTests = []test{
 		}
 		must(t, s.CreatePosition(t.Context(), ps[0], create))
 	}},
+	{"positions of one batch may hand their numbers to each other", func(t *testing.T, s positions.Store) {
+		ps := []*positions.Position{position(comune, "iupd-2"), position(comune, "iupd-1", option(1), option(2)), position(comune, "iupd-3")}
+		must(t, s.CreatePositions(t.Context(), ps, create))
+		outside := mustCreate(t, s, position(comune, "iupd-0"))
+		before := []*positions.Position{ps[0].Clone(), ps[1].Clone(), ps[2].Clone()}
+		a, b, c, d := ps[0].Options[0], ps[1].Options[0], ps[1].Options[1], ps[2].Options[0]
+		other := a // the same IUV under another notice number
+		other.NAV = "1" + other.NAV[1:]
+		// A circle, and a number that is taken beside the batch: nothing moves.
+		ps[0].Options, ps[1].Options, ps[2].Options = []positions.PaymentOption{b}, []positions.PaymentOption{d}, []positions.PaymentOption{a, outside.Options[0]}
+		wantConflict(t, s.UpdatePositions(t.Context(), ps, update), "iupd-0", "/2/paymentOption/1/nav")
+		for i, p := range before {
+			same(t, "the position", read(t, s, p), p)
+			ps[i].Version = p.Version
+		}
+		// The circle alone.
+		ps[2].Options = []positions.PaymentOption{other, c}
+		must(t, s.UpdatePositions(t.Context(), ps, update))
+		for _, p := range ps {
+			same(t, "the position", read(t, s, p), p)
+			for i := range p.Options {
+				same(t, "the option", got(s.Notice(t.Context(), comune, p.Options[i].NAV))(t).Option, p.Options[i])
+			}
+		}
+		_, err := s.Notice(t.Context(), comune, a.NAV)
+		wantCode(t, err, positions.NotFound)
+		// What a position outside of the batch has is not handed over.
+		ps[0].Options = []positions.PaymentOption{outside.Options[0]}
+		wantConflict(t, s.UpdatePositions(t.Context(), ps[:2], update), "iupd-0", "/0/paymentOption/0/nav")
+		same(t, "the position beside it", read(t, s, outside), outside)
+	}},
 	{"a deleted position leaves its history and frees its numbers", func(t *testing.T, s positions.Store) {
 		p := mustCreate(t, s, position(comune, "iupd-1"))
 		first := p.Clone()

@@ -63,6 +63,39 @@ var receiptTests = []test{
 		same(t, "the receipt", got(s.Receipt(t.Context(), comune, "rt-2"))(t), second)
 		same(t, "the position", read(t, s, p), before)
 	}},
+	{"after a reopening the receipt known already changes nothing, and another one pays", func(t *testing.T, s positions.Store) {
+		p := mustCreate(t, s, position(comune, "iupd-1"))
+		nav := p.Options[0].NAV
+		first := receipt(comune, "rt-1", nav)
+		got(s.SaveReceipt(t.Context(), first))(t)
+		open := read(t, s, p)
+		must(t, open.Reopen(noon.Add(time.Hour)))
+		must(t, s.UpdatePosition(t.Context(), open, positions.Change{Action: string(positions.EventReopen), Reason: "revoca", At: noon.Add(time.Hour)}))
+		reopened := read(t, s, p)
+		if reopened.Status != positions.Valid || reopened.Lifecycle != positions.Open || reopened.Options[0].Paid() {
+			t.Fatalf("reopened, it is %s, %s, %s", reopened.Status, reopened.Lifecycle, reopened.Options[0].Status)
+		}
+		want, _ := positions.NewNotice(reopened, nav, nil)
+		same(t, "the notice", got(s.Notice(t.Context(), comune, nav))(t), want)
+
+		if !got(s.SaveReceipt(t.Context(), receipt(comune, "rt-1", nav)))(t) {
+			t.Fatal("the same receipt is no duplicate any more")
+		}
+		same(t, "the position", read(t, s, p), reopened)
+		same(t, "the receipt", got(s.Receipt(t.Context(), comune, "rt-1"))(t), first)
+
+		second := receipt(comune, "rt-2", nav)
+		if got(s.SaveReceipt(t.Context(), second))(t) || len(second.Flags) > 0 {
+			t.Fatalf("another receipt is a duplicate, or flagged %v", second.Flags)
+		}
+		paid := read(t, s, p)
+		if paid.Status != positions.Paid || paid.Options[0].Payment.ReceiptID != "rt-2" || paid.Version != 4 {
+			t.Fatalf("%s by %+v, version %d", paid.Status, paid.Options[0].Payment, paid.Version)
+		}
+		was, _, err := s.Version(t.Context(), comune, "iupd-1", 2)
+		must(t, err)
+		same(t, "the payment in the history", was.Options[0].Payment.ReceiptID, "rt-1")
+	}},
 	{"a receipt of an unknown notice is kept and flagged", func(t *testing.T, s positions.Store) {
 		r := receipt(comune, "rt-1", option(1).NAV)
 		for _, want := range []bool{false, true} {

@@ -106,3 +106,28 @@ func Notices(p *positions.Position) (navs, iuvs []string) {
 	}
 	return navs, iuvs
 }
+
+// Outside leaves out the owners that are part of the batch themselves: they hand
+// their numbers over.
+func Outside(batch []*positions.Position, owners []Owner) []Owner {
+	return slices.DeleteFunc(owners, func(o Owner) bool {
+		return slices.ContainsFunc(batch, func(p *positions.Position) bool { return p.IUPD == o.IUPD })
+	})
+}
+
+// Wants are the numbers that the options of a batch are going to have, and the
+// position of each.
+type Wants struct{ IUPDs, NAVs, IUVs []string }
+
+// WantsOf gathers them; batch are the ids of the positions themselves.
+func WantsOf(ps []*positions.Position) (batch []string, w Wants) {
+	for _, p := range ps {
+		batch = append(batch, p.IUPD)
+		for i := range p.Options {
+			w.IUPDs = append(w.IUPDs, p.IUPD)
+			w.NAVs = append(w.NAVs, string(p.Options[i].NAV))
+			w.IUVs = append(w.IUVs, p.Options[i].IUV)
+		}
+	}
+	return batch, w
+}
