@@ -144,7 +144,7 @@ func (s *server) write(ctx context.Context, e edit) (*positions.Position, error)
 		}
 		return p, nil
 	}
-	return nil, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
+	return nil, &positions.Error{Code: positions.Conflict, Message: "others keep changing this position: try again", Err: errOurs}
 }
 
 // etag is the version of a position as an HTTP entity tag.

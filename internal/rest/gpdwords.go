@@ -30,7 +30,7 @@ var gpdOperations = map[string]string{
 	"PUT /paymentoptions/:nav/notificationfee": "notificationfee",
 }
 
-// anyOf are the operations on whole positions, and on options.
+// onPositions are the operations on whole positions, onOptions those on options.
 const (
 	onPositions = "list create replace delete transfers read publish invalidate"
 	onOptions   = "option pay notificationfee"
@@ -77,6 +77,10 @@ var gpdWords = []struct {
 	{"notificationfee", positions.Unprocessable, nil, "Not in unpaid state for notification fee update", "The payment option with Organization Fiscal Code {organization} and NAV {nav} is not in unpaid state and the notification fee cannot be updated."},
 }
 
+// errOurs is the cause of a refusal that has one of GPD's codes and a reason that
+// GPD does not know: its words would tell something else.
+var errOurs = errors.New("not a refusal of GPD's")
+
 // errForeign is the cause of a refusal of another organization's path.
 var errForeign = errors.New("another organization")
 
@@ -86,7 +90,7 @@ func inGPDsWords(c echo.Context, refusal *positions.Error, p *Problem) {
 	_, path, _ := strings.Cut(c.Path(), "/organizations/:organizationFiscalCode")
 	operation := gpdOperations[c.Request().Method+" "+path]
 	admitted, _ := c.Get(admission).(bool)
-	if operation == "" || !admitted && !errors.Is(refusal, errForeign) {
+	if operation == "" || errors.Is(refusal, errOurs) || !admitted && !errors.Is(refusal, errForeign) {
 		return // not GPD's, or refused at the door, which GPD leaves to a gateway
 	}
 	for _, w := range gpdWords {

@@ -366,7 +366,9 @@ func TestAWriterTriesAgainWhenSomebodyWasFaster(t *testing.T) {
 	h.want(t, 201, call{method: "POST", path: base + "/debtpositions", key: "writer", body: positionJSON("P-1", "01000000000000177")})
 	publish := call{method: "POST", path: base + "/debtpositions/P-1/publish", key: "writer"}
 	failures = maxAttempts
-	h.want(t, 409, publish)
+	if a := h.want(t, 409, publish); strings.Contains(string(a.body), "not in publishable state") {
+		t.Errorf("GPD's words tell of a state that it is not in: %s", a.body)
+	}
 	failures = 1
 	withTag := publish
 	withTag.header = http.Header{"If-Match": {`"1"`}}
