@@ -1,6 +1,7 @@
 package positions
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -42,6 +43,13 @@ func (p *Position) validateTerms(ps problems, now time.Time) error {
 	return nil
 }
 
+// The causes of a refusal of [Position.PublishInTime], beside the status.
+var (
+	ErrValidityPast   = errors.New("the validity date has passed")
+	ErrDuePast        = errors.New("a due date has passed")
+	ErrDueBeforeValid = errors.New("a due date lies before the validity date")
+)
+
 // PublishInTime is [Position.Publish] for a draft that may have waited too long:
 // GPD refuses (409) when its validity date or the due date of one of its options
 // has passed, or when one falls due before the position is payable.
@@ -52,13 +60,13 @@ func (p *Position) PublishInTime(now time.Time) error {
 	for i := range p.Options {
 		switch o := &p.Options[i]; {
 		case o.DueDate.Before(p.ValidityDate):
-			return Errorf(Conflict, "notice %s falls due before the validity date of its position: replace the position first", o.NAV)
+			return &Error{Code: Conflict, Message: "notice " + string(o.NAV) + " falls due before the validity date of its position: replace the position first", Err: ErrDueBeforeValid}
 		case o.DueDate.Before(now):
-			return Errorf(Conflict, "the due date of notice %s has passed: replace the position with a later one first", o.NAV)
+			return &Error{Code: Conflict, Message: "the due date of notice " + string(o.NAV) + " has passed: replace the position with a later one first", Err: ErrDuePast}
 		}
 	}
 	if !p.ValidityDate.IsZero() && p.ValidityDate.Before(now) {
-		return Errorf(Conflict, "the validity date has passed: replace the position with a later one, or with none, first")
+		return &Error{Code: Conflict, Message: "the validity date has passed: replace the position with a later one, or with none, first", Err: ErrValidityPast}
 	}
 	return p.Publish(now)
 }

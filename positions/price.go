@@ -1,6 +1,8 @@
 package positions
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/money"
@@ -61,6 +63,40 @@ func (p *Price) Freeze() {
 	p.Final = p.NoCost == "" && !p.Pushed &&
 		(!p.NotificationViewDate.IsZero() ||
 			!p.RefinementDate.IsZero() && !p.RefinementDate.After(p.FetchedAt))
+}
+
+// ErrNoFeeTransfer is the cause of a refusal of an option that no transfer of the
+// organization itself lets carry a fee.
+var ErrNoFeeTransfer = errors.New("no transfer can carry the notification fee")
+
+// Push makes a fee, in cents, that the caller sets for an option the newest
+// price of it; last is the one so far, nil when there is none. What SEND said of
+// the notification itself stays: a fee says nothing about its dates.
+//
+// It is Invalid when the fee is negative or makes the amount more than
+// [money.Max], Unprocessable when the option is paid or, with
+// [ErrNoFeeTransfer], has no transfer that could carry a fee.
+func (o *PaymentOption) Push(organization string, fee money.Cents, last *Price, now time.Time) (*Price, error) {
+	if total, err := o.Amount.Add(fee); fee < 0 || err != nil || total > money.Max {
+		detail := fmt.Sprintf("must be between 0 and %d cents", money.Max-o.Amount)
+		return nil, &Error{Code: Invalid, Message: "the notification fee is not valid", Problems: []Problem{{Pointer: "/notificationFee", Detail: detail}}}
+	}
+	if o.Paid() {
+		return nil, Errorf(Unprocessable, "notice %s is paid: its fee cannot change any more", o.NAV)
+	}
+	if _, ok := o.FeeTransfer(organization); !ok {
+		return nil, Errorf(Unprocessable, "notice %s: %w", o.NAV, ErrNoFeeTransfer)
+	}
+	p := &Price{TotalPrice: fee, Pushed: true, FetchedAt: now}
+	if last != nil {
+		if last.NoCost == "" {
+			p.IUN, p.RefinementDate, p.NotificationViewDate = last.IUN, last.RefinementDate, last.NotificationViewDate
+		}
+		if !now.After(last.FetchedAt) { // by another machine's clock; the stores keep the newest
+			p.FetchedAt = last.FetchedAt.Add(time.Microsecond)
+		}
+	}
+	return p, nil
 }
 
 // KnownSource tells where the fee that is known of an option comes from, without

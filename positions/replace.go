@@ -44,7 +44,10 @@ func (p *Position) CarriesFees(prices map[NoticeNumber]*Price) error {
 			fmt.Sprintf("/paymentOption/%d/transfer", i), "no transfer can carry the notification fee that the notice has")
 	}
 	if len(ps) > 0 {
-		return &Error{Code: Unprocessable, Message: "a notification fee was set for a notice, and no transfer of the organization, other than a stamp, can carry it", Problems: ps}
+		return &Error{
+			Code: Unprocessable, Message: "a notification fee was set for a notice, and no transfer of the organization, other than a stamp, can carry it",
+			Problems: ps, Err: ErrNoFeeTransfer,
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package positions
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -133,6 +134,10 @@ type Store interface {
 	Migrate(ctx context.Context) error
 	Close() error
 }
+
+// ErrTaken is the cause of a Conflict about an iupd, a notice number or an IUV
+// that another position has, where others are about a state.
+var ErrTaken = errors.New("an iupd, a notice number or an IUV is taken")
 
 // Change tells who changed a position and why. It becomes part of the version.
 type Change struct {

@@ -26,8 +26,9 @@ const saveTimeout = 250 * time.Millisecond
 
 // ask asks SEND for the price of a notice. All who ask for the same notice at
 // the same time share one request; each leaves when its own budget, less the
-// reserve for answering, is used up, and the request goes on for the others.
-func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*positions.Price, *positions.SendExchange, error) {
+// reserve for answering, is used up, and the request goes on for the others. What
+// others learned before since does not count.
+func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, since time.Time) (*positions.Price, *positions.SendExchange, error) {
 	cred, err := org.Credential()
 	if err != nil {
 		return nil, nil, err
@@ -45,7 +46,7 @@ func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav po
 	result := a.flights.DoChan(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.sendTimeout)
 		defer cancel()
-		return a.fly(ctx, org, cred, nav)
+		return a.fly(ctx, org, cred, nav, since)
 	})
 	select {
 	case r := <-result:
@@ -59,14 +60,14 @@ func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav po
 // fly makes the one request, unless another replica is making it: then it waits
 // for that one's answer. The answer goes to the cache and to the store, whose
 // price is what serves when SEND does not.
-func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *sendclient.Credential, nav positions.NoticeNumber) (asked, error) {
+func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *sendclient.Credential, nav positions.NoticeNumber, since time.Time) (asked, error) {
 	key := priceKey(org.FiscalCode, nav)
 	unlock, won := func() {}, true
 	if mustBeKept(org) { // otherwise nothing may be left for others to find
 		unlock, won = a.cache.Lock(ctx, key, a.sendTimeout)
 	}
 	if !won {
-		if p, ok := a.cache.Await(ctx, key); ok && isFresh(org, &p, a.now()) {
+		if p, ok := a.cache.Await(ctx, key); ok && isFresh(org, &p, a.now()) && p.FetchedAt.After(since) {
 			return shared(&p, "OTHER_REPLICA"), nil
 		}
 		if ctx.Err() != nil {
@@ -76,7 +77,7 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 	} else {
 		defer unlock()
 		// Who held the lock before may have left the answer since we looked.
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, a.now()) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, a.now()) && p.FetchedAt.After(since) {
 			return shared(&p, "JUST_ASKED"), nil
 		}
 	}

@@ -36,12 +36,13 @@ func (a *Actualizer) fee(ctx context.Context, org *registry.Organization, n *pos
 	}
 	nav := n.Option.NAV
 	key := priceKey(org.FiscalCode, nav)
+	pushed := pushedAt(n.Price)
 	if mayBeKept(org) {
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, now) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, now) && p.FetchedAt.After(pushed) {
 			return feeOf(&p, positions.SourceCache), nil
 		}
 	}
-	price, exchange, err := a.ask(ctx, org, nav)
+	price, exchange, err := a.ask(ctx, org, nav, pushed)
 	if err == nil {
 		f := feeOf(price, positions.SourceLive)
 		f.exchange = exchange
@@ -101,6 +102,15 @@ func (a *Actualizer) lastKnown(n *positions.Notice, key string) *positions.Price
 		newest = &p
 	}
 	return newest
+}
+
+// pushedAt is when the last price was pushed, the zero time when SEND gave it.
+// What a cache holds from before that, of whichever replica, is out of date.
+func pushedAt(last *positions.Price) time.Time {
+	if last == nil || !last.Pushed {
+		return time.Time{}
+	}
+	return last.FetchedAt
 }
 
 // feeOf is the fee of a price; "no cost" has its own source.

@@ -314,6 +314,63 @@ func TestWhereTheFeeComesFrom(t *testing.T) {
 	}
 }
 
+func TestAPushedFeeIsSeenAtOnce(t *testing.T) {
+	down := problem(500, "PN_GENERIC_ERROR")
+	push := func(t *testing.T, d *desk, nav positions.NoticeNumber, fee money.Cents) {
+		t.Helper()
+		n, err := d.store.Notice(t.Context(), ente, nav)
+		if err != nil {
+			t.Fatal(err)
+		}
+		price, err := n.Option.Push(ente, fee, n.Price, d.now())
+		if err == nil {
+			err = d.store.SavePrice(t.Context(), ente, nav, price)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("of a notice that is not bound to SEND, which is never asked", func(t *testing.T) {
+		d := newDesk(t, nil)
+		d.answer(func(http.ResponseWriter, *http.Request) { t.Error("SEND was asked") })
+		nav := d.position(t, 1, func(p *positions.Position) { p.Options[0].SendBound = false })
+		for _, fee := range []money.Cents{300, 0, 250} {
+			push(t, d, nav, fee)
+			if q := d.quote(t, nav); q.Source != positions.SourcePushed || q.NotificationFee != fee || q.Amount != 15000+fee || q.Transfers[1].Amount != 10000+fee {
+				t.Errorf("after %d: %s, fee %d, amount %d", fee, q.Source, q.NotificationFee, q.Amount)
+			}
+		}
+	})
+	t.Run("of a bound one, past every cached price, when SEND does not answer", func(t *testing.T) {
+		d := newDesk(t, nil)
+		nav := d.position(t, 1, nil)
+		d.answer(priced(`{"totalPrice":710}`))
+		d.quote(t, nav)
+		d.answer(down)
+		push(t, d, nav, 300)
+		if q := d.quote(t, nav); q.Source != positions.SourceLastKnown || q.NotificationFee != 300 || d.calls.Load() < 2 {
+			t.Errorf("%s, fee %d after %d calls of SEND", q.Source, q.NotificationFee, d.calls.Load())
+		}
+		d.answer(priced(`{"totalPrice":720}`))
+		if q := d.quote(t, nav); q.Source != positions.SourceLive || q.NotificationFee != 720 {
+			t.Errorf("SEND answers again: %s, fee %d", q.Source, q.NotificationFee)
+		}
+		if q := d.quote(t, nav); q.Source != positions.SourceCache || q.NotificationFee != 720 {
+			t.Errorf("and is believed: %s, fee %d", q.Source, q.NotificationFee)
+		}
+	})
+	t.Run("of a frozen one, whose price is asked again", func(t *testing.T) {
+		d := newDesk(t, nil)
+		nav := d.position(t, 1, nil)
+		d.answer(priced(`{"totalPrice":710,"notificationViewDate":"2026-01-01T00:00:00Z"}`))
+		d.quote(t, nav)
+		push(t, d, nav, 300)
+		if q := d.quote(t, nav); q.Source != positions.SourceLive || q.NotificationFee != 710 {
+			t.Errorf("%s, fee %d", q.Source, q.NotificationFee)
+		}
+	})
+}
+
 func TestRefusingWithoutAPrice(t *testing.T) {
 	d := newDesk(t, func(p *positions.Policy) { p.OnSendUnavailable = positions.OnUnavailableRefuse })
 	d.answer(problem(500, "PN_GENERIC_ERROR"))
@@ -419,7 +476,7 @@ func TestALateJoinerFindsTheAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := d.fly(t.Context(), d.org, cred, nav)
+		got, err := d.fly(t.Context(), d.org, cred, nav, time.Time{})
 		if err != nil || got.price.TotalPrice != 200 || got.exchange == nil || got.exchange.RequestedAt.IsZero() {
 			t.Fatalf("got %+v, %v", got, err)
 		}

@@ -27,6 +27,12 @@ type Actor struct {
 	Kind string `json:"kind"`
 }
 
+// AlreadyPaidPaymentOption defines model for AlreadyPaidPaymentOption.
+type AlreadyPaidPaymentOption struct {
+	// PaymentDate When it was paid; absent: now.
+	PaymentDate *time.Time `json:"paymentDate,omitempty"`
+}
+
 // AmountInput defines model for AmountInput.
 type AmountInput struct {
 	// Amount Euro cents.
@@ -286,6 +292,11 @@ type Notice struct {
 // Example: 301000000000012345
 type NoticeNumber = positions.NoticeNumber
 
+// NotificationFeeUpdate defines model for NotificationFeeUpdate.
+type NotificationFeeUpdate struct {
+	NotificationFee money.Cents `json:"notificationFee"`
+}
+
 // OptionStatus GPD's status of a payment option.
 type OptionStatus = positions.OptionStatus
 
@@ -358,6 +369,20 @@ type PageInfo struct {
 	TotalPages int `json:"total_pages"`
 }
 
+// PayPaymentOption defines model for PayPaymentOption.
+type PayPaymentOption struct {
+	// Fee The PSP's own fee in cents. GPD has it as text; a number is taken too.
+	Fee       FeeField `json:"fee,omitempty,omitzero"`
+	IDReceipt string   `json:"idReceipt"`
+
+	// PaymentDate When it was paid; absent: now.
+	PaymentDate   *time.Time `json:"paymentDate,omitempty"`
+	PaymentMethod string     `json:"paymentMethod,omitempty"`
+	PspCode       string     `json:"pspCode,omitempty"`
+	PspCompany    string     `json:"pspCompany"`
+	PspTaxCode    string     `json:"pspTaxCode,omitempty"`
+}
+
 // PaymentOption defines model for PaymentOption.
 type PaymentOption struct {
 	// Amount Euro cents.
@@ -376,6 +401,9 @@ type PaymentOption struct {
 	IsPartialPayment bool      `json:"isPartialPayment"`
 	Iuv              string    `json:"iuv"`
 	LastUpdatedDate  time.Time `json:"lastUpdatedDate"`
+
+	// LastUpdatedDateNotificationFee Only in answers about one payment option.
+	LastUpdatedDateNotificationFee *time.Time `json:"lastUpdatedDateNotificationFee,omitempty"`
 
 	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
 	//
@@ -401,6 +429,9 @@ type PaymentOption struct {
 
 	// SenderFiscalCode An extension.
 	SenderFiscalCode *string `json:"senderFiscalCode,omitempty"`
+
+	// ServiceType Only in answers about one payment option.
+	ServiceType *string `json:"serviceType,omitempty"`
 
 	// Status GPD's status of a payment option.
 	Status   OptionStatus `json:"status"`
@@ -446,6 +477,88 @@ type PaymentOptionInput struct {
 
 	// Transfer Where the money goes; the amounts add up to the option's.
 	Transfer []TransferInput `json:"transfer,omitempty"`
+}
+
+// PaymentOptionWithDebtor defines model for PaymentOptionWithDebtor.
+type PaymentOptionWithDebtor struct {
+	// Amount Euro cents.
+	//
+	// Example: 8700
+	Amount      Cents   `json:"amount"`
+	City        *string `json:"city,omitempty"`
+	CivicNumber *string `json:"civicNumber,omitempty"`
+	CompanyName string  `json:"companyName"`
+	Country     *string `json:"country,omitempty"`
+
+	// DebtPositionStatus GPD's status of a position.
+	DebtPositionStatus PositionStatus `json:"debtPositionStatus"`
+	Description        string         `json:"description"`
+	DueDate            time.Time      `json:"dueDate"`
+	Email              *string        `json:"email,omitempty"`
+
+	// Fault An extension. When it is not payable, the fault the Nodo would be given.
+	//
+	// Example: PAA_PAGAMENTO_DUPLICATO
+	Fault *string `json:"fault,omitempty"`
+
+	// Fee Euro cents.
+	//
+	// Example: 8700
+	Fee              Cents     `json:"fee"`
+	FiscalCode       string    `json:"fiscalCode"`
+	FullName         string    `json:"fullName"`
+	IDReceipt        *string   `json:"idReceipt,omitempty"`
+	InsertedDate     time.Time `json:"insertedDate"`
+	IsPartialPayment bool      `json:"isPartialPayment"`
+	Iupd             string    `json:"iupd"`
+	Iuv              string    `json:"iuv"`
+
+	// Lifecycle An extension. Who is entitled to collect: `OPEN` this organization, `BLOCKED` nobody for now, `TRANSFERRED`
+	// another organization, `CLOSED` nobody any more.
+	Lifecycle Lifecycle `json:"lifecycle"`
+
+	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
+	//
+	// Example: 301000000000012345
+	Nav NoticeNumber `json:"nav"`
+
+	// NotificationFee Euro cents.
+	//
+	// Example: 8700
+	NotificationFee        Cents   `json:"notificationFee"`
+	OfficeName             *string `json:"officeName,omitempty"`
+	OrganizationFiscalCode string  `json:"organizationFiscalCode"`
+	PayStandIn             bool    `json:"payStandIn"`
+
+	// Payable An extension. Whether the Nodo would be given an amount now.
+	Payable               bool       `json:"payable"`
+	PaymentDate           *time.Time `json:"paymentDate,omitempty"`
+	PaymentMethod         *string    `json:"paymentMethod,omitempty"`
+	PaymentOptionMetadata []Metadata `json:"paymentOptionMetadata"`
+	Phone                 *string    `json:"phone,omitempty"`
+	PostalCode            *string    `json:"postalCode,omitempty"`
+
+	// Price An extension. What SEND last said about the notification's cost, in cents.
+	Price         *Price     `json:"price,omitempty"`
+	Province      *string    `json:"province,omitempty"`
+	PspCompany    *string    `json:"pspCompany,omitempty"`
+	Region        *string    `json:"region,omitempty"`
+	RetentionDate *time.Time `json:"retentionDate,omitempty"`
+
+	// SendBound An extension.
+	SendBound bool `json:"sendBound"`
+
+	// SenderFiscalCode An extension.
+	SenderFiscalCode *string `json:"senderFiscalCode,omitempty"`
+
+	// ServiceType GPD's mark of who made the position: always `GPD`, the value for positions made through this API.
+	ServiceType ServiceType `json:"serviceType"`
+
+	// Status GPD's status of a payment option.
+	Status     OptionStatus `json:"status"`
+	StreetName *string      `json:"streetName,omitempty"`
+	Transfer   []Transfer   `json:"transfer"`
+	Type       string       `json:"type"`
 }
 
 // PaymentPosition defines model for PaymentPosition.
@@ -648,7 +761,7 @@ type Problem struct {
 	// Example: 400
 	Status int `json:"status"`
 
-	// Title What kind of refusal it is; the same for the same code.
+	// Title What kind of refusal it is. An operation that GPD has too gives GPD's title and detail.
 	Title string `json:"title"`
 
 	// Type Reference that explains the code.
@@ -870,6 +983,9 @@ type SendExchange struct {
 	// Status HTTP status; absent: no answer.
 	Status *int `json:"status,omitempty"`
 }
+
+// ServiceType GPD's mark of who made the position: always `GPD`, the value for positions made through this API.
+type ServiceType = string
 
 // Stamp Digital revenue stamp (marca da bollo digitale).
 type Stamp struct {
@@ -1199,6 +1315,18 @@ type QuoteNoticeParams struct {
 	At *string `form:"at,omitempty" json:"at,omitempty"`
 }
 
+// SetPaymentOptionPaidParams defines parameters for SetPaymentOptionPaid.
+type SetPaymentOptionPaidParams struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PayPaymentOptionParams defines parameters for PayPaymentOption.
+type PayPaymentOptionParams struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListReceiptsParams defines parameters for ListReceipts.
 type ListReceiptsParams struct {
 	// Page Page of the list, the first is 0.
@@ -1230,6 +1358,12 @@ type CreateDebtPositionsParams struct {
 type ReplaceDebtPositionsParams struct {
 	// ToPublish Publish the positions at once.
 	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+}
+
+// SetPaymentOptionPaidV2Params defines parameters for SetPaymentOptionPaidV2.
+type SetPaymentOptionPaidV2Params struct {
+	// IfMatch Do it only if the position still has this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // PutOrganizationJSONRequestBody defines body for PutOrganization for application/json ContentType.
@@ -1265,6 +1399,15 @@ type UnblockDebtPositionJSONRequestBody = ReasonInput
 // SetNoticeAmountJSONRequestBody defines body for SetNoticeAmount for application/json ContentType.
 type SetNoticeAmountJSONRequestBody = AmountInput
 
+// SetPaymentOptionPaidJSONRequestBody defines body for SetPaymentOptionPaid for application/json ContentType.
+type SetPaymentOptionPaidJSONRequestBody = AlreadyPaidPaymentOption
+
+// UpdateNotificationFeeJSONRequestBody defines body for UpdateNotificationFee for application/json ContentType.
+type UpdateNotificationFeeJSONRequestBody = NotificationFeeUpdate
+
+// PayPaymentOptionJSONRequestBody defines body for PayPaymentOption for application/json ContentType.
+type PayPaymentOptionJSONRequestBody = PayPaymentOption
+
 // DeleteDebtPositionsJSONRequestBody defines body for DeleteDebtPositions for application/json ContentType.
 type DeleteDebtPositionsJSONRequestBody = IupdsInput
 
@@ -1273,6 +1416,9 @@ type CreateDebtPositionsJSONRequestBody = PaymentPositionsInput
 
 // ReplaceDebtPositionsJSONRequestBody defines body for ReplaceDebtPositions for application/json ContentType.
 type ReplaceDebtPositionsJSONRequestBody = PaymentPositionsInput
+
+// SetPaymentOptionPaidV2JSONRequestBody defines body for SetPaymentOptionPaidV2 for application/json ContentType.
+type SetPaymentOptionPaidV2JSONRequestBody = AlreadyPaidPaymentOption
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1369,12 +1515,27 @@ type ServerInterface interface {
 	// QuoteNotice What would be asked, and why
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/quote)
 	QuoteNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params QuoteNoticeParams) error
+	// SetPaymentOptionPaid Record a payment made outside of pagoPA
+	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
+	SetPaymentOptionPaid(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidParams) error
+	// GetPaymentOption Read a payment option with today's amount
+	// (GET /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav})
+	GetPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
+	// UpdateNotificationFee Set the notification fee
+	// (PUT /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/notificationfee)
+	UpdateNotificationFee(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
+	// PayPaymentOption Record a payment
+	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/pay)
+	PayPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params PayPaymentOptionParams) error
 	// ListReceipts List receipts
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts)
 	ListReceipts(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListReceiptsParams) error
 	// GetReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
 	GetReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string) error
+	// GetInfoV2 Name, version and environment, where GPD v2 has it
+	// (GET /v2/info)
+	GetInfoV2(ctx echo.Context) error
 	// DeleteDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
 	// (DELETE /v2/organizations/{organizationFiscalCode}/debtpositions)
 	DeleteDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
@@ -1384,6 +1545,9 @@ type ServerInterface interface {
 	// ReplaceDebtPositions Replace up to 100 debt positions, all or none
 	// (PUT /v2/organizations/{organizationFiscalCode}/debtpositions)
 	ReplaceDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReplaceDebtPositionsParams) error
+	// SetPaymentOptionPaidV2 Record a payment made outside of pagoPA, where GPD v2 has it
+	// (POST /v2/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
+	SetPaymentOptionPaidV2(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidV2Params) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2372,6 +2536,142 @@ func (w *ServerInterfaceWrapper) QuoteNotice(ctx echo.Context) error {
 	return err
 }
 
+// SetPaymentOptionPaid converts echo context to params.
+func (w *ServerInterfaceWrapper) SetPaymentOptionPaid(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetPaymentOptionPaidParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetPaymentOptionPaid(ctx, organizationFiscalCode, nav, params)
+	return err
+}
+
+// GetPaymentOption converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPaymentOption(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPaymentOption(ctx, organizationFiscalCode, nav)
+	return err
+}
+
+// UpdateNotificationFee converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateNotificationFee(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateNotificationFee(ctx, organizationFiscalCode, nav)
+	return err
+}
+
+// PayPaymentOption converts echo context to params.
+func (w *ServerInterfaceWrapper) PayPaymentOption(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PayPaymentOptionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PayPaymentOption(ctx, organizationFiscalCode, nav, params)
+	return err
+}
+
 // ListReceipts converts echo context to params.
 func (w *ServerInterfaceWrapper) ListReceipts(ctx echo.Context) error {
 	var err error
@@ -2456,6 +2756,15 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 	return err
 }
 
+// GetInfoV2 converts echo context to params.
+func (w *ServerInterfaceWrapper) GetInfoV2(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetInfoV2(ctx)
+	return err
+}
+
 // DeleteDebtPositions converts echo context to params.
 func (w *ServerInterfaceWrapper) DeleteDebtPositions(ctx echo.Context) error {
 	var err error
@@ -2519,6 +2828,50 @@ func (w *ServerInterfaceWrapper) ReplaceDebtPositions(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ReplaceDebtPositions(ctx, organizationFiscalCode, params)
+	return err
+}
+
+// SetPaymentOptionPaidV2 converts echo context to params.
+func (w *ServerInterfaceWrapper) SetPaymentOptionPaidV2(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetPaymentOptionPaidV2Params
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetPaymentOptionPaidV2(ctx, organizationFiscalCode, nav, params)
 	return err
 }
 
@@ -2587,6 +2940,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.DeleteDebtPositions, options.OperationMiddlewares["DeleteDebtPositions"]...)
 	router.POST(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.CreateDebtPositions, options.OperationMiddlewares["CreateDebtPositions"]...)
 	router.PUT(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.ReplaceDebtPositions, options.OperationMiddlewares["ReplaceDebtPositions"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav", wrapper.GetPaymentOption, options.OperationMiddlewares["GetPaymentOption"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav/pay", wrapper.PayPaymentOption, options.OperationMiddlewares["PayPaymentOption"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/paids/:nav", wrapper.SetPaymentOptionPaid, options.OperationMiddlewares["SetPaymentOptionPaid"]...)
+	router.POST(options.BaseURL+"/v2/organizations/:organizationFiscalCode/paymentoptions/paids/:nav", wrapper.SetPaymentOptionPaidV2, options.OperationMiddlewares["SetPaymentOptionPaidV2"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav/notificationfee", wrapper.UpdateNotificationFee, options.OperationMiddlewares["UpdateNotificationFee"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/block", wrapper.BlockDebtPosition, options.OperationMiddlewares["BlockDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/unblock", wrapper.UnblockDebtPosition, options.OperationMiddlewares["UnblockDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/transfer", wrapper.TransferDebtPosition, options.OperationMiddlewares["TransferDebtPosition"]...)
@@ -2602,6 +2960,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.GetReceipt, options.OperationMiddlewares["GetReceipt"]...)
 	router.GET(options.BaseURL+"/info", wrapper.GetInfo, options.OperationMiddlewares["GetInfo"]...)
 	router.GET(options.BaseURL+"/v1/info", wrapper.GetInfoV1, options.OperationMiddlewares["GetInfoV1"]...)
+	router.GET(options.BaseURL+"/v2/info", wrapper.GetInfoV2, options.OperationMiddlewares["GetInfoV2"]...)
 	router.GET(options.BaseURL+"/status", wrapper.GetStatus, options.OperationMiddlewares["GetStatus"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetOpenAPI, options.OperationMiddlewares["GetOpenAPI"]...)
 	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["GetDocs"]...)
@@ -7441,6 +7800,815 @@ func (response QuoteNotice503ApplicationProblemPlusJSONResponse) VisitQuoteNotic
 	return err
 }
 
+type SetPaymentOptionPaidRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 SetPaymentOptionPaidParams
+	Body                   *SetPaymentOptionPaidJSONRequestBody
+}
+
+type SetPaymentOptionPaidResponseObject interface {
+	VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error
+}
+
+type SetPaymentOptionPaid200ResponseHeaders struct {
+	ETag *string
+}
+
+type SetPaymentOptionPaid200JSONResponse struct {
+	Body    PaymentOption
+	Headers SetPaymentOptionPaid200ResponseHeaders
+}
+
+func (response SetPaymentOptionPaid200JSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid400ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid401ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid403ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid404ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid409ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid412ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid413ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid415ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid422ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid429ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid500ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid503ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentOptionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+}
+
+type GetPaymentOptionResponseObject interface {
+	VisitGetPaymentOptionResponse(w http.ResponseWriter) error
+}
+
+type GetPaymentOption200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetPaymentOption200JSONResponse struct {
+	Body    PaymentOptionWithDebtor
+	Headers GetPaymentOption200ResponseHeaders
+}
+
+func (response GetPaymentOption200JSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentOption400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentOption400ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentOption401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentOption401ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentOption403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentOption403ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentOption404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentOption404ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentOption422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentOption422ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentOption429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentOption429ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentOption500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentOption500ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentOption503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentOption503ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFeeRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Body                   *UpdateNotificationFeeJSONRequestBody
+}
+
+type UpdateNotificationFeeResponseObject interface {
+	VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error
+}
+
+type UpdateNotificationFee200ResponseHeaders struct {
+	ETag *string
+}
+
+type UpdateNotificationFee200JSONResponse struct {
+	Body    PaymentOption
+	Headers UpdateNotificationFee200ResponseHeaders
+}
+
+func (response UpdateNotificationFee200JSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee400ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee401ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee403ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee404ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee413ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee415ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee422ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee429ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee500ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee503ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOptionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 PayPaymentOptionParams
+	Body                   *PayPaymentOptionJSONRequestBody
+}
+
+type PayPaymentOptionResponseObject interface {
+	VisitPayPaymentOptionResponse(w http.ResponseWriter) error
+}
+
+type PayPaymentOption200ResponseHeaders struct {
+	ETag *string
+}
+
+type PayPaymentOption200JSONResponse struct {
+	Body    PaymentOption
+	Headers PayPaymentOption200ResponseHeaders
+}
+
+func (response PayPaymentOption200JSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption400ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption401ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption403ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption404ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption409ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption412ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption413ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption415ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption422ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption429ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption500ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption503ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReceiptsRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Params                 ListReceiptsParams
@@ -7707,6 +8875,75 @@ func (response GetReceipt503ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInfoV2RequestObject struct {
+}
+
+type GetInfoV2ResponseObject interface {
+	VisitGetInfoV2Response(w http.ResponseWriter) error
+}
+
+type GetInfoV2200JSONResponse Info
+
+func (response GetInfoV2200JSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInfoV2400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetInfoV2400ApplicationProblemPlusJSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInfoV2429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetInfoV2429ApplicationProblemPlusJSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInfoV2500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetInfoV2500ApplicationProblemPlusJSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8282,6 +9519,233 @@ func (response ReplaceDebtPositions503ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
+type SetPaymentOptionPaidV2RequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 SetPaymentOptionPaidV2Params
+	Body                   *SetPaymentOptionPaidV2JSONRequestBody
+}
+
+type SetPaymentOptionPaidV2ResponseObject interface {
+	VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error
+}
+
+type SetPaymentOptionPaidV2200ResponseHeaders struct {
+	ETag *string
+}
+
+type SetPaymentOptionPaidV2200JSONResponse struct {
+	Body    PaymentOption
+	Headers SetPaymentOptionPaidV2200ResponseHeaders
+}
+
+func (response SetPaymentOptionPaidV2200JSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2400ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2401ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2403ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2404ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2409ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2412ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2413ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2415ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2422ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2429ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2500ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2503ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetDocs A page to read this document
@@ -8377,12 +9841,27 @@ type StrictServerInterface interface {
 	// QuoteNotice What would be asked, and why
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/quote)
 	QuoteNotice(ctx context.Context, request QuoteNoticeRequestObject) (QuoteNoticeResponseObject, error)
+	// SetPaymentOptionPaid Record a payment made outside of pagoPA
+	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
+	SetPaymentOptionPaid(ctx context.Context, request SetPaymentOptionPaidRequestObject) (SetPaymentOptionPaidResponseObject, error)
+	// GetPaymentOption Read a payment option with today's amount
+	// (GET /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav})
+	GetPaymentOption(ctx context.Context, request GetPaymentOptionRequestObject) (GetPaymentOptionResponseObject, error)
+	// UpdateNotificationFee Set the notification fee
+	// (PUT /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/notificationfee)
+	UpdateNotificationFee(ctx context.Context, request UpdateNotificationFeeRequestObject) (UpdateNotificationFeeResponseObject, error)
+	// PayPaymentOption Record a payment
+	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/pay)
+	PayPaymentOption(ctx context.Context, request PayPaymentOptionRequestObject) (PayPaymentOptionResponseObject, error)
 	// ListReceipts List receipts
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts)
 	ListReceipts(ctx context.Context, request ListReceiptsRequestObject) (ListReceiptsResponseObject, error)
 	// GetReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// GetInfoV2 Name, version and environment, where GPD v2 has it
+	// (GET /v2/info)
+	GetInfoV2(ctx context.Context, request GetInfoV2RequestObject) (GetInfoV2ResponseObject, error)
 	// DeleteDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
 	// (DELETE /v2/organizations/{organizationFiscalCode}/debtpositions)
 	DeleteDebtPositions(ctx context.Context, request DeleteDebtPositionsRequestObject) (DeleteDebtPositionsResponseObject, error)
@@ -8392,6 +9871,9 @@ type StrictServerInterface interface {
 	// ReplaceDebtPositions Replace up to 100 debt positions, all or none
 	// (PUT /v2/organizations/{organizationFiscalCode}/debtpositions)
 	ReplaceDebtPositions(ctx context.Context, request ReplaceDebtPositionsRequestObject) (ReplaceDebtPositionsResponseObject, error)
+	// SetPaymentOptionPaidV2 Record a payment made outside of pagoPA, where GPD v2 has it
+	// (POST /v2/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
+	SetPaymentOptionPaidV2(ctx context.Context, request SetPaymentOptionPaidV2RequestObject) (SetPaymentOptionPaidV2ResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -9459,6 +10941,181 @@ func (sh *strictHandler) QuoteNotice(ctx echo.Context, organizationFiscalCode Or
 	return nil
 }
 
+// SetPaymentOptionPaid operation middleware
+func (sh *strictHandler) SetPaymentOptionPaid(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidParams) error {
+	var request SetPaymentOptionPaidRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	var body SetPaymentOptionPaidJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPaymentOptionPaid(ctx.Request().Context(), request.(SetPaymentOptionPaidRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPaymentOptionPaid")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetPaymentOptionPaidResponseObject); ok {
+		return validResponse.VisitSetPaymentOptionPaidResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetPaymentOption operation middleware
+func (sh *strictHandler) GetPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
+	var request GetPaymentOptionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPaymentOption(ctx.Request().Context(), request.(GetPaymentOptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPaymentOption")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetPaymentOptionResponseObject); ok {
+		return validResponse.VisitGetPaymentOptionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateNotificationFee operation middleware
+func (sh *strictHandler) UpdateNotificationFee(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
+	var request UpdateNotificationFeeRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+
+	var body UpdateNotificationFeeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateNotificationFee(ctx.Request().Context(), request.(UpdateNotificationFeeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateNotificationFee")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateNotificationFeeResponseObject); ok {
+		return validResponse.VisitUpdateNotificationFeeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PayPaymentOption operation middleware
+func (sh *strictHandler) PayPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params PayPaymentOptionParams) error {
+	var request PayPaymentOptionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	var body PayPaymentOptionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PayPaymentOption(ctx.Request().Context(), request.(PayPaymentOptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PayPaymentOption")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PayPaymentOptionResponseObject); ok {
+		return validResponse.VisitPayPaymentOptionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListReceipts operation middleware
 func (sh *strictHandler) ListReceipts(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListReceiptsParams) error {
 	var request ListReceiptsRequestObject
@@ -9505,6 +11162,29 @@ func (sh *strictHandler) GetReceipt(ctx echo.Context, organizationFiscalCode Org
 		return err
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		return validResponse.VisitGetReceiptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetInfoV2 operation middleware
+func (sh *strictHandler) GetInfoV2(ctx echo.Context) error {
+	var request GetInfoV2RequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetInfoV2(ctx.Request().Context(), request.(GetInfoV2RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetInfoV2")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetInfoV2ResponseObject); ok {
+		return validResponse.VisitGetInfoV2Response(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -9651,6 +11331,56 @@ func (sh *strictHandler) ReplaceDebtPositions(ctx echo.Context, organizationFisc
 		return err
 	} else if validResponse, ok := response.(ReplaceDebtPositionsResponseObject); ok {
 		return validResponse.VisitReplaceDebtPositionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetPaymentOptionPaidV2 operation middleware
+func (sh *strictHandler) SetPaymentOptionPaidV2(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidV2Params) error {
+	var request SetPaymentOptionPaidV2RequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	var body SetPaymentOptionPaidV2JSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPaymentOptionPaidV2(ctx.Request().Context(), request.(SetPaymentOptionPaidV2RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPaymentOptionPaidV2")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetPaymentOptionPaidV2ResponseObject); ok {
+		return validResponse.VisitSetPaymentOptionPaidV2Response(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

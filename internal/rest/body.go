@@ -62,6 +62,9 @@ func alsoWrong(problems []positions.Problem, body any, organization string) []po
 	case *PaymentPositionsInput:
 		_, err := b.each(organization, time.Time{})
 		more = problemsOf(err)
+	case *PayPaymentOption:
+		payment := b.payment()
+		more = payment.Validate(false)
 	case *OrganizationInput:
 		more = b.organization(organization).Validate()
 	case *APIKeyInput:

@@ -97,37 +97,46 @@ func (s *server) change(ctx context.Context, organization, iupd string, ifMatch 
 // amend is [server.change] for those who answer something else than the position.
 // The caller becomes the change's actor.
 func (s *server) amend(ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change, event func(*positions.Position, time.Time) error) (*positions.Position, error) {
-	return s.write(ctx, organization, iupd, ifMatch, c, event, s.Store.UpdatePosition)
+	return s.write(ctx, edit{
+		read:    func() (*positions.Position, error) { return s.position(ctx, organization, iupd) },
+		ifMatch: ifMatch, change: c, event: event, store: s.Store.UpdatePosition,
+	})
 }
 
 // errUnchanged is what an event returns when everything is as it should be: no
 // version is made of it.
 var errUnchanged = errors.New("nothing changes")
 
-// write is [server.amend] with another end: store writes what became of the
-// position.
-func (s *server) write(
-	ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change,
-	event func(*positions.Position, time.Time) error, store func(context.Context, *positions.Position, positions.Change) error,
-) (*positions.Position, error) {
-	c.Actor = callerOf(ctx).actor()
+// edit is something that happens to one position.
+type edit struct {
+	read    func() (*positions.Position, error) // as the caller may see it
+	ifMatch *string
+	change  positions.Change
+	event   func(*positions.Position, time.Time) error
+	store   func(context.Context, *positions.Position, positions.Change) error // of what became of it
+}
+
+// write is [server.amend] for a position that is found, or stored, in another
+// way.
+func (s *server) write(ctx context.Context, e edit) (*positions.Position, error) {
+	e.change.Actor = callerOf(ctx).actor()
 	for range maxAttempts {
-		p, err := s.position(ctx, organization, iupd)
+		p, err := e.read()
 		if err != nil {
 			return nil, err
 		}
-		if ifMatch != nil && !matches(*ifMatch, p) {
+		if e.ifMatch != nil && !matches(*e.ifMatch, p) {
 			return nil, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
 		}
-		c.At = s.Now()
-		switch err := event(p, c.At); {
+		e.change.At = s.Now()
+		switch err := e.event(p, e.change.At); {
 		case errors.Is(err, errUnchanged):
 			return p, nil
 		case err != nil:
 			return nil, err
 		}
-		err = store(ctx, p, c)
-		if positions.CodeOf(err) == positions.Stale && ifMatch == nil {
+		err = e.store(ctx, p, e.change)
+		if positions.CodeOf(err) == positions.Stale && e.ifMatch == nil {
 			continue // somebody was faster: judge the event on what there is now
 		}
 		if err != nil {
@@ -135,7 +144,7 @@ func (s *server) write(
 		}
 		return p, nil
 	}
-	return nil, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
+	return nil, &positions.Error{Code: positions.Conflict, Message: "others keep changing this position: try again", Err: errOurs}
 }
 
 // etag is the version of a position as an HTTP entity tag.

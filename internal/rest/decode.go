@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -127,6 +128,19 @@ func (d *decoder) ours(raw []byte, v reflect.Value) bool {
 			if text == "" {
 				d.add("must not be empty: null deletes a secret")
 			}
+		}
+	case *FeeField:
+		text, ok := string(raw), true
+		if raw[0] == '"' {
+			text, ok = d.text(raw)
+		}
+		if ok && raw[0] != 'n' {
+			cents, err := strconv.ParseUint(text, 10, 64)
+			if err != nil || cents > uint64(money.Max) {
+				d.add("must be a number of cents, at most %d", money.Max)
+				return true
+			}
+			into.cents = money.Cents(cents)
 		}
 	case *NotYetField:
 		// An empty list asks for nothing, and so does null.
@@ -311,6 +325,7 @@ func fieldsOf(t reflect.Type) *fields {
 	switch t {
 	case reflect.TypeFor[PaymentPositionInput](), reflect.TypeFor[PaymentOptionInput](), reflect.TypeFor[TransferInput](),
 		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata](),
+		reflect.TypeFor[PayPaymentOption](), reflect.TypeFor[AlreadyPaidPaymentOption](), reflect.TypeFor[NotificationFeeUpdate](),
 		reflect.TypeFor[PaymentPositionsInput](), reflect.TypeFor[IupdsInput](), reflect.TypeFor[IbanChangeInput]():
 		f.gpd = true
 	case reflect.TypeFor[ReasonInput](), reflect.TypeFor[BlockInput](), reflect.TypeFor[HandoverInput](),

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/attualizza/attualizza/internal/money"
 )
 
 // storedSecret is what a read shows of a secret, and what a write may send back
@@ -40,6 +42,12 @@ type NotYetField struct{ present bool }
 
 // IsZero reports absence.
 func (f NotYetField) IsZero() bool { return !f.present }
+
+// FeeField is an amount in cents that GPD writes as text; a number is taken too.
+type FeeField struct{ cents money.Cents }
+
+// IsZero reports absence, which is no fee.
+func (f FeeField) IsZero() bool { return f.cents == 0 }
 
 // parseInstant reads RFC 3339; without a zone it is UTC, as GPD's dates are.
 // Stores keep microseconds.

@@ -24,7 +24,9 @@ import (
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/secrets"
+	"github.com/attualizza/attualizza/internal/testservers"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/postgres"
 	"github.com/attualizza/attualizza/positions/sqlite"
 	"github.com/attualizza/attualizza/sendclient"
 )
@@ -40,7 +42,7 @@ const (
 // registered organizations.
 type house struct {
 	url       string
-	store     *sqlite.Store
+	store     positions.Store
 	directory *registry.Registry
 	keys      map[string]string // by name: admin, writer, reader, segregated, foreign
 	log       *lockedBuffer
@@ -78,7 +80,27 @@ func sendAnswers(status int, body string) http.HandlerFunc {
 	}
 }
 
+// stores opens an empty store of each kind that a house can stand on.
+var stores = map[string]func(*testing.T) positions.Store{
+	"sqlite": func(t *testing.T) positions.Store {
+		s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
+		must(t, err)
+		return s
+	},
+	"postgres": func(t *testing.T) positions.Store {
+		s, err := postgres.Open(t.Context(), testservers.Postgres(t))
+		must(t, err)
+		return s
+	},
+}
+
+// openHouse opens a house on SQLite.
 func openHouse(t *testing.T, adjust ...func(*Config)) *house {
+	t.Helper()
+	return openHouseOn(t, stores["sqlite"], adjust...)
+}
+
+func openHouseOn(t *testing.T, open func(*testing.T) positions.Store, adjust ...func(*Config)) *house {
 	t.Helper()
 	ctx := t.Context()
 	h := &house{log: &lockedBuffer{}, keys: map[string]string{"admin": adminKey, "": ""}}
@@ -89,9 +111,7 @@ func openHouse(t *testing.T, adjust ...func(*Config)) *house {
 	}))
 	t.Cleanup(send.Close)
 
-	var err error
-	h.store, err = sqlite.Open(ctx, filepath.Join(t.TempDir(), "test.db"))
-	must(t, err)
+	h.store = open(t)
 	t.Cleanup(func() { _ = h.store.Close() })
 	must(t, h.store.Migrate(ctx))
 	box, err := secrets.New(bytes.Repeat([]byte{7}, secrets.KeySize))

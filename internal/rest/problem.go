@@ -86,6 +86,7 @@ func (s *server) refuse(err error, c echo.Context) {
 		}
 		body.Errors = &problems
 	}
+	inGPDsWords(c, refusal, &body)
 	text, err := json.Marshal(body)
 	if err == nil {
 		header.Set(echo.HeaderContentType, "application/problem+json")

@@ -42,7 +42,11 @@ func (s *server) DeleteDebtPosition(ctx context.Context, r DeleteDebtPositionReq
 	store := func(ctx context.Context, p *positions.Position, c positions.Change) error {
 		return s.Store.DeletePositions(ctx, []*positions.Position{p}, c)
 	}
-	if _, err := s.write(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, positions.Change{Action: actionDelete}, deletable, store); err != nil {
+	_, err := s.write(ctx, edit{
+		read:    func() (*positions.Position, error) { return s.position(ctx, r.OrganizationFiscalCode, r.Iupd) },
+		ifMatch: r.Params.IfMatch, change: positions.Change{Action: actionDelete}, event: deletable, store: store,
+	})
+	if err != nil {
 		return nil, err
 	}
 	return DeleteDebtPosition200JSONResponse(deleted), nil

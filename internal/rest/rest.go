@@ -41,6 +41,7 @@ type Store interface {
 	Version(ctx context.Context, fiscalCode, iupd string, version int64) (*positions.Position, positions.VersionInfo, error)
 
 	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
+	SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error
 	Prices(ctx context.Context, fiscalCode string, navs []positions.NoticeNumber) (map[positions.NoticeNumber]*positions.Price, error)
 	Answers(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, page positions.Page) ([]positions.Answer, int, error)
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)

@@ -22,6 +22,11 @@ func (s *server) GetInfoV1(context.Context, GetInfoV1RequestObject) (GetInfoV1Re
 	return GetInfoV1200JSONResponse(s.info()), nil
 }
 
+// GetInfoV2 implements the operation of that name.
+func (s *server) GetInfoV2(context.Context, GetInfoV2RequestObject) (GetInfoV2ResponseObject, error) {
+	return GetInfoV2200JSONResponse(s.info()), nil
+}
+
 func (s *server) info() Info {
 	return Info{Name: s.Name, Version: s.Version, Environment: s.Environment}
 }

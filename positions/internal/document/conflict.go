@@ -20,7 +20,7 @@ type Owner struct {
 // the iupd itself is taken. When nothing is found the holder has gone in the
 // meantime, and trying again may succeed.
 func Conflict(p *positions.Position, known bool, owners []Owner) *positions.Error {
-	e := &positions.Error{Code: positions.Conflict}
+	e := &positions.Error{Code: positions.Conflict, Err: positions.ErrTaken}
 	if known {
 		e.Message = fmt.Sprintf("iupd %s is there already", p.IUPD)
 		e.Problems = append(e.Problems, positions.Problem{Pointer: "/iupd", Detail: e.Message})
@@ -51,7 +51,7 @@ func Conflict(p *positions.Position, known bool, owners []Owner) *positions.Erro
 // Twice reports as a conflict what two positions of one batch both want, and
 // points at the second of them.
 func Twice(ps []*positions.Position) error {
-	e := &positions.Error{Code: positions.Conflict}
+	e := &positions.Error{Code: positions.Conflict, Err: positions.ErrTaken}
 	holders := map[string]int{}
 	take := func(what string, i int, at string) {
 		first, taken := holders[what]
