@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
@@ -117,24 +115,7 @@ func (s *server) change(ctx context.Context, organization, iupd string, ifMatch 
 		body, err := s.positionBody(ctx, p)
 		return p, body, err
 	}
-	return nil, none, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
-}
-
-// etag is the version of a position as an HTTP entity tag.
-func etag(p *positions.Position) *string {
-	tag := `"` + strconv.FormatInt(p.Version, 10) + `"`
-	return &tag
-}
-
-// matches evaluates If-Match (RFC 9110, 13.1.1): strong comparison, so a weak
-// tag never matches.
-func matches(ifMatch string, p *positions.Position) bool {
-	for tag := range strings.SplitSeq(ifMatch, ",") {
-		if tag = strings.TrimSpace(tag); tag == "*" || tag == *etag(p) {
-			return true
-		}
-	}
-	return false
+	return nil, none, positions.Errorf(tryAgain, "others keep changing this position: try again")
 }
 
 // position makes a valid DRAFT of a body, or says everything that is wrong with

@@ -262,6 +262,31 @@ type faulty struct {
 	position func(ctx context.Context) error
 	update   func() error
 	key      func() error
+	create   func(ctx context.Context) error // before the position is created
+	created  func(ctx context.Context) error // after it was
+	finish   func() error
+}
+
+func (f faulty) CreatePosition(ctx context.Context, p *positions.Position, c positions.Change) error {
+	if f.create != nil {
+		if err := f.create(ctx); err != nil {
+			return err
+		}
+	}
+	err := f.Store.CreatePosition(ctx, p, c)
+	if err == nil && f.created != nil {
+		err = f.created(ctx)
+	}
+	return err
+}
+
+func (f faulty) FinishAttempt(ctx context.Context, a *positions.Attempt, answer *positions.KeptAnswer) error {
+	if f.finish != nil {
+		if err := f.finish(); err != nil {
+			return err
+		}
+	}
+	return f.Store.FinishAttempt(ctx, a, answer)
 }
 
 func (f faulty) Key(ctx context.Context, id string) (*positions.Key, error) {
@@ -289,6 +314,20 @@ func (f faulty) UpdatePosition(ctx context.Context, p *positions.Position, c pos
 		}
 	}
 	return f.Store.UpdatePosition(ctx, p, c)
+}
+
+// slowRegistrar lets something happen between the reading and the writing of a
+// registration.
+type slowRegistrar struct {
+	Store
+	between *func()
+}
+
+func (s slowRegistrar) PutOrganization(ctx context.Context, o *positions.Organization) (bool, error) {
+	if f := *s.between; f != nil {
+		f()
+	}
+	return s.Store.PutOrganization(ctx, o)
 }
 
 func TestDefectsStayInside(t *testing.T) {

@@ -24,16 +24,16 @@ func (s *server) ListReceipts(ctx context.Context, r ListReceiptsRequestObject) 
 		f.Flagged = *r.Params.Flagged
 	}
 	who := callerOf(ctx)
-	switch {
-	case r.Params.Nav != nil:
+	if r.Params.Nav != nil {
 		if f.NAV, err = positions.ParseNoticeNumber(*r.Params.Nav); err != nil {
 			return nil, invalidParameter("nav", "is not a notice number: "+err.Error())
 		}
 		if !who.sees(f.NAV) {
 			return nil, positions.Errorf(positions.NotFound, "there is no such notice")
 		}
-	case who.key != nil && len(who.key.SegregationCodes) > 0:
-		return nil, positions.Errorf(forbidden, "a key with segregation codes reads the receipts of one notice: name it with nav")
+	}
+	if who.key != nil {
+		f.SegregationCodes = who.key.SegregationCodes
 	}
 	receipts, total, err := s.Store.Receipts(ctx, f)
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *server) GetReceipt(ctx context.Context, r GetReceiptRequestObject) (Get
 	if !callerOf(ctx).sees(receipt.NAV) {
 		return nil, positions.Errorf(positions.NotFound, "there is no such receipt")
 	}
-	return GetReceipt200JSONResponse(receiptBody(receipt)), nil
+	return GetReceipt200JSONResponse{Body: receiptBody(receipt)}, nil
 }
 
 // receiptBody is how a receipt reads. Its message stays inside: it names people.
