@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,82 +14,6 @@ import (
 
 	"github.com/attualizza/attualizza/positions"
 )
-
-// TestNoRouteEscapesTheGuard walks every operation of api.yaml with every kind
-// of caller. A new operation is walked as soon as it is in the document, and one
-// that is not in the document does not start.
-func TestNoRouteEscapesTheGuard(t *testing.T) {
-	h := openHouse(t).furnish(t)
-	closed := openHouse(t, func(c *Config) { c.AdminKey = "" })
-	const nav = "301000000000000177"
-	h.want(t, 201, call{method: "POST", path: base + "/debtpositions", key: "writer", body: positionJSON("P-1", nav[1:])})
-	parameters := strings.NewReplacer("{organizationFiscalCode}", ente, "{iupd}", "P-1", "{nav}", nav, "{id}", "nonesuch", "{receiptId}", "nonesuch")
-	id, _, _ := strings.Cut(h.keys["writer"], ".")
-
-	doc, _ := theContract()
-	walked := 0
-	for path, item := range doc.Paths.Map() {
-		for method, op := range item.Operations() {
-			walked++
-			declared, _ := op.Extensions["x-access"].(string)
-			mine := strings.HasPrefix(path, "/v1/organizations")
-			switch {
-			case mine && declared == "PUBLIC":
-				t.Errorf("%s %s opens an organization to everybody", method, path)
-			case method != "GET" && declared != "WRITER" && declared != "OPERATOR":
-				t.Errorf("%s %s changes things and takes a %s", method, path, declared)
-			case strings.Contains(path, "api-keys") && declared != "OPERATOR":
-				t.Errorf("%s %s is not the operator's", method, path)
-			}
-			// Without a body: who may not call must not learn what is wrong with one.
-			visit := func(who, key string) int {
-				return h.do(t, call{method: method, path: parameters.Replace(path), key: key}).status
-			}
-			want := func(who, key string, statuses ...int) {
-				t.Helper()
-				if got := visit(who, key); !slices.Contains(statuses, got) {
-					t.Errorf("%s %s (%s) with %s: %d, want one of %v", method, path, declared, who, got, statuses)
-				}
-			}
-			if declared == "PUBLIC" {
-				want("no key", "", 200)
-				continue
-			}
-			named := strings.Contains(path, "{organizationFiscalCode}")
-			want("no key", "", 401)
-			want("a key that was never issued", "abcdefghijklmnop.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 401)
-			want("a known id and a wrong secret", id+".AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 401)
-			want("not even a key", "-", 401)
-			if named {
-				want("another organization's key", "foreign", 404)
-			} else {
-				want("another organization's key", "foreign", 403)
-			}
-			through := []int{200, 204, 404, 415}
-			switch declared {
-			case "READER":
-				want("a reader's key", "reader", through...)
-				want("the operator's key", "admin", 403)
-			case "WRITER":
-				want("a reader's key", "reader", 403)
-				want("the operator's key", "admin", 403)
-			case "OPERATOR":
-				want("a reader's key", "reader", 403)
-				want("a writer's key", "writer", 403)
-				if got := closed.do(t, call{method: method, path: parameters.Replace(path), key: adminKey}).status; got != 401 {
-					t.Errorf("%s %s without an operator's key configured: %d", method, path, got)
-				}
-			default:
-				t.Errorf("%s %s: x-access is %q", method, path, declared)
-			}
-		}
-	}
-	if walked < 20 {
-		t.Errorf("only %d operations were walked", walked)
-	}
-	h.want(t, 200, call{method: "GET", path: base + "/debtpositions/P-1", key: "reader"})
-	h.want(t, 200, call{method: "GET", path: base, key: "admin"})
-}
 
 func TestTheDocumentMustSayWhoMayCall(t *testing.T) {
 	for name, edit := range map[string][2]string{
