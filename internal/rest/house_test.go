@@ -245,6 +245,7 @@ var theContract = sync.OnceValues(func() (*openapi3.T, routers.Router) {
 	if err := doc.Validate(context.Background()); err != nil {
 		panic(err)
 	}
+	doc.Servers = nil // the tests' installation is at an address of its own
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
 		panic(err)
