@@ -904,14 +904,14 @@ type Unprocessable = Problem
 // UnsupportedMediaType RFC 9457, with GPD's `title`, `status` and `detail`.
 type UnsupportedMediaType = Problem
 
-// GetDocsParams defines parameters for GetDocs.
-type GetDocsParams struct {
+// ReadDocsParams defines parameters for ReadDocs.
+type ReadDocsParams struct {
 	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
-// GetOpenAPIParams defines parameters for GetOpenAPI.
-type GetOpenAPIParams struct {
+// ReadOpenAPIParams defines parameters for ReadOpenAPI.
+type ReadOpenAPIParams struct {
 	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
@@ -925,14 +925,14 @@ type ListOrganizationsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// GetOrganizationParams defines parameters for GetOrganization.
-type GetOrganizationParams struct {
+// ReadOrganizationParams defines parameters for ReadOrganization.
+type ReadOrganizationParams struct {
 	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
-// PutOrganizationParams defines parameters for PutOrganization.
-type PutOrganizationParams struct {
+// RegisterOrganizationParams defines parameters for RegisterOrganization.
+type RegisterOrganizationParams struct {
 	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
@@ -955,8 +955,8 @@ type CreateDebtPositionParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
-// GetDebtPositionParams defines parameters for GetDebtPosition.
-type GetDebtPositionParams struct {
+// ReadDebtPositionParams defines parameters for ReadDebtPosition.
+type ReadDebtPositionParams struct {
 	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
@@ -1015,14 +1015,14 @@ type ListReceiptsParams struct {
 	Flagged *bool `form:"flagged,omitempty" json:"flagged,omitempty"`
 }
 
-// GetReceiptParams defines parameters for GetReceipt.
-type GetReceiptParams struct {
+// ReadReceiptParams defines parameters for ReadReceipt.
+type ReadReceiptParams struct {
 	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
-// PutOrganizationJSONRequestBody defines body for PutOrganization for application/json ContentType.
-type PutOrganizationJSONRequestBody = OrganizationInput
+// RegisterOrganizationJSONRequestBody defines body for RegisterOrganization for application/json ContentType.
+type RegisterOrganizationJSONRequestBody = OrganizationInput
 
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyInput
@@ -1032,57 +1032,57 @@ type CreateDebtPositionJSONRequestBody = PaymentPositionInput
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetDocs A page to read this document
+	// ReadDocs A page to read this document
 	// (GET /docs)
-	GetDocs(ctx echo.Context, params GetDocsParams) error
-	// GetInfo Name, version and environment
+	ReadDocs(ctx echo.Context, params ReadDocsParams) error
+	// ReadInfo Name, version and environment
 	// (GET /info)
-	GetInfo(ctx echo.Context) error
-	// GetOpenAPI This document
+	ReadInfo(ctx echo.Context) error
+	// ReadOpenAPI This document
 	// (GET /openapi.yaml)
-	GetOpenAPI(ctx echo.Context, params GetOpenAPIParams) error
-	// GetStatus Whether the service can do its work
+	ReadOpenAPI(ctx echo.Context, params ReadOpenAPIParams) error
+	// ReadStatus Whether the service can do its work
 	// (GET /status)
-	GetStatus(ctx echo.Context) error
-	// GetInfoV1 Name, version and environment, where GPD has it
+	ReadStatus(ctx echo.Context) error
+	// ReadInfoV1 Name, version and environment, where GPD has it
 	// (GET /v1/info)
-	GetInfoV1(ctx echo.Context) error
+	ReadInfoV1(ctx echo.Context) error
 	// ListOrganizations List the registered organizations
 	// (GET /v1/organizations)
 	ListOrganizations(ctx echo.Context, params ListOrganizationsParams) error
-	// DeleteOrganization Unregister an organization
+	// UnregisterOrganization Unregister an organization
 	// (DELETE /v1/organizations/{organizationFiscalCode})
-	DeleteOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
-	// GetOrganization Read a registration
+	UnregisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
+	// ReadOrganization Read a registration
 	// (GET /v1/organizations/{organizationFiscalCode})
-	GetOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params GetOrganizationParams) error
-	// PutOrganization Register an organization, or replace its registration
+	ReadOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReadOrganizationParams) error
+	// RegisterOrganization Register an organization, or replace its registration
 	// (PUT /v1/organizations/{organizationFiscalCode})
-	PutOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params PutOrganizationParams) error
+	RegisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params RegisterOrganizationParams) error
 	// ListAPIKeys List the keys of an organization
 	// (GET /v1/organizations/{organizationFiscalCode}/api-keys)
 	ListAPIKeys(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListAPIKeysParams) error
 	// CreateAPIKey Issue a key for a system of the organization
 	// (POST /v1/organizations/{organizationFiscalCode}/api-keys)
 	CreateAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
-	// DeleteAPIKey Revoke a key
+	// RevokeAPIKey Revoke a key
 	// (DELETE /v1/organizations/{organizationFiscalCode}/api-keys/{id})
-	DeleteAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error
+	RevokeAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error
 	// CreateDebtPosition Create a debt position
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions)
 	CreateDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params CreateDebtPositionParams) error
-	// GetDebtPosition Read a debt position
+	// ReadDebtPosition Read a debt position
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
-	GetDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params GetDebtPositionParams) error
+	ReadDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReadDebtPositionParams) error
 	// InvalidateDebtPosition Withdraw a position that nobody has paid
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/invalidate)
 	InvalidateDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params InvalidateDebtPositionParams) error
 	// PublishDebtPosition Publish a draft
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/publish)
 	PublishDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params PublishDebtPositionParams) error
-	// GetNotice Verify that a notice exists
+	// ReadNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
-	GetNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
+	ReadNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
 	// ListAnswers What the Nodo was told for this notice
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/answers)
 	ListAnswers(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ListAnswersParams) error
@@ -1092,9 +1092,9 @@ type ServerInterface interface {
 	// ListReceipts List receipts
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts)
 	ListReceipts(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListReceiptsParams) error
-	// GetReceipt Read a receipt
+	// ReadReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
-	GetReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string, params GetReceiptParams) error
+	ReadReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string, params ReadReceiptParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -1102,12 +1102,12 @@ type ServerInterfaceWrapper struct {
 	Handler ServerInterface
 }
 
-// GetDocs converts echo context to params.
-func (w *ServerInterfaceWrapper) GetDocs(ctx echo.Context) error {
+// ReadDocs converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadDocs(ctx echo.Context) error {
 	var err error
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params GetDocsParams
+	var params ReadDocsParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-None-Match" -------------
@@ -1127,25 +1127,25 @@ func (w *ServerInterfaceWrapper) GetDocs(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetDocs(ctx, params)
+	err = w.Handler.ReadDocs(ctx, params)
 	return err
 }
 
-// GetInfo converts echo context to params.
-func (w *ServerInterfaceWrapper) GetInfo(ctx echo.Context) error {
+// ReadInfo converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadInfo(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetInfo(ctx)
+	err = w.Handler.ReadInfo(ctx)
 	return err
 }
 
-// GetOpenAPI converts echo context to params.
-func (w *ServerInterfaceWrapper) GetOpenAPI(ctx echo.Context) error {
+// ReadOpenAPI converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadOpenAPI(ctx echo.Context) error {
 	var err error
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params GetOpenAPIParams
+	var params ReadOpenAPIParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-None-Match" -------------
@@ -1165,25 +1165,25 @@ func (w *ServerInterfaceWrapper) GetOpenAPI(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetOpenAPI(ctx, params)
+	err = w.Handler.ReadOpenAPI(ctx, params)
 	return err
 }
 
-// GetStatus converts echo context to params.
-func (w *ServerInterfaceWrapper) GetStatus(ctx echo.Context) error {
+// ReadStatus converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadStatus(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetStatus(ctx)
+	err = w.Handler.ReadStatus(ctx)
 	return err
 }
 
-// GetInfoV1 converts echo context to params.
-func (w *ServerInterfaceWrapper) GetInfoV1(ctx echo.Context) error {
+// ReadInfoV1 converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadInfoV1(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetInfoV1(ctx)
+	err = w.Handler.ReadInfoV1(ctx)
 	return err
 }
 
@@ -1212,8 +1212,8 @@ func (w *ServerInterfaceWrapper) ListOrganizations(ctx echo.Context) error {
 	return err
 }
 
-// DeleteOrganization converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteOrganization(ctx echo.Context) error {
+// UnregisterOrganization converts echo context to params.
+func (w *ServerInterfaceWrapper) UnregisterOrganization(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1224,12 +1224,12 @@ func (w *ServerInterfaceWrapper) DeleteOrganization(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteOrganization(ctx, organizationFiscalCode)
+	err = w.Handler.UnregisterOrganization(ctx, organizationFiscalCode)
 	return err
 }
 
-// GetOrganization converts echo context to params.
-func (w *ServerInterfaceWrapper) GetOrganization(ctx echo.Context) error {
+// ReadOrganization converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadOrganization(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1240,7 +1240,7 @@ func (w *ServerInterfaceWrapper) GetOrganization(ctx echo.Context) error {
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params GetOrganizationParams
+	var params ReadOrganizationParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-None-Match" -------------
@@ -1260,12 +1260,12 @@ func (w *ServerInterfaceWrapper) GetOrganization(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetOrganization(ctx, organizationFiscalCode, params)
+	err = w.Handler.ReadOrganization(ctx, organizationFiscalCode, params)
 	return err
 }
 
-// PutOrganization converts echo context to params.
-func (w *ServerInterfaceWrapper) PutOrganization(ctx echo.Context) error {
+// RegisterOrganization converts echo context to params.
+func (w *ServerInterfaceWrapper) RegisterOrganization(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1276,7 +1276,7 @@ func (w *ServerInterfaceWrapper) PutOrganization(ctx echo.Context) error {
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params PutOrganizationParams
+	var params RegisterOrganizationParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-Match" -------------
@@ -1296,7 +1296,7 @@ func (w *ServerInterfaceWrapper) PutOrganization(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PutOrganization(ctx, organizationFiscalCode, params)
+	err = w.Handler.RegisterOrganization(ctx, organizationFiscalCode, params)
 	return err
 }
 
@@ -1348,8 +1348,8 @@ func (w *ServerInterfaceWrapper) CreateAPIKey(ctx echo.Context) error {
 	return err
 }
 
-// DeleteAPIKey converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
+// RevokeAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeAPIKey(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1368,7 +1368,7 @@ func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteAPIKey(ctx, organizationFiscalCode, id)
+	err = w.Handler.RevokeAPIKey(ctx, organizationFiscalCode, id)
 	return err
 }
 
@@ -1414,8 +1414,8 @@ func (w *ServerInterfaceWrapper) CreateDebtPosition(ctx echo.Context) error {
 	return err
 }
 
-// GetDebtPosition converts echo context to params.
-func (w *ServerInterfaceWrapper) GetDebtPosition(ctx echo.Context) error {
+// ReadDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadDebtPosition(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1434,7 +1434,7 @@ func (w *ServerInterfaceWrapper) GetDebtPosition(ctx echo.Context) error {
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params GetDebtPositionParams
+	var params ReadDebtPositionParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-None-Match" -------------
@@ -1454,7 +1454,7 @@ func (w *ServerInterfaceWrapper) GetDebtPosition(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	err = w.Handler.ReadDebtPosition(ctx, organizationFiscalCode, iupd, params)
 	return err
 }
 
@@ -1576,8 +1576,8 @@ func (w *ServerInterfaceWrapper) PublishDebtPosition(ctx echo.Context) error {
 	return err
 }
 
-// GetNotice converts echo context to params.
-func (w *ServerInterfaceWrapper) GetNotice(ctx echo.Context) error {
+// ReadNotice converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadNotice(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1596,7 +1596,7 @@ func (w *ServerInterfaceWrapper) GetNotice(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetNotice(ctx, organizationFiscalCode, nav)
+	err = w.Handler.ReadNotice(ctx, organizationFiscalCode, nav)
 	return err
 }
 
@@ -1733,8 +1733,8 @@ func (w *ServerInterfaceWrapper) ListReceipts(ctx echo.Context) error {
 	return err
 }
 
-// GetReceipt converts echo context to params.
-func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
+// ReadReceipt converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadReceipt(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1753,7 +1753,7 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params GetReceiptParams
+	var params ReadReceiptParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-None-Match" -------------
@@ -1773,7 +1773,7 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetReceipt(ctx, organizationFiscalCode, receiptID, params)
+	err = w.Handler.ReadReceipt(ctx, organizationFiscalCode, receiptID, params)
 	return err
 }
 
@@ -1825,26 +1825,26 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/v1/organizations", wrapper.ListOrganizations, options.OperationMiddlewares["ListOrganizations"]...)
-	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.DeleteOrganization, options.OperationMiddlewares["DeleteOrganization"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.GetOrganization, options.OperationMiddlewares["GetOrganization"]...)
-	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.PutOrganization, options.OperationMiddlewares["PutOrganization"]...)
+	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.UnregisterOrganization, options.OperationMiddlewares["UnregisterOrganization"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.ReadOrganization, options.OperationMiddlewares["ReadOrganization"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.RegisterOrganization, options.OperationMiddlewares["RegisterOrganization"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["ListApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["CreateApiKey"]...)
-	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys/:id", wrapper.DeleteAPIKey, options.OperationMiddlewares["DeleteApiKey"]...)
+	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys/:id", wrapper.RevokeAPIKey, options.OperationMiddlewares["RevokeApiKey"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions", wrapper.CreateDebtPosition, options.OperationMiddlewares["CreateDebtPosition"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.GetDebtPosition, options.OperationMiddlewares["GetDebtPosition"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.ReadDebtPosition, options.OperationMiddlewares["ReadDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/publish", wrapper.PublishDebtPosition, options.OperationMiddlewares["PublishDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/invalidate", wrapper.InvalidateDebtPosition, options.OperationMiddlewares["InvalidateDebtPosition"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav", wrapper.GetNotice, options.OperationMiddlewares["GetNotice"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav", wrapper.ReadNotice, options.OperationMiddlewares["ReadNotice"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/quote", wrapper.QuoteNotice, options.OperationMiddlewares["QuoteNotice"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/answers", wrapper.ListAnswers, options.OperationMiddlewares["ListAnswers"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts", wrapper.ListReceipts, options.OperationMiddlewares["ListReceipts"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.GetReceipt, options.OperationMiddlewares["GetReceipt"]...)
-	router.GET(options.BaseURL+"/info", wrapper.GetInfo, options.OperationMiddlewares["GetInfo"]...)
-	router.GET(options.BaseURL+"/v1/info", wrapper.GetInfoV1, options.OperationMiddlewares["GetInfoV1"]...)
-	router.GET(options.BaseURL+"/status", wrapper.GetStatus, options.OperationMiddlewares["GetStatus"]...)
-	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetOpenAPI, options.OperationMiddlewares["GetOpenAPI"]...)
-	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["GetDocs"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.ReadReceipt, options.OperationMiddlewares["ReadReceipt"]...)
+	router.GET(options.BaseURL+"/info", wrapper.ReadInfo, options.OperationMiddlewares["ReadInfo"]...)
+	router.GET(options.BaseURL+"/v1/info", wrapper.ReadInfoV1, options.OperationMiddlewares["ReadInfoV1"]...)
+	router.GET(options.BaseURL+"/status", wrapper.ReadStatus, options.OperationMiddlewares["ReadStatus"]...)
+	router.GET(options.BaseURL+"/openapi.yaml", wrapper.ReadOpenAPI, options.OperationMiddlewares["ReadOpenAPI"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.ReadDocs, options.OperationMiddlewares["ReadDocs"]...)
 
 }
 
@@ -1892,15 +1892,15 @@ type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
 
-type GetDocsRequestObject struct {
-	Params GetDocsParams
+type ReadDocsRequestObject struct {
+	Params ReadDocsParams
 }
 
-type GetDocsResponseObject interface {
-	VisitGetDocsResponse(w http.ResponseWriter) error
+type ReadDocsResponseObject interface {
+	VisitReadDocsResponse(w http.ResponseWriter) error
 }
 
-type GetDocs200ResponseHeaders struct {
+type ReadDocs200ResponseHeaders struct {
 	CacheControl        *string
 	ETag                *string
 	XRateLimitLimit     *int32
@@ -1908,13 +1908,13 @@ type GetDocs200ResponseHeaders struct {
 	XRateLimitReset     *int32
 }
 
-type GetDocs200TextHTMLResponse struct {
+type ReadDocs200TextHTMLResponse struct {
 	Body          io.Reader
-	Headers       GetDocs200ResponseHeaders
+	Headers       ReadDocs200ResponseHeaders
 	ContentLength int64
 }
 
-func (response GetDocs200TextHTMLResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs200TextHTMLResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
@@ -1944,18 +1944,18 @@ func (response GetDocs200TextHTMLResponse) VisitGetDocsResponse(w http.ResponseW
 	return err
 }
 
-type GetDocs304Response = NotModifiedResponse
+type ReadDocs304Response = NotModifiedResponse
 
-func (response GetDocs304Response) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs304Response) VisitReadDocsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(304)
 	return nil
 }
 
-type GetDocs400ApplicationProblemPlusJSONResponse struct {
+type ReadDocs400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetDocs400ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs400ApplicationProblemPlusJSONResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1967,11 +1967,11 @@ func (response GetDocs400ApplicationProblemPlusJSONResponse) VisitGetDocsRespons
 	return err
 }
 
-type GetDocs429ApplicationProblemPlusJSONResponse struct {
+type ReadDocs429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetDocs429ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs429ApplicationProblemPlusJSONResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1995,11 +1995,11 @@ func (response GetDocs429ApplicationProblemPlusJSONResponse) VisitGetDocsRespons
 	return err
 }
 
-type GetDocs500ApplicationProblemPlusJSONResponse struct {
+type ReadDocs500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetDocs500ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs500ApplicationProblemPlusJSONResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2011,16 +2011,16 @@ func (response GetDocs500ApplicationProblemPlusJSONResponse) VisitGetDocsRespons
 	return err
 }
 
-type GetInfoRequestObject struct {
+type ReadInfoRequestObject struct {
 }
 
-type GetInfoResponseObject interface {
-	VisitGetInfoResponse(w http.ResponseWriter) error
+type ReadInfoResponseObject interface {
+	VisitReadInfoResponse(w http.ResponseWriter) error
 }
 
-type GetInfo200JSONResponse Info
+type ReadInfo200JSONResponse Info
 
-func (response GetInfo200JSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo200JSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2032,11 +2032,11 @@ func (response GetInfo200JSONResponse) VisitGetInfoResponse(w http.ResponseWrite
 	return err
 }
 
-type GetInfo400ApplicationProblemPlusJSONResponse struct {
+type ReadInfo400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfo400ApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo400ApplicationProblemPlusJSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2048,11 +2048,11 @@ func (response GetInfo400ApplicationProblemPlusJSONResponse) VisitGetInfoRespons
 	return err
 }
 
-type GetInfo429ApplicationProblemPlusJSONResponse struct {
+type ReadInfo429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfo429ApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo429ApplicationProblemPlusJSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2076,11 +2076,11 @@ func (response GetInfo429ApplicationProblemPlusJSONResponse) VisitGetInfoRespons
 	return err
 }
 
-type GetInfo500ApplicationProblemPlusJSONResponse struct {
+type ReadInfo500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfo500ApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo500ApplicationProblemPlusJSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2092,15 +2092,15 @@ func (response GetInfo500ApplicationProblemPlusJSONResponse) VisitGetInfoRespons
 	return err
 }
 
-type GetOpenAPIRequestObject struct {
-	Params GetOpenAPIParams
+type ReadOpenAPIRequestObject struct {
+	Params ReadOpenAPIParams
 }
 
-type GetOpenAPIResponseObject interface {
-	VisitGetOpenAPIResponse(w http.ResponseWriter) error
+type ReadOpenAPIResponseObject interface {
+	VisitReadOpenAPIResponse(w http.ResponseWriter) error
 }
 
-type GetOpenAPI200ResponseHeaders struct {
+type ReadOpenAPI200ResponseHeaders struct {
 	CacheControl        *string
 	ETag                *string
 	XRateLimitLimit     *int32
@@ -2108,13 +2108,13 @@ type GetOpenAPI200ResponseHeaders struct {
 	XRateLimitReset     *int32
 }
 
-type GetOpenAPI200ApplicationYamlResponse struct {
+type ReadOpenAPI200ApplicationYamlResponse struct {
 	Body          io.Reader
-	Headers       GetOpenAPI200ResponseHeaders
+	Headers       ReadOpenAPI200ResponseHeaders
 	ContentLength int64
 }
 
-func (response GetOpenAPI200ApplicationYamlResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI200ApplicationYamlResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	w.Header().Set("Content-Type", "application/yaml")
 	if response.ContentLength != 0 {
@@ -2144,18 +2144,18 @@ func (response GetOpenAPI200ApplicationYamlResponse) VisitGetOpenAPIResponse(w h
 	return err
 }
 
-type GetOpenAPI304Response = NotModifiedResponse
+type ReadOpenAPI304Response = NotModifiedResponse
 
-func (response GetOpenAPI304Response) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI304Response) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 	w.WriteHeader(304)
 	return nil
 }
 
-type GetOpenAPI400ApplicationProblemPlusJSONResponse struct {
+type ReadOpenAPI400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetOpenAPI400ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI400ApplicationProblemPlusJSONResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2167,11 +2167,11 @@ func (response GetOpenAPI400ApplicationProblemPlusJSONResponse) VisitGetOpenAPIR
 	return err
 }
 
-type GetOpenAPI429ApplicationProblemPlusJSONResponse struct {
+type ReadOpenAPI429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetOpenAPI429ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI429ApplicationProblemPlusJSONResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2195,11 +2195,11 @@ func (response GetOpenAPI429ApplicationProblemPlusJSONResponse) VisitGetOpenAPIR
 	return err
 }
 
-type GetOpenAPI500ApplicationProblemPlusJSONResponse struct {
+type ReadOpenAPI500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetOpenAPI500ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI500ApplicationProblemPlusJSONResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2211,16 +2211,16 @@ func (response GetOpenAPI500ApplicationProblemPlusJSONResponse) VisitGetOpenAPIR
 	return err
 }
 
-type GetStatusRequestObject struct {
+type ReadStatusRequestObject struct {
 }
 
-type GetStatusResponseObject interface {
-	VisitGetStatusResponse(w http.ResponseWriter) error
+type ReadStatusResponseObject interface {
+	VisitReadStatusResponse(w http.ResponseWriter) error
 }
 
-type GetStatus200ApplicationProblemPlusJSONResponse Problem
+type ReadStatus200ApplicationProblemPlusJSONResponse Problem
 
-func (response GetStatus200ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus200ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2232,11 +2232,11 @@ func (response GetStatus200ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus400ApplicationProblemPlusJSONResponse struct {
+type ReadStatus400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus400ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus400ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2248,11 +2248,11 @@ func (response GetStatus400ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus429ApplicationProblemPlusJSONResponse struct {
+type ReadStatus429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus429ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus429ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2276,11 +2276,11 @@ func (response GetStatus429ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus500ApplicationProblemPlusJSONResponse struct {
+type ReadStatus500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus500ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus500ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2292,11 +2292,11 @@ func (response GetStatus500ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus503ApplicationProblemPlusJSONResponse struct {
+type ReadStatus503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus503ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus503ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2311,16 +2311,16 @@ func (response GetStatus503ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetInfoV1RequestObject struct {
+type ReadInfoV1RequestObject struct {
 }
 
-type GetInfoV1ResponseObject interface {
-	VisitGetInfoV1Response(w http.ResponseWriter) error
+type ReadInfoV1ResponseObject interface {
+	VisitReadInfoV1Response(w http.ResponseWriter) error
 }
 
-type GetInfoV1200JSONResponse Info
+type ReadInfoV1200JSONResponse Info
 
-func (response GetInfoV1200JSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1200JSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2332,11 +2332,11 @@ func (response GetInfoV1200JSONResponse) VisitGetInfoV1Response(w http.ResponseW
 	return err
 }
 
-type GetInfoV1400ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV1400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV1400ApplicationProblemPlusJSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1400ApplicationProblemPlusJSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2348,11 +2348,11 @@ func (response GetInfoV1400ApplicationProblemPlusJSONResponse) VisitGetInfoV1Res
 	return err
 }
 
-type GetInfoV1429ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV1429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV1429ApplicationProblemPlusJSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1429ApplicationProblemPlusJSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2376,11 +2376,11 @@ func (response GetInfoV1429ApplicationProblemPlusJSONResponse) VisitGetInfoV1Res
 	return err
 }
 
-type GetInfoV1500ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV1500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV1500ApplicationProblemPlusJSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1500ApplicationProblemPlusJSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2525,27 +2525,27 @@ func (response ListOrganizations503ApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
-type DeleteOrganizationRequestObject struct {
+type UnregisterOrganizationRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 }
 
-type DeleteOrganizationResponseObject interface {
-	VisitDeleteOrganizationResponse(w http.ResponseWriter) error
+type UnregisterOrganizationResponseObject interface {
+	VisitUnregisterOrganizationResponse(w http.ResponseWriter) error
 }
 
-type DeleteOrganization204Response struct {
+type UnregisterOrganization204Response struct {
 }
 
-func (response DeleteOrganization204Response) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization204Response) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteOrganization400ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization400ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization400ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2557,11 +2557,11 @@ func (response DeleteOrganization400ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization401ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization401ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization401ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2573,11 +2573,11 @@ func (response DeleteOrganization401ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization403ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization403ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization403ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2589,11 +2589,11 @@ func (response DeleteOrganization403ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization404ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization404ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization404ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2605,11 +2605,11 @@ func (response DeleteOrganization404ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization429ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization429ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization429ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2633,11 +2633,11 @@ func (response DeleteOrganization429ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization500ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization500ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization500ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2649,11 +2649,11 @@ func (response DeleteOrganization500ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization503ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization503ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization503ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2668,16 +2668,16 @@ func (response DeleteOrganization503ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type GetOrganizationRequestObject struct {
+type ReadOrganizationRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
-	Params                 GetOrganizationParams
+	Params                 ReadOrganizationParams
 }
 
-type GetOrganizationResponseObject interface {
-	VisitGetOrganizationResponse(w http.ResponseWriter) error
+type ReadOrganizationResponseObject interface {
+	VisitReadOrganizationResponse(w http.ResponseWriter) error
 }
 
-type GetOrganization200ResponseHeaders struct {
+type ReadOrganization200ResponseHeaders struct {
 	CacheControl        *string
 	ETag                *string
 	XRateLimitLimit     *int32
@@ -2685,12 +2685,12 @@ type GetOrganization200ResponseHeaders struct {
 	XRateLimitReset     *int32
 }
 
-type GetOrganization200JSONResponse struct {
+type ReadOrganization200JSONResponse struct {
 	Body    Organization
-	Headers GetOrganization200ResponseHeaders
+	Headers ReadOrganization200ResponseHeaders
 }
 
-func (response GetOrganization200JSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization200JSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2717,18 +2717,18 @@ func (response GetOrganization200JSONResponse) VisitGetOrganizationResponse(w ht
 	return err
 }
 
-type GetOrganization304Response = NotModifiedResponse
+type ReadOrganization304Response = NotModifiedResponse
 
-func (response GetOrganization304Response) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization304Response) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 	w.WriteHeader(304)
 	return nil
 }
 
-type GetOrganization400ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization400ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization400ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2740,11 +2740,11 @@ func (response GetOrganization400ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization401ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization401ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization401ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2756,11 +2756,11 @@ func (response GetOrganization401ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization403ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization403ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization403ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2772,11 +2772,11 @@ func (response GetOrganization403ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization404ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization404ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization404ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2788,11 +2788,11 @@ func (response GetOrganization404ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization429ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization429ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization429ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2816,11 +2816,11 @@ func (response GetOrganization429ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization500ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization500ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization500ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2832,11 +2832,11 @@ func (response GetOrganization500ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization503ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization503ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization503ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2851,17 +2851,17 @@ func (response GetOrganization503ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type PutOrganizationRequestObject struct {
+type RegisterOrganizationRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
-	Params                 PutOrganizationParams
-	Body                   *PutOrganizationJSONRequestBody
+	Params                 RegisterOrganizationParams
+	Body                   *RegisterOrganizationJSONRequestBody
 }
 
-type PutOrganizationResponseObject interface {
-	VisitPutOrganizationResponse(w http.ResponseWriter) error
+type RegisterOrganizationResponseObject interface {
+	VisitRegisterOrganizationResponse(w http.ResponseWriter) error
 }
 
-type PutOrganization200ResponseHeaders struct {
+type RegisterOrganization200ResponseHeaders struct {
 	CacheControl        *string
 	ETag                *string
 	XRateLimitLimit     *int32
@@ -2869,12 +2869,12 @@ type PutOrganization200ResponseHeaders struct {
 	XRateLimitReset     *int32
 }
 
-type PutOrganization200JSONResponse struct {
+type RegisterOrganization200JSONResponse struct {
 	Body    Organization
-	Headers PutOrganization200ResponseHeaders
+	Headers RegisterOrganization200ResponseHeaders
 }
 
-func (response PutOrganization200JSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization200JSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2901,7 +2901,7 @@ func (response PutOrganization200JSONResponse) VisitPutOrganizationResponse(w ht
 	return err
 }
 
-type PutOrganization201ResponseHeaders struct {
+type RegisterOrganization201ResponseHeaders struct {
 	CacheControl        *string
 	ETag                *string
 	XRateLimitLimit     *int32
@@ -2909,12 +2909,12 @@ type PutOrganization201ResponseHeaders struct {
 	XRateLimitReset     *int32
 }
 
-type PutOrganization201JSONResponse struct {
+type RegisterOrganization201JSONResponse struct {
 	Body    Organization
-	Headers PutOrganization201ResponseHeaders
+	Headers RegisterOrganization201ResponseHeaders
 }
 
-func (response PutOrganization201JSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization201JSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2941,11 +2941,11 @@ func (response PutOrganization201JSONResponse) VisitPutOrganizationResponse(w ht
 	return err
 }
 
-type PutOrganization400ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization400ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization400ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2957,11 +2957,11 @@ func (response PutOrganization400ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization401ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization401ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization401ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2973,11 +2973,11 @@ func (response PutOrganization401ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization403ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization403ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization403ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2989,11 +2989,11 @@ func (response PutOrganization403ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization404ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization404ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization404ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3005,11 +3005,11 @@ func (response PutOrganization404ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization409ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization409ApplicationProblemPlusJSONResponse struct {
 	ConflictApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization409ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization409ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3021,11 +3021,11 @@ func (response PutOrganization409ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization412ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization412ApplicationProblemPlusJSONResponse struct {
 	PreconditionFailedApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization412ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization412ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3037,11 +3037,11 @@ func (response PutOrganization412ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization413ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization413ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization413ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3053,11 +3053,11 @@ func (response PutOrganization413ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization415ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization415ApplicationProblemPlusJSONResponse struct {
 	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization415ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization415ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3069,11 +3069,11 @@ func (response PutOrganization415ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization422ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization422ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization422ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3085,11 +3085,11 @@ func (response PutOrganization422ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization429ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization429ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization429ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3113,11 +3113,11 @@ func (response PutOrganization429ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization500ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization500ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization500ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3129,11 +3129,11 @@ func (response PutOrganization500ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization503ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization503ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization503ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3496,28 +3496,28 @@ func (response CreateAPIKey503ApplicationProblemPlusJSONResponse) VisitCreateAPI
 	return err
 }
 
-type DeleteAPIKeyRequestObject struct {
+type RevokeAPIKeyRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	ID                     string                 `json:"id"`
 }
 
-type DeleteAPIKeyResponseObject interface {
-	VisitDeleteAPIKeyResponse(w http.ResponseWriter) error
+type RevokeAPIKeyResponseObject interface {
+	VisitRevokeAPIKeyResponse(w http.ResponseWriter) error
 }
 
-type DeleteAPIKey204Response struct {
+type RevokeAPIKey204Response struct {
 }
 
-func (response DeleteAPIKey204Response) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey204Response) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteAPIKey400ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey400ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey400ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3529,11 +3529,11 @@ func (response DeleteAPIKey400ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey401ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey401ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey401ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3545,11 +3545,11 @@ func (response DeleteAPIKey401ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey403ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey403ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3561,11 +3561,11 @@ func (response DeleteAPIKey403ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey404ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey404ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey404ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3577,11 +3577,11 @@ func (response DeleteAPIKey404ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey429ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey429ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey429ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3605,11 +3605,11 @@ func (response DeleteAPIKey429ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey500ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey500ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey500ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3621,11 +3621,11 @@ func (response DeleteAPIKey500ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey503ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey503ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey503ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3881,17 +3881,17 @@ func (response CreateDebtPosition503ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
-type GetDebtPositionRequestObject struct {
+type ReadDebtPositionRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Iupd                   Iupd                   `json:"iupd"`
-	Params                 GetDebtPositionParams
+	Params                 ReadDebtPositionParams
 }
 
-type GetDebtPositionResponseObject interface {
-	VisitGetDebtPositionResponse(w http.ResponseWriter) error
+type ReadDebtPositionResponseObject interface {
+	VisitReadDebtPositionResponse(w http.ResponseWriter) error
 }
 
-type GetDebtPosition200ResponseHeaders struct {
+type ReadDebtPosition200ResponseHeaders struct {
 	CacheControl        *string
 	ETag                *string
 	XRateLimitLimit     *int32
@@ -3899,12 +3899,12 @@ type GetDebtPosition200ResponseHeaders struct {
 	XRateLimitReset     *int32
 }
 
-type GetDebtPosition200JSONResponse struct {
+type ReadDebtPosition200JSONResponse struct {
 	Body    PaymentPosition
-	Headers GetDebtPosition200ResponseHeaders
+	Headers ReadDebtPosition200ResponseHeaders
 }
 
-func (response GetDebtPosition200JSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition200JSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3931,18 +3931,18 @@ func (response GetDebtPosition200JSONResponse) VisitGetDebtPositionResponse(w ht
 	return err
 }
 
-type GetDebtPosition304Response = NotModifiedResponse
+type ReadDebtPosition304Response = NotModifiedResponse
 
-func (response GetDebtPosition304Response) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition304Response) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 	w.WriteHeader(304)
 	return nil
 }
 
-type GetDebtPosition400ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition400ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition400ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3954,11 +3954,11 @@ func (response GetDebtPosition400ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition401ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition401ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition401ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3970,11 +3970,11 @@ func (response GetDebtPosition401ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition403ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition403ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition403ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3986,11 +3986,11 @@ func (response GetDebtPosition403ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition404ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition404ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition404ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4002,11 +4002,11 @@ func (response GetDebtPosition404ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition429ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition429ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition429ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4030,11 +4030,11 @@ func (response GetDebtPosition429ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition500ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition500ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition500ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4046,11 +4046,11 @@ func (response GetDebtPosition500ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition503ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition503ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition503ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4515,18 +4515,18 @@ func (response PublishDebtPosition503ApplicationProblemPlusJSONResponse) VisitPu
 	return err
 }
 
-type GetNoticeRequestObject struct {
+type ReadNoticeRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Nav                    Nav                    `json:"nav"`
 }
 
-type GetNoticeResponseObject interface {
-	VisitGetNoticeResponse(w http.ResponseWriter) error
+type ReadNoticeResponseObject interface {
+	VisitReadNoticeResponse(w http.ResponseWriter) error
 }
 
-type GetNotice200JSONResponse Notice
+type ReadNotice200JSONResponse Notice
 
-func (response GetNotice200JSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice200JSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4538,11 +4538,11 @@ func (response GetNotice200JSONResponse) VisitGetNoticeResponse(w http.ResponseW
 	return err
 }
 
-type GetNotice400ApplicationProblemPlusJSONResponse struct {
+type ReadNotice400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice400ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice400ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4554,11 +4554,11 @@ func (response GetNotice400ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice401ApplicationProblemPlusJSONResponse struct {
+type ReadNotice401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice401ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice401ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4570,11 +4570,11 @@ func (response GetNotice401ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice403ApplicationProblemPlusJSONResponse struct {
+type ReadNotice403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice403ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice403ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4586,11 +4586,11 @@ func (response GetNotice403ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice404ApplicationProblemPlusJSONResponse struct {
+type ReadNotice404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice404ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice404ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4602,11 +4602,11 @@ func (response GetNotice404ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice422ApplicationProblemPlusJSONResponse struct {
+type ReadNotice422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice422ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice422ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4618,11 +4618,11 @@ func (response GetNotice422ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice429ApplicationProblemPlusJSONResponse struct {
+type ReadNotice429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice429ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice429ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4646,11 +4646,11 @@ func (response GetNotice429ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice500ApplicationProblemPlusJSONResponse struct {
+type ReadNotice500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice500ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice500ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4662,11 +4662,11 @@ func (response GetNotice500ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice503ApplicationProblemPlusJSONResponse struct {
+type ReadNotice503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice503ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice503ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5149,17 +5149,17 @@ func (response ListReceipts503ApplicationProblemPlusJSONResponse) VisitListRecei
 	return err
 }
 
-type GetReceiptRequestObject struct {
+type ReadReceiptRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	ReceiptID              string                 `json:"receiptId"`
-	Params                 GetReceiptParams
+	Params                 ReadReceiptParams
 }
 
-type GetReceiptResponseObject interface {
-	VisitGetReceiptResponse(w http.ResponseWriter) error
+type ReadReceiptResponseObject interface {
+	VisitReadReceiptResponse(w http.ResponseWriter) error
 }
 
-type GetReceipt200ResponseHeaders struct {
+type ReadReceipt200ResponseHeaders struct {
 	CacheControl        *string
 	ETag                *string
 	XRateLimitLimit     *int32
@@ -5167,12 +5167,12 @@ type GetReceipt200ResponseHeaders struct {
 	XRateLimitReset     *int32
 }
 
-type GetReceipt200JSONResponse struct {
+type ReadReceipt200JSONResponse struct {
 	Body    Receipt
-	Headers GetReceipt200ResponseHeaders
+	Headers ReadReceipt200ResponseHeaders
 }
 
-func (response GetReceipt200JSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt200JSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5199,18 +5199,18 @@ func (response GetReceipt200JSONResponse) VisitGetReceiptResponse(w http.Respons
 	return err
 }
 
-type GetReceipt304Response = NotModifiedResponse
+type ReadReceipt304Response = NotModifiedResponse
 
-func (response GetReceipt304Response) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt304Response) VisitReadReceiptResponse(w http.ResponseWriter) error {
 	w.WriteHeader(304)
 	return nil
 }
 
-type GetReceipt400ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt400ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt400ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5222,11 +5222,11 @@ func (response GetReceipt400ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt401ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt401ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt401ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5238,11 +5238,11 @@ func (response GetReceipt401ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt403ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt403ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt403ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5254,11 +5254,11 @@ func (response GetReceipt403ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt404ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt404ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt404ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5270,11 +5270,11 @@ func (response GetReceipt404ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt429ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt429ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt429ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5298,11 +5298,11 @@ func (response GetReceipt429ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt500ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt500ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt500ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5314,11 +5314,11 @@ func (response GetReceipt500ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt503ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt503ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt503ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5335,57 +5335,57 @@ func (response GetReceipt503ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// GetDocs A page to read this document
+	// ReadDocs A page to read this document
 	// (GET /docs)
-	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
-	// GetInfo Name, version and environment
+	ReadDocs(ctx context.Context, request ReadDocsRequestObject) (ReadDocsResponseObject, error)
+	// ReadInfo Name, version and environment
 	// (GET /info)
-	GetInfo(ctx context.Context, request GetInfoRequestObject) (GetInfoResponseObject, error)
-	// GetOpenAPI This document
+	ReadInfo(ctx context.Context, request ReadInfoRequestObject) (ReadInfoResponseObject, error)
+	// ReadOpenAPI This document
 	// (GET /openapi.yaml)
-	GetOpenAPI(ctx context.Context, request GetOpenAPIRequestObject) (GetOpenAPIResponseObject, error)
-	// GetStatus Whether the service can do its work
+	ReadOpenAPI(ctx context.Context, request ReadOpenAPIRequestObject) (ReadOpenAPIResponseObject, error)
+	// ReadStatus Whether the service can do its work
 	// (GET /status)
-	GetStatus(ctx context.Context, request GetStatusRequestObject) (GetStatusResponseObject, error)
-	// GetInfoV1 Name, version and environment, where GPD has it
+	ReadStatus(ctx context.Context, request ReadStatusRequestObject) (ReadStatusResponseObject, error)
+	// ReadInfoV1 Name, version and environment, where GPD has it
 	// (GET /v1/info)
-	GetInfoV1(ctx context.Context, request GetInfoV1RequestObject) (GetInfoV1ResponseObject, error)
+	ReadInfoV1(ctx context.Context, request ReadInfoV1RequestObject) (ReadInfoV1ResponseObject, error)
 	// ListOrganizations List the registered organizations
 	// (GET /v1/organizations)
 	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
-	// DeleteOrganization Unregister an organization
+	// UnregisterOrganization Unregister an organization
 	// (DELETE /v1/organizations/{organizationFiscalCode})
-	DeleteOrganization(ctx context.Context, request DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error)
-	// GetOrganization Read a registration
+	UnregisterOrganization(ctx context.Context, request UnregisterOrganizationRequestObject) (UnregisterOrganizationResponseObject, error)
+	// ReadOrganization Read a registration
 	// (GET /v1/organizations/{organizationFiscalCode})
-	GetOrganization(ctx context.Context, request GetOrganizationRequestObject) (GetOrganizationResponseObject, error)
-	// PutOrganization Register an organization, or replace its registration
+	ReadOrganization(ctx context.Context, request ReadOrganizationRequestObject) (ReadOrganizationResponseObject, error)
+	// RegisterOrganization Register an organization, or replace its registration
 	// (PUT /v1/organizations/{organizationFiscalCode})
-	PutOrganization(ctx context.Context, request PutOrganizationRequestObject) (PutOrganizationResponseObject, error)
+	RegisterOrganization(ctx context.Context, request RegisterOrganizationRequestObject) (RegisterOrganizationResponseObject, error)
 	// ListAPIKeys List the keys of an organization
 	// (GET /v1/organizations/{organizationFiscalCode}/api-keys)
 	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
 	// CreateAPIKey Issue a key for a system of the organization
 	// (POST /v1/organizations/{organizationFiscalCode}/api-keys)
 	CreateAPIKey(ctx context.Context, request CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error)
-	// DeleteAPIKey Revoke a key
+	// RevokeAPIKey Revoke a key
 	// (DELETE /v1/organizations/{organizationFiscalCode}/api-keys/{id})
-	DeleteAPIKey(ctx context.Context, request DeleteAPIKeyRequestObject) (DeleteAPIKeyResponseObject, error)
+	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
 	// CreateDebtPosition Create a debt position
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions)
 	CreateDebtPosition(ctx context.Context, request CreateDebtPositionRequestObject) (CreateDebtPositionResponseObject, error)
-	// GetDebtPosition Read a debt position
+	// ReadDebtPosition Read a debt position
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
-	GetDebtPosition(ctx context.Context, request GetDebtPositionRequestObject) (GetDebtPositionResponseObject, error)
+	ReadDebtPosition(ctx context.Context, request ReadDebtPositionRequestObject) (ReadDebtPositionResponseObject, error)
 	// InvalidateDebtPosition Withdraw a position that nobody has paid
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/invalidate)
 	InvalidateDebtPosition(ctx context.Context, request InvalidateDebtPositionRequestObject) (InvalidateDebtPositionResponseObject, error)
 	// PublishDebtPosition Publish a draft
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/publish)
 	PublishDebtPosition(ctx context.Context, request PublishDebtPositionRequestObject) (PublishDebtPositionResponseObject, error)
-	// GetNotice Verify that a notice exists
+	// ReadNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
-	GetNotice(ctx context.Context, request GetNoticeRequestObject) (GetNoticeResponseObject, error)
+	ReadNotice(ctx context.Context, request ReadNoticeRequestObject) (ReadNoticeResponseObject, error)
 	// ListAnswers What the Nodo was told for this notice
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/answers)
 	ListAnswers(ctx context.Context, request ListAnswersRequestObject) (ListAnswersResponseObject, error)
@@ -5395,9 +5395,9 @@ type StrictServerInterface interface {
 	// ListReceipts List receipts
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts)
 	ListReceipts(ctx context.Context, request ListReceiptsRequestObject) (ListReceiptsResponseObject, error)
-	// GetReceipt Read a receipt
+	// ReadReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
-	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	ReadReceipt(ctx context.Context, request ReadReceiptRequestObject) (ReadReceiptResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -5412,119 +5412,119 @@ type strictHandler struct {
 	middlewares []StrictMiddlewareFunc
 }
 
-// GetDocs operation middleware
-func (sh *strictHandler) GetDocs(ctx echo.Context, params GetDocsParams) error {
-	var request GetDocsRequestObject
+// ReadDocs operation middleware
+func (sh *strictHandler) ReadDocs(ctx echo.Context, params ReadDocsParams) error {
+	var request ReadDocsRequestObject
 
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetDocs(ctx.Request().Context(), request.(GetDocsRequestObject))
+		return sh.ssi.ReadDocs(ctx.Request().Context(), request.(ReadDocsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetDocs")
+		handler = middleware(handler, "ReadDocs")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetDocsResponseObject); ok {
-		return validResponse.VisitGetDocsResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadDocsResponseObject); ok {
+		return validResponse.VisitReadDocsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetInfo operation middleware
-func (sh *strictHandler) GetInfo(ctx echo.Context) error {
-	var request GetInfoRequestObject
+// ReadInfo operation middleware
+func (sh *strictHandler) ReadInfo(ctx echo.Context) error {
+	var request ReadInfoRequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetInfo(ctx.Request().Context(), request.(GetInfoRequestObject))
+		return sh.ssi.ReadInfo(ctx.Request().Context(), request.(ReadInfoRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetInfo")
+		handler = middleware(handler, "ReadInfo")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetInfoResponseObject); ok {
-		return validResponse.VisitGetInfoResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadInfoResponseObject); ok {
+		return validResponse.VisitReadInfoResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetOpenAPI operation middleware
-func (sh *strictHandler) GetOpenAPI(ctx echo.Context, params GetOpenAPIParams) error {
-	var request GetOpenAPIRequestObject
+// ReadOpenAPI operation middleware
+func (sh *strictHandler) ReadOpenAPI(ctx echo.Context, params ReadOpenAPIParams) error {
+	var request ReadOpenAPIRequestObject
 
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetOpenAPI(ctx.Request().Context(), request.(GetOpenAPIRequestObject))
+		return sh.ssi.ReadOpenAPI(ctx.Request().Context(), request.(ReadOpenAPIRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetOpenAPI")
+		handler = middleware(handler, "ReadOpenAPI")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetOpenAPIResponseObject); ok {
-		return validResponse.VisitGetOpenAPIResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadOpenAPIResponseObject); ok {
+		return validResponse.VisitReadOpenAPIResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetStatus operation middleware
-func (sh *strictHandler) GetStatus(ctx echo.Context) error {
-	var request GetStatusRequestObject
+// ReadStatus operation middleware
+func (sh *strictHandler) ReadStatus(ctx echo.Context) error {
+	var request ReadStatusRequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetStatus(ctx.Request().Context(), request.(GetStatusRequestObject))
+		return sh.ssi.ReadStatus(ctx.Request().Context(), request.(ReadStatusRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetStatus")
+		handler = middleware(handler, "ReadStatus")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetStatusResponseObject); ok {
-		return validResponse.VisitGetStatusResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadStatusResponseObject); ok {
+		return validResponse.VisitReadStatusResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetInfoV1 operation middleware
-func (sh *strictHandler) GetInfoV1(ctx echo.Context) error {
-	var request GetInfoV1RequestObject
+// ReadInfoV1 operation middleware
+func (sh *strictHandler) ReadInfoV1(ctx echo.Context) error {
+	var request ReadInfoV1RequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetInfoV1(ctx.Request().Context(), request.(GetInfoV1RequestObject))
+		return sh.ssi.ReadInfoV1(ctx.Request().Context(), request.(ReadInfoV1RequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetInfoV1")
+		handler = middleware(handler, "ReadInfoV1")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetInfoV1ResponseObject); ok {
-		return validResponse.VisitGetInfoV1Response(ctx.Response())
+	} else if validResponse, ok := response.(ReadInfoV1ResponseObject); ok {
+		return validResponse.VisitReadInfoV1Response(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5556,65 +5556,65 @@ func (sh *strictHandler) ListOrganizations(ctx echo.Context, params ListOrganiza
 	return nil
 }
 
-// DeleteOrganization operation middleware
-func (sh *strictHandler) DeleteOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
-	var request DeleteOrganizationRequestObject
+// UnregisterOrganization operation middleware
+func (sh *strictHandler) UnregisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
+	var request UnregisterOrganizationRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteOrganization(ctx.Request().Context(), request.(DeleteOrganizationRequestObject))
+		return sh.ssi.UnregisterOrganization(ctx.Request().Context(), request.(UnregisterOrganizationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteOrganization")
+		handler = middleware(handler, "UnregisterOrganization")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteOrganizationResponseObject); ok {
-		return validResponse.VisitDeleteOrganizationResponse(ctx.Response())
+	} else if validResponse, ok := response.(UnregisterOrganizationResponseObject); ok {
+		return validResponse.VisitUnregisterOrganizationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetOrganization operation middleware
-func (sh *strictHandler) GetOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params GetOrganizationParams) error {
-	var request GetOrganizationRequestObject
+// ReadOrganization operation middleware
+func (sh *strictHandler) ReadOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReadOrganizationParams) error {
+	var request ReadOrganizationRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetOrganization(ctx.Request().Context(), request.(GetOrganizationRequestObject))
+		return sh.ssi.ReadOrganization(ctx.Request().Context(), request.(ReadOrganizationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetOrganization")
+		handler = middleware(handler, "ReadOrganization")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetOrganizationResponseObject); ok {
-		return validResponse.VisitGetOrganizationResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadOrganizationResponseObject); ok {
+		return validResponse.VisitReadOrganizationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// PutOrganization operation middleware
-func (sh *strictHandler) PutOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params PutOrganizationParams) error {
-	var request PutOrganizationRequestObject
+// RegisterOrganization operation middleware
+func (sh *strictHandler) RegisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params RegisterOrganizationParams) error {
+	var request RegisterOrganizationRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Params = params
 
-	var body PutOrganizationJSONRequestBody
+	var body RegisterOrganizationJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -5638,18 +5638,18 @@ func (sh *strictHandler) PutOrganization(ctx echo.Context, organizationFiscalCod
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.PutOrganization(ctx.Request().Context(), request.(PutOrganizationRequestObject))
+		return sh.ssi.RegisterOrganization(ctx.Request().Context(), request.(RegisterOrganizationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "PutOrganization")
+		handler = middleware(handler, "RegisterOrganization")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(PutOrganizationResponseObject); ok {
-		return validResponse.VisitPutOrganizationResponse(ctx.Response())
+	} else if validResponse, ok := response.(RegisterOrganizationResponseObject); ok {
+		return validResponse.VisitRegisterOrganizationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5730,26 +5730,26 @@ func (sh *strictHandler) CreateAPIKey(ctx echo.Context, organizationFiscalCode O
 	return nil
 }
 
-// DeleteAPIKey operation middleware
-func (sh *strictHandler) DeleteAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error {
-	var request DeleteAPIKeyRequestObject
+// RevokeAPIKey operation middleware
+func (sh *strictHandler) RevokeAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error {
+	var request RevokeAPIKeyRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.ID = id
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteAPIKey(ctx.Request().Context(), request.(DeleteAPIKeyRequestObject))
+		return sh.ssi.RevokeAPIKey(ctx.Request().Context(), request.(RevokeAPIKeyRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteAPIKey")
+		handler = middleware(handler, "RevokeAPIKey")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteAPIKeyResponseObject); ok {
-		return validResponse.VisitDeleteAPIKeyResponse(ctx.Response())
+	} else if validResponse, ok := response.(RevokeAPIKeyResponseObject); ok {
+		return validResponse.VisitRevokeAPIKeyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5805,27 +5805,27 @@ func (sh *strictHandler) CreateDebtPosition(ctx echo.Context, organizationFiscal
 	return nil
 }
 
-// GetDebtPosition operation middleware
-func (sh *strictHandler) GetDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params GetDebtPositionParams) error {
-	var request GetDebtPositionRequestObject
+// ReadDebtPosition operation middleware
+func (sh *strictHandler) ReadDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReadDebtPositionParams) error {
+	var request ReadDebtPositionRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Iupd = iupd
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetDebtPosition(ctx.Request().Context(), request.(GetDebtPositionRequestObject))
+		return sh.ssi.ReadDebtPosition(ctx.Request().Context(), request.(ReadDebtPositionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetDebtPosition")
+		handler = middleware(handler, "ReadDebtPosition")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetDebtPositionResponseObject); ok {
-		return validResponse.VisitGetDebtPositionResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadDebtPositionResponseObject); ok {
+		return validResponse.VisitReadDebtPositionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5886,26 +5886,26 @@ func (sh *strictHandler) PublishDebtPosition(ctx echo.Context, organizationFisca
 	return nil
 }
 
-// GetNotice operation middleware
-func (sh *strictHandler) GetNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
-	var request GetNoticeRequestObject
+// ReadNotice operation middleware
+func (sh *strictHandler) ReadNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
+	var request ReadNoticeRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Nav = nav
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetNotice(ctx.Request().Context(), request.(GetNoticeRequestObject))
+		return sh.ssi.ReadNotice(ctx.Request().Context(), request.(ReadNoticeRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetNotice")
+		handler = middleware(handler, "ReadNotice")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetNoticeResponseObject); ok {
-		return validResponse.VisitGetNoticeResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadNoticeResponseObject); ok {
+		return validResponse.VisitReadNoticeResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5992,27 +5992,27 @@ func (sh *strictHandler) ListReceipts(ctx echo.Context, organizationFiscalCode O
 	return nil
 }
 
-// GetReceipt operation middleware
-func (sh *strictHandler) GetReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string, params GetReceiptParams) error {
-	var request GetReceiptRequestObject
+// ReadReceipt operation middleware
+func (sh *strictHandler) ReadReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string, params ReadReceiptParams) error {
+	var request ReadReceiptRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.ReceiptID = receiptID
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetReceipt(ctx.Request().Context(), request.(GetReceiptRequestObject))
+		return sh.ssi.ReadReceipt(ctx.Request().Context(), request.(ReadReceiptRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetReceipt")
+		handler = middleware(handler, "ReadReceipt")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
-		return validResponse.VisitGetReceiptResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadReceiptResponseObject); ok {
+		return validResponse.VisitReadReceiptResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

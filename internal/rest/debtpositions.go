@@ -42,8 +42,8 @@ func (s *server) CreateDebtPosition(ctx context.Context, r CreateDebtPositionReq
 	return CreateDebtPosition201JSONResponse{Body: body, Headers: CreateDebtPosition201ResponseHeaders{ETag: etag(p)}}, nil
 }
 
-// GetDebtPosition implements the operation of that name.
-func (s *server) GetDebtPosition(ctx context.Context, r GetDebtPositionRequestObject) (GetDebtPositionResponseObject, error) {
+// ReadDebtPosition implements the operation of that name.
+func (s *server) ReadDebtPosition(ctx context.Context, r ReadDebtPositionRequestObject) (ReadDebtPositionResponseObject, error) {
 	p, err := s.position(ctx, r.OrganizationFiscalCode, r.Iupd)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (s *server) GetDebtPosition(ctx context.Context, r GetDebtPositionRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return GetDebtPosition200JSONResponse{Body: body, Headers: GetDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
+	return ReadDebtPosition200JSONResponse{Body: body, Headers: ReadDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
 }
 
 // PublishDebtPosition implements the operation of that name.

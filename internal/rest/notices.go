@@ -9,8 +9,8 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// GetNotice implements the operation of that name.
-func (s *server) GetNotice(ctx context.Context, r GetNoticeRequestObject) (GetNoticeResponseObject, error) {
+// ReadNotice implements the operation of that name.
+func (s *server) ReadNotice(ctx context.Context, r ReadNoticeRequestObject) (ReadNoticeResponseObject, error) {
 	org, nav, err := s.notice(ctx, r.OrganizationFiscalCode, r.Nav)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (s *server) GetNotice(ctx context.Context, r GetNoticeRequestObject) (GetNo
 		fee, _ = o.KnownFee(org.FiscalCode, q.Notice.Price)
 		amount = o.Amount + fee
 	}
-	return GetNotice200JSONResponse{
+	return ReadNotice200JSONResponse{
 		Exists: true, Nav: nav, Iupd: p.IUPD, Iuv: o.IUV, Status: status, Lifecycle: p.LifecycleAt(now),
 		Payable: fault == "", Fault: present(fault), Amount: amount, NotificationFee: fee, SendBound: o.SendBound,
 	}, nil

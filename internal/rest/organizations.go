@@ -32,17 +32,17 @@ func (s *server) ListOrganizations(ctx context.Context, r ListOrganizationsReque
 	return ListOrganizations200JSONResponse(list), nil
 }
 
-// GetOrganization implements the operation of that name.
-func (s *server) GetOrganization(ctx context.Context, r GetOrganizationRequestObject) (GetOrganizationResponseObject, error) {
+// ReadOrganization implements the operation of that name.
+func (s *server) ReadOrganization(ctx context.Context, r ReadOrganizationRequestObject) (ReadOrganizationResponseObject, error) {
 	o, err := s.Store.Organization(ctx, r.OrganizationFiscalCode)
 	if err != nil {
 		return nil, err
 	}
-	return GetOrganization200JSONResponse{Body: organizationBody(o), Headers: GetOrganization200ResponseHeaders{ETag: versionTag(o.Version)}}, nil
+	return ReadOrganization200JSONResponse{Body: organizationBody(o), Headers: ReadOrganization200ResponseHeaders{ETag: versionTag(o.Version)}}, nil
 }
 
-// DeleteOrganization implements the operation of that name.
-func (s *server) DeleteOrganization(ctx context.Context, r DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error) {
+// UnregisterOrganization implements the operation of that name.
+func (s *server) UnregisterOrganization(ctx context.Context, r UnregisterOrganizationRequestObject) (UnregisterOrganizationResponseObject, error) {
 	s.registering.Lock()
 	defer s.registering.Unlock()
 	if err := s.Store.DeleteOrganization(ctx, r.OrganizationFiscalCode); err != nil {
@@ -51,11 +51,11 @@ func (s *server) DeleteOrganization(ctx context.Context, r DeleteOrganizationReq
 	if err := s.inForce(ctx); err != nil {
 		return nil, err
 	}
-	return DeleteOrganization204Response{}, nil
+	return UnregisterOrganization204Response{}, nil
 }
 
-// PutOrganization implements the operation of that name.
-func (s *server) PutOrganization(ctx context.Context, r PutOrganizationRequestObject) (PutOrganizationResponseObject, error) {
+// RegisterOrganization implements the operation of that name.
+func (s *server) RegisterOrganization(ctx context.Context, r RegisterOrganizationRequestObject) (RegisterOrganizationResponseObject, error) {
 	s.registering.Lock()
 	defer s.registering.Unlock()
 	for range maxAttempts {
@@ -71,16 +71,16 @@ func (s *server) PutOrganization(ctx context.Context, r PutOrganizationRequestOb
 		}
 		tag := versionTag(o.Version)
 		if created {
-			return PutOrganization201JSONResponse{Body: organizationBody(o), Headers: PutOrganization201ResponseHeaders{ETag: tag}}, nil
+			return RegisterOrganization201JSONResponse{Body: organizationBody(o), Headers: RegisterOrganization201ResponseHeaders{ETag: tag}}, nil
 		}
-		return PutOrganization200JSONResponse{Body: organizationBody(o), Headers: PutOrganization200ResponseHeaders{ETag: tag}}, nil
+		return RegisterOrganization200JSONResponse{Body: organizationBody(o), Headers: RegisterOrganization200ResponseHeaders{ETag: tag}}, nil
 	}
 	return nil, positions.Errorf(tryAgain, "others keep changing this registration: try again")
 }
 
 // register stores a registration in the place of the one that it read, and of
 // no other.
-func (s *server) register(ctx context.Context, r PutOrganizationRequestObject) (o *positions.Organization, created bool, err error) {
+func (s *server) register(ctx context.Context, r RegisterOrganizationRequestObject) (o *positions.Organization, created bool, err error) {
 	o = r.Body.organization(r.OrganizationFiscalCode)
 	o.Version = positions.Unregistered
 	stored, err := s.Store.Organization(ctx, o.FiscalCode)
