@@ -12,6 +12,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// notFollowed lists, by rule and operation, what breaks a rule on purpose, with
+// the reason; docs/api-guidelines.md tells it too.
+var notFollowed = map[string]string{
+	"http-request-DELETE-no-body DELETE /v2/organizations/{organizationFiscalCode}/debtpositions": "GPD deletes in mass by a body",
+}
+
 // TestTheDocumentFollowsTheItalianGuidelines checks, without network, what the
 // rules "Italian Guidelines" of italia/api-oas-checker call an error, rule by
 // rule, under the rules' own names; docs/api-guidelines.md tells how to run the
@@ -19,7 +25,9 @@ import (
 func TestTheDocumentFollowsTheItalianGuidelines(t *testing.T) {
 	doc, _ := theContract()
 	broken := func(rule, where, format string, args ...any) {
-		t.Errorf("%s: %s: %s", rule, where, fmt.Sprintf(format, args...))
+		if notFollowed[rule+" "+where] == "" {
+			t.Errorf("%s: %s: %s", rule, where, fmt.Sprintf(format, args...))
+		}
 	}
 	if doc.Info.Contact == nil || doc.Info.Contact.URL == "" {
 		broken("info-contact", "info", "there is no contact")
