@@ -22,9 +22,13 @@ type Organization struct {
 	// Sealed holds the organization's secrets, encrypted, by field name. The
 	// stores keep it apart from the rest.
 	Sealed    map[Secret][]byte `json:"-"`
+	Version   int64             `json:"-"` // of the registration; see [Store]
 	CreatedAt time.Time         `json:"createdAt"`
 	UpdatedAt time.Time         `json:"updatedAt"`
 }
+
+// Unregistered is the version of an organization that is not registered.
+const Unregistered int64 = -1
 
 // Secret names a secret of an organization by its place in the REST body.
 type Secret string

@@ -19,7 +19,10 @@ import (
 type Store interface {
 	// PutOrganization registers or replaces an organization, secrets included:
 	// Sealed is stored as it is given. It reports whether it was new. It fills
-	// UpdatedAt, and CreatedAt, which a replacement does not change.
+	// UpdatedAt, and CreatedAt, which a replacement does not change. o.Version is
+	// the version that the caller read, [Unregistered], or 0 for whichever there
+	// is: Stale when it is not what is stored. On success it is the new one;
+	// versions of registrations only grow, across removals too.
 	PutOrganization(ctx context.Context, o *Organization) (created bool, err error)
 	// Organization returns one organization with its sealed secrets, or NotFound.
 	Organization(ctx context.Context, fiscalCode string) (*Organization, error)
@@ -128,6 +131,22 @@ type Store interface {
 	// Receipt returns one receipt with its message, or NotFound.
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*Receipt, error)
 
+	// BeginAttempt reserves the key of a request until a.Until, for one of all
+	// replicas. It returns the answer that the same request got already; Conflict
+	// when it is being carried out and its reservation has not lapsed by now;
+	// Unprocessable when the key stands for another request. Nil and no error:
+	// the key is reserved, and the caller carries the request out.
+	BeginAttempt(ctx context.Context, a *Attempt, now time.Time) (*KeptAnswer, error)
+	// FinishAttempt keeps the answer of a reserved request until a.Until. Stale
+	// when the reservation lapsed and somebody else has the key.
+	FinishAttempt(ctx context.Context, a *Attempt, answer *KeptAnswer) error
+	// AbandonAttempt gives a reserved key back. A reservation that is no longer
+	// there is no error.
+	AbandonAttempt(ctx context.Context, a *Attempt) error
+	// PruneAttempts forgets at most limit requests whose time was over by now,
+	// with their answers, and tells how many.
+	PruneAttempts(ctx context.Context, now time.Time, limit int) (int, error)
+
 	// Ping reports whether the database answers and its migrations are applied.
 	Ping(ctx context.Context) error
 	// Migrate applies the pending migrations. Replicas may start together.
@@ -211,5 +230,6 @@ type ReceiptFilter struct {
 	NAV                    NoticeNumber
 	From, To               time.Time // by instant of arrival, To excluded
 	Flagged                bool      // only those that carry a flag
+	SegregationCodes       []string  // only notice numbers of aux digit 3 with one of them
 	Page                   Page
 }

@@ -1105,8 +1105,14 @@ type VersionList struct {
 	Versions []Version `json:"versions"`
 }
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
 
 // Iupd defines model for Iupd.
 type Iupd = string
@@ -1159,6 +1165,18 @@ type Unprocessable = Problem
 // UnsupportedMediaType RFC 9457, with GPD's `title`, `status` and `detail`.
 type UnsupportedMediaType = Problem
 
+// ReadDocsParams defines parameters for ReadDocs.
+type ReadDocsParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ReadOpenAPIParams defines parameters for ReadOpenAPI.
+type ReadOpenAPIParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // ListOrganizationsParams defines parameters for ListOrganizations.
 type ListOrganizationsParams struct {
 	// Page Page of the list, the first is 0.
@@ -1166,6 +1184,18 @@ type ListOrganizationsParams struct {
 
 	// Limit Items of a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ReadOrganizationParams defines parameters for ReadOrganization.
+type ReadOrganizationParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// RegisterOrganizationParams defines parameters for RegisterOrganization.
+type RegisterOrganizationParams struct {
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
@@ -1217,6 +1247,9 @@ type ListDebtPositionsParams struct {
 type CreateDebtPositionParams struct {
 	// ToPublish Publish the position at once.
 	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ChangeIbanParams defines parameters for ChangeIban.
@@ -1228,10 +1261,16 @@ type ChangeIbanParams struct {
 	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// DeleteDebtPositionParams defines parameters for DeleteDebtPosition.
-type DeleteDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+// RemoveDebtPositionParams defines parameters for RemoveDebtPosition.
+type RemoveDebtPositionParams struct {
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReadDebtPositionParams defines parameters for ReadDebtPosition.
+type ReadDebtPositionParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // ReplaceDebtPositionParams defines parameters for ReplaceDebtPosition.
@@ -1239,49 +1278,70 @@ type ReplaceDebtPositionParams struct {
 	// ToPublish Publish the position at once.
 	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
 
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // BlockDebtPositionParams defines parameters for BlockDebtPosition.
 type BlockDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // CloseDebtPositionParams defines parameters for CloseDebtPosition.
 type CloseDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // InvalidateDebtPositionParams defines parameters for InvalidateDebtPosition.
 type InvalidateDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // PublishDebtPositionParams defines parameters for PublishDebtPosition.
 type PublishDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ReopenDebtPositionParams defines parameters for ReopenDebtPosition.
 type ReopenDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // TransferDebtPositionParams defines parameters for TransferDebtPosition.
 type TransferDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UnblockDebtPositionParams defines parameters for UnblockDebtPosition.
 type UnblockDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -1294,9 +1354,15 @@ type ListVersionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ReadNoticeParams defines parameters for ReadNotice.
+type ReadNoticeParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // SetNoticeAmountParams defines parameters for SetNoticeAmount.
 type SetNoticeAmountParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -1317,13 +1383,25 @@ type QuoteNoticeParams struct {
 
 // SetPaymentOptionPaidParams defines parameters for SetPaymentOptionPaid.
 type SetPaymentOptionPaidParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReadPaymentOptionParams defines parameters for ReadPaymentOption.
+type ReadPaymentOptionParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // PayPaymentOptionParams defines parameters for PayPaymentOption.
 type PayPaymentOptionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -1348,10 +1426,19 @@ type ListReceiptsParams struct {
 	Flagged *bool `form:"flagged,omitempty" json:"flagged,omitempty"`
 }
 
+// ReadReceiptParams defines parameters for ReadReceipt.
+type ReadReceiptParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // CreateDebtPositionsParams defines parameters for CreateDebtPositions.
 type CreateDebtPositionsParams struct {
 	// ToPublish Publish the positions at once.
 	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ReplaceDebtPositionsParams defines parameters for ReplaceDebtPositions.
@@ -1362,12 +1449,15 @@ type ReplaceDebtPositionsParams struct {
 
 // SetPaymentOptionPaidV2Params defines parameters for SetPaymentOptionPaidV2.
 type SetPaymentOptionPaidV2Params struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
-// PutOrganizationJSONRequestBody defines body for PutOrganization for application/json ContentType.
-type PutOrganizationJSONRequestBody = OrganizationInput
+// RegisterOrganizationJSONRequestBody defines body for RegisterOrganization for application/json ContentType.
+type RegisterOrganizationJSONRequestBody = OrganizationInput
 
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyInput
@@ -1408,8 +1498,8 @@ type UpdateNotificationFeeJSONRequestBody = NotificationFeeUpdate
 // PayPaymentOptionJSONRequestBody defines body for PayPaymentOption for application/json ContentType.
 type PayPaymentOptionJSONRequestBody = PayPaymentOption
 
-// DeleteDebtPositionsJSONRequestBody defines body for DeleteDebtPositions for application/json ContentType.
-type DeleteDebtPositionsJSONRequestBody = IupdsInput
+// RemoveDebtPositionsJSONRequestBody defines body for RemoveDebtPositions for application/json ContentType.
+type RemoveDebtPositionsJSONRequestBody = IupdsInput
 
 // CreateDebtPositionsJSONRequestBody defines body for CreateDebtPositions for application/json ContentType.
 type CreateDebtPositionsJSONRequestBody = PaymentPositionsInput
@@ -1422,42 +1512,42 @@ type SetPaymentOptionPaidV2JSONRequestBody = AlreadyPaidPaymentOption
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetDocs A page to read this document
+	// ReadDocs A page to read this document
 	// (GET /docs)
-	GetDocs(ctx echo.Context) error
-	// GetInfo Name, version and environment
+	ReadDocs(ctx echo.Context, params ReadDocsParams) error
+	// ReadInfo Name, version and environment
 	// (GET /info)
-	GetInfo(ctx echo.Context) error
-	// GetOpenAPI This document
+	ReadInfo(ctx echo.Context) error
+	// ReadOpenAPI This document
 	// (GET /openapi.yaml)
-	GetOpenAPI(ctx echo.Context) error
-	// GetStatus Whether the service can do its work
+	ReadOpenAPI(ctx echo.Context, params ReadOpenAPIParams) error
+	// ReadStatus Whether the service can do its work
 	// (GET /status)
-	GetStatus(ctx echo.Context) error
-	// GetInfoV1 Name, version and environment, where GPD has it
+	ReadStatus(ctx echo.Context) error
+	// ReadInfoV1 Name, version and environment, where GPD has it
 	// (GET /v1/info)
-	GetInfoV1(ctx echo.Context) error
+	ReadInfoV1(ctx echo.Context) error
 	// ListOrganizations List the registered organizations
 	// (GET /v1/organizations)
 	ListOrganizations(ctx echo.Context, params ListOrganizationsParams) error
-	// DeleteOrganization Unregister an organization
+	// UnregisterOrganization Unregister an organization
 	// (DELETE /v1/organizations/{organizationFiscalCode})
-	DeleteOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
-	// GetOrganization Read a registration
+	UnregisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
+	// ReadOrganization Read a registration
 	// (GET /v1/organizations/{organizationFiscalCode})
-	GetOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
-	// PutOrganization Register an organization, or replace its registration
+	ReadOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReadOrganizationParams) error
+	// RegisterOrganization Register an organization, or replace its registration
 	// (PUT /v1/organizations/{organizationFiscalCode})
-	PutOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
+	RegisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params RegisterOrganizationParams) error
 	// ListAPIKeys List the keys of an organization
 	// (GET /v1/organizations/{organizationFiscalCode}/api-keys)
 	ListAPIKeys(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListAPIKeysParams) error
 	// CreateAPIKey Issue a key for a system of the organization
 	// (POST /v1/organizations/{organizationFiscalCode}/api-keys)
 	CreateAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
-	// DeleteAPIKey Revoke a key
+	// RevokeAPIKey Revoke a key
 	// (DELETE /v1/organizations/{organizationFiscalCode}/api-keys/{id})
-	DeleteAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error
+	RevokeAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error
 	// ListDebtPositions List debt positions
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions)
 	ListDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListDebtPositionsParams) error
@@ -1467,12 +1557,12 @@ type ServerInterface interface {
 	// ChangeIban Move transfers from one account to another
 	// (PATCH /v1/organizations/{organizationFiscalCode}/debtpositions/transfers)
 	ChangeIban(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ChangeIbanParams) error
-	// DeleteDebtPosition Delete a debt position that nobody has paid
+	// RemoveDebtPosition Delete a debt position that nobody has paid
 	// (DELETE /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
-	DeleteDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params DeleteDebtPositionParams) error
-	// GetDebtPosition Read a debt position
+	RemoveDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params RemoveDebtPositionParams) error
+	// ReadDebtPosition Read a debt position
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
-	GetDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd) error
+	ReadDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReadDebtPositionParams) error
 	// ReplaceDebtPosition Replace a debt position
 	// (PUT /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
 	ReplaceDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReplaceDebtPositionParams) error
@@ -1500,12 +1590,12 @@ type ServerInterface interface {
 	// ListVersions The history of a position: who, when, why and what
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions)
 	ListVersions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ListVersionsParams) error
-	// GetVersion A position as it was
+	// ReadVersion A position as it was
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions/{version})
-	GetVersion(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, version int64) error
-	// GetNotice Verify that a notice exists
+	ReadVersion(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, version int64) error
+	// ReadNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
-	GetNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
+	ReadNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadNoticeParams) error
 	// SetNoticeAmount Set the amount of a notice
 	// (PUT /v1/organizations/{organizationFiscalCode}/notices/{nav}/amount)
 	SetNoticeAmount(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetNoticeAmountParams) error
@@ -1518,9 +1608,9 @@ type ServerInterface interface {
 	// SetPaymentOptionPaid Record a payment made outside of pagoPA
 	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
 	SetPaymentOptionPaid(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidParams) error
-	// GetPaymentOption Read a payment option with today's amount
+	// ReadPaymentOption Read a payment option with today's amount
 	// (GET /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav})
-	GetPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
+	ReadPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadPaymentOptionParams) error
 	// UpdateNotificationFee Set the notification fee
 	// (PUT /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/notificationfee)
 	UpdateNotificationFee(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
@@ -1530,15 +1620,15 @@ type ServerInterface interface {
 	// ListReceipts List receipts
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts)
 	ListReceipts(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListReceiptsParams) error
-	// GetReceipt Read a receipt
+	// ReadReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
-	GetReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string) error
-	// GetInfoV2 Name, version and environment, where GPD v2 has it
+	ReadReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string, params ReadReceiptParams) error
+	// ReadInfoV2 Name, version and environment, where GPD v2 has it
 	// (GET /v2/info)
-	GetInfoV2(ctx echo.Context) error
-	// DeleteDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
+	ReadInfoV2(ctx echo.Context) error
+	// RemoveDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
 	// (DELETE /v2/organizations/{organizationFiscalCode}/debtpositions)
-	DeleteDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
+	RemoveDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
 	// CreateDebtPositions Create up to 100 debt positions, all or none
 	// (POST /v2/organizations/{organizationFiscalCode}/debtpositions)
 	CreateDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params CreateDebtPositionsParams) error
@@ -1555,48 +1645,88 @@ type ServerInterfaceWrapper struct {
 	Handler ServerInterface
 }
 
-// GetDocs converts echo context to params.
-func (w *ServerInterfaceWrapper) GetDocs(ctx echo.Context) error {
+// ReadDocs converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadDocs(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadDocsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetDocs(ctx)
+	err = w.Handler.ReadDocs(ctx, params)
 	return err
 }
 
-// GetInfo converts echo context to params.
-func (w *ServerInterfaceWrapper) GetInfo(ctx echo.Context) error {
+// ReadInfo converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadInfo(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetInfo(ctx)
+	err = w.Handler.ReadInfo(ctx)
 	return err
 }
 
-// GetOpenAPI converts echo context to params.
-func (w *ServerInterfaceWrapper) GetOpenAPI(ctx echo.Context) error {
+// ReadOpenAPI converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadOpenAPI(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadOpenAPIParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetOpenAPI(ctx)
+	err = w.Handler.ReadOpenAPI(ctx, params)
 	return err
 }
 
-// GetStatus converts echo context to params.
-func (w *ServerInterfaceWrapper) GetStatus(ctx echo.Context) error {
+// ReadStatus converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadStatus(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetStatus(ctx)
+	err = w.Handler.ReadStatus(ctx)
 	return err
 }
 
-// GetInfoV1 converts echo context to params.
-func (w *ServerInterfaceWrapper) GetInfoV1(ctx echo.Context) error {
+// ReadInfoV1 converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadInfoV1(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetInfoV1(ctx)
+	err = w.Handler.ReadInfoV1(ctx)
 	return err
 }
 
@@ -1625,8 +1755,8 @@ func (w *ServerInterfaceWrapper) ListOrganizations(ctx echo.Context) error {
 	return err
 }
 
-// DeleteOrganization converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteOrganization(ctx echo.Context) error {
+// UnregisterOrganization converts echo context to params.
+func (w *ServerInterfaceWrapper) UnregisterOrganization(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1637,12 +1767,12 @@ func (w *ServerInterfaceWrapper) DeleteOrganization(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteOrganization(ctx, organizationFiscalCode)
+	err = w.Handler.UnregisterOrganization(ctx, organizationFiscalCode)
 	return err
 }
 
-// GetOrganization converts echo context to params.
-func (w *ServerInterfaceWrapper) GetOrganization(ctx echo.Context) error {
+// ReadOrganization converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadOrganization(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1652,13 +1782,33 @@ func (w *ServerInterfaceWrapper) GetOrganization(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadOrganizationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetOrganization(ctx, organizationFiscalCode)
+	err = w.Handler.ReadOrganization(ctx, organizationFiscalCode, params)
 	return err
 }
 
-// PutOrganization converts echo context to params.
-func (w *ServerInterfaceWrapper) PutOrganization(ctx echo.Context) error {
+// RegisterOrganization converts echo context to params.
+func (w *ServerInterfaceWrapper) RegisterOrganization(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1668,8 +1818,28 @@ func (w *ServerInterfaceWrapper) PutOrganization(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RegisterOrganizationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PutOrganization(ctx, organizationFiscalCode)
+	err = w.Handler.RegisterOrganization(ctx, organizationFiscalCode, params)
 	return err
 }
 
@@ -1721,8 +1891,8 @@ func (w *ServerInterfaceWrapper) CreateAPIKey(ctx echo.Context) error {
 	return err
 }
 
-// DeleteAPIKey converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
+// RevokeAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeAPIKey(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1741,7 +1911,7 @@ func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteAPIKey(ctx, organizationFiscalCode, id)
+	err = w.Handler.RevokeAPIKey(ctx, organizationFiscalCode, id)
 	return err
 }
 
@@ -1860,6 +2030,23 @@ func (w *ServerInterfaceWrapper) CreateDebtPosition(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter toPublish: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateDebtPosition(ctx, organizationFiscalCode, params)
 	return err
@@ -1897,8 +2084,8 @@ func (w *ServerInterfaceWrapper) ChangeIban(ctx echo.Context) error {
 	return err
 }
 
-// DeleteDebtPosition converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteDebtPosition(ctx echo.Context) error {
+// RemoveDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveDebtPosition(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1917,7 +2104,7 @@ func (w *ServerInterfaceWrapper) DeleteDebtPosition(ctx echo.Context) error {
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteDebtPositionParams
+	var params RemoveDebtPositionParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-Match" -------------
@@ -1937,12 +2124,12 @@ func (w *ServerInterfaceWrapper) DeleteDebtPosition(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	err = w.Handler.RemoveDebtPosition(ctx, organizationFiscalCode, iupd, params)
 	return err
 }
 
-// GetDebtPosition converts echo context to params.
-func (w *ServerInterfaceWrapper) GetDebtPosition(ctx echo.Context) error {
+// ReadDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadDebtPosition(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1960,8 +2147,28 @@ func (w *ServerInterfaceWrapper) GetDebtPosition(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetDebtPosition(ctx, organizationFiscalCode, iupd)
+	err = w.Handler.ReadDebtPosition(ctx, organizationFiscalCode, iupd, params)
 	return err
 }
 
@@ -2038,6 +2245,21 @@ func (w *ServerInterfaceWrapper) BlockDebtPosition(ctx echo.Context) error {
 	var params BlockDebtPositionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2082,6 +2304,21 @@ func (w *ServerInterfaceWrapper) CloseDebtPosition(ctx echo.Context) error {
 	var params CloseDebtPositionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2126,6 +2363,21 @@ func (w *ServerInterfaceWrapper) InvalidateDebtPosition(ctx echo.Context) error 
 	var params InvalidateDebtPositionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2170,6 +2422,21 @@ func (w *ServerInterfaceWrapper) PublishDebtPosition(ctx echo.Context) error {
 	var params PublishDebtPositionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2214,6 +2481,21 @@ func (w *ServerInterfaceWrapper) ReopenDebtPosition(ctx echo.Context) error {
 	var params ReopenDebtPositionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2258,6 +2540,21 @@ func (w *ServerInterfaceWrapper) TransferDebtPosition(ctx echo.Context) error {
 	var params TransferDebtPositionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2302,6 +2599,21 @@ func (w *ServerInterfaceWrapper) UnblockDebtPosition(ctx echo.Context) error {
 	var params UnblockDebtPositionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2363,8 +2675,8 @@ func (w *ServerInterfaceWrapper) ListVersions(ctx echo.Context) error {
 	return err
 }
 
-// GetVersion converts echo context to params.
-func (w *ServerInterfaceWrapper) GetVersion(ctx echo.Context) error {
+// ReadVersion converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadVersion(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -2391,12 +2703,12 @@ func (w *ServerInterfaceWrapper) GetVersion(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetVersion(ctx, organizationFiscalCode, iupd, version)
+	err = w.Handler.ReadVersion(ctx, organizationFiscalCode, iupd, version)
 	return err
 }
 
-// GetNotice converts echo context to params.
-func (w *ServerInterfaceWrapper) GetNotice(ctx echo.Context) error {
+// ReadNotice converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadNotice(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -2414,8 +2726,28 @@ func (w *ServerInterfaceWrapper) GetNotice(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadNoticeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetNotice(ctx, organizationFiscalCode, nav)
+	err = w.Handler.ReadNotice(ctx, organizationFiscalCode, nav, params)
 	return err
 }
 
@@ -2559,6 +2891,21 @@ func (w *ServerInterfaceWrapper) SetPaymentOptionPaid(ctx echo.Context) error {
 	var params SetPaymentOptionPaidParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2580,8 +2927,8 @@ func (w *ServerInterfaceWrapper) SetPaymentOptionPaid(ctx echo.Context) error {
 	return err
 }
 
-// GetPaymentOption converts echo context to params.
-func (w *ServerInterfaceWrapper) GetPaymentOption(ctx echo.Context) error {
+// ReadPaymentOption converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadPaymentOption(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -2599,8 +2946,28 @@ func (w *ServerInterfaceWrapper) GetPaymentOption(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadPaymentOptionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetPaymentOption(ctx, organizationFiscalCode, nav)
+	err = w.Handler.ReadPaymentOption(ctx, organizationFiscalCode, nav, params)
 	return err
 }
 
@@ -2651,6 +3018,21 @@ func (w *ServerInterfaceWrapper) PayPaymentOption(ctx echo.Context) error {
 	var params PayPaymentOptionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2732,8 +3114,8 @@ func (w *ServerInterfaceWrapper) ListReceipts(ctx echo.Context) error {
 	return err
 }
 
-// GetReceipt converts echo context to params.
-func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
+// ReadReceipt converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadReceipt(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -2751,22 +3133,42 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter receiptId: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadReceiptParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetReceipt(ctx, organizationFiscalCode, receiptID)
+	err = w.Handler.ReadReceipt(ctx, organizationFiscalCode, receiptID, params)
 	return err
 }
 
-// GetInfoV2 converts echo context to params.
-func (w *ServerInterfaceWrapper) GetInfoV2(ctx echo.Context) error {
+// ReadInfoV2 converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadInfoV2(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetInfoV2(ctx)
+	err = w.Handler.ReadInfoV2(ctx)
 	return err
 }
 
-// DeleteDebtPositions converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteDebtPositions(ctx echo.Context) error {
+// RemoveDebtPositions converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveDebtPositions(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -2777,7 +3179,7 @@ func (w *ServerInterfaceWrapper) DeleteDebtPositions(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteDebtPositions(ctx, organizationFiscalCode)
+	err = w.Handler.RemoveDebtPositions(ctx, organizationFiscalCode)
 	return err
 }
 
@@ -2799,6 +3201,23 @@ func (w *ServerInterfaceWrapper) CreateDebtPositions(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "toPublish", ctx.QueryParams(), &params.ToPublish, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter toPublish: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2854,6 +3273,21 @@ func (w *ServerInterfaceWrapper) SetPaymentOptionPaidV2(ctx echo.Context) error 
 	var params SetPaymentOptionPaidV2Params
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -2923,24 +3357,24 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/v1/organizations", wrapper.ListOrganizations, options.OperationMiddlewares["ListOrganizations"]...)
-	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.DeleteOrganization, options.OperationMiddlewares["DeleteOrganization"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.GetOrganization, options.OperationMiddlewares["GetOrganization"]...)
-	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.PutOrganization, options.OperationMiddlewares["PutOrganization"]...)
+	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.UnregisterOrganization, options.OperationMiddlewares["UnregisterOrganization"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.ReadOrganization, options.OperationMiddlewares["ReadOrganization"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.RegisterOrganization, options.OperationMiddlewares["RegisterOrganization"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["ListApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["CreateApiKey"]...)
-	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys/:id", wrapper.DeleteAPIKey, options.OperationMiddlewares["DeleteApiKey"]...)
+	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys/:id", wrapper.RevokeAPIKey, options.OperationMiddlewares["RevokeApiKey"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions", wrapper.ListDebtPositions, options.OperationMiddlewares["ListDebtPositions"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions", wrapper.CreateDebtPosition, options.OperationMiddlewares["CreateDebtPosition"]...)
 	router.PATCH(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/transfers", wrapper.ChangeIban, options.OperationMiddlewares["ChangeIban"]...)
-	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.DeleteDebtPosition, options.OperationMiddlewares["DeleteDebtPosition"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.GetDebtPosition, options.OperationMiddlewares["GetDebtPosition"]...)
+	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.RemoveDebtPosition, options.OperationMiddlewares["RemoveDebtPosition"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.ReadDebtPosition, options.OperationMiddlewares["ReadDebtPosition"]...)
 	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.ReplaceDebtPosition, options.OperationMiddlewares["ReplaceDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/publish", wrapper.PublishDebtPosition, options.OperationMiddlewares["PublishDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/invalidate", wrapper.InvalidateDebtPosition, options.OperationMiddlewares["InvalidateDebtPosition"]...)
-	router.DELETE(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.DeleteDebtPositions, options.OperationMiddlewares["DeleteDebtPositions"]...)
+	router.DELETE(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.RemoveDebtPositions, options.OperationMiddlewares["RemoveDebtPositions"]...)
 	router.POST(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.CreateDebtPositions, options.OperationMiddlewares["CreateDebtPositions"]...)
 	router.PUT(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.ReplaceDebtPositions, options.OperationMiddlewares["ReplaceDebtPositions"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav", wrapper.GetPaymentOption, options.OperationMiddlewares["GetPaymentOption"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav", wrapper.ReadPaymentOption, options.OperationMiddlewares["ReadPaymentOption"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav/pay", wrapper.PayPaymentOption, options.OperationMiddlewares["PayPaymentOption"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/paids/:nav", wrapper.SetPaymentOptionPaid, options.OperationMiddlewares["SetPaymentOptionPaid"]...)
 	router.POST(options.BaseURL+"/v2/organizations/:organizationFiscalCode/paymentoptions/paids/:nav", wrapper.SetPaymentOptionPaidV2, options.OperationMiddlewares["SetPaymentOptionPaidV2"]...)
@@ -2951,19 +3385,19 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/close", wrapper.CloseDebtPosition, options.OperationMiddlewares["CloseDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/reopen", wrapper.ReopenDebtPosition, options.OperationMiddlewares["ReopenDebtPosition"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/versions", wrapper.ListVersions, options.OperationMiddlewares["ListVersions"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/versions/:version", wrapper.GetVersion, options.OperationMiddlewares["GetVersion"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav", wrapper.GetNotice, options.OperationMiddlewares["GetNotice"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/versions/:version", wrapper.ReadVersion, options.OperationMiddlewares["ReadVersion"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav", wrapper.ReadNotice, options.OperationMiddlewares["ReadNotice"]...)
 	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/amount", wrapper.SetNoticeAmount, options.OperationMiddlewares["SetNoticeAmount"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/quote", wrapper.QuoteNotice, options.OperationMiddlewares["QuoteNotice"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/answers", wrapper.ListAnswers, options.OperationMiddlewares["ListAnswers"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts", wrapper.ListReceipts, options.OperationMiddlewares["ListReceipts"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.GetReceipt, options.OperationMiddlewares["GetReceipt"]...)
-	router.GET(options.BaseURL+"/info", wrapper.GetInfo, options.OperationMiddlewares["GetInfo"]...)
-	router.GET(options.BaseURL+"/v1/info", wrapper.GetInfoV1, options.OperationMiddlewares["GetInfoV1"]...)
-	router.GET(options.BaseURL+"/v2/info", wrapper.GetInfoV2, options.OperationMiddlewares["GetInfoV2"]...)
-	router.GET(options.BaseURL+"/status", wrapper.GetStatus, options.OperationMiddlewares["GetStatus"]...)
-	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetOpenAPI, options.OperationMiddlewares["GetOpenAPI"]...)
-	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["GetDocs"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.ReadReceipt, options.OperationMiddlewares["ReadReceipt"]...)
+	router.GET(options.BaseURL+"/info", wrapper.ReadInfo, options.OperationMiddlewares["ReadInfo"]...)
+	router.GET(options.BaseURL+"/v1/info", wrapper.ReadInfoV1, options.OperationMiddlewares["ReadInfoV1"]...)
+	router.GET(options.BaseURL+"/v2/info", wrapper.ReadInfoV2, options.OperationMiddlewares["ReadInfoV2"]...)
+	router.GET(options.BaseURL+"/status", wrapper.ReadStatus, options.OperationMiddlewares["ReadStatus"]...)
+	router.GET(options.BaseURL+"/openapi.yaml", wrapper.ReadOpenAPI, options.OperationMiddlewares["ReadOpenAPI"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.ReadDocs, options.OperationMiddlewares["ReadDocs"]...)
 
 }
 
@@ -2977,38 +3411,83 @@ type InternalErrorApplicationProblemPlusJSONResponse Problem
 
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
+type NotModifiedResponse struct {
+}
+
 type PreconditionFailedApplicationProblemPlusJSONResponse Problem
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
 
-type TooManyRequestsApplicationProblemPlusJSONResponse Problem
+type TooManyRequestsResponseHeaders struct {
+	RetryAfter          *int32
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+type TooManyRequestsApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TooManyRequestsResponseHeaders
+}
 
 type UnauthorizedApplicationProblemPlusJSONResponse Problem
 
-type UnavailableApplicationProblemPlusJSONResponse Problem
+type UnavailableResponseHeaders struct {
+	RetryAfter *int32
+}
+type UnavailableApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnavailableResponseHeaders
+}
 
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
 
-type GetDocsRequestObject struct {
+type ReadDocsRequestObject struct {
+	Params ReadDocsParams
 }
 
-type GetDocsResponseObject interface {
-	VisitGetDocsResponse(w http.ResponseWriter) error
+type ReadDocsResponseObject interface {
+	VisitReadDocsResponse(w http.ResponseWriter) error
 }
 
-type GetDocs200TextHTMLResponse struct {
+type ReadDocs200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type ReadDocs200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ReadDocs200ResponseHeaders
 	ContentLength int64
 }
 
-func (response GetDocs200TextHTMLResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs200TextHTMLResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
 	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(200)
 
 	if closer, ok := response.Body.(io.ReadCloser); ok {
@@ -3018,11 +3497,18 @@ func (response GetDocs200TextHTMLResponse) VisitGetDocsResponse(w http.ResponseW
 	return err
 }
 
-type GetDocs400ApplicationProblemPlusJSONResponse struct {
+type ReadDocs304Response = NotModifiedResponse
+
+func (response ReadDocs304Response) VisitReadDocsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadDocs400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetDocs400ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs400ApplicationProblemPlusJSONResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3034,27 +3520,39 @@ func (response GetDocs400ApplicationProblemPlusJSONResponse) VisitGetDocsRespons
 	return err
 }
 
-type GetDocs429ApplicationProblemPlusJSONResponse struct {
+type ReadDocs429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetDocs429ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs429ApplicationProblemPlusJSONResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetDocs500ApplicationProblemPlusJSONResponse struct {
+type ReadDocs500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetDocs500ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs500ApplicationProblemPlusJSONResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3066,16 +3564,16 @@ func (response GetDocs500ApplicationProblemPlusJSONResponse) VisitGetDocsRespons
 	return err
 }
 
-type GetInfoRequestObject struct {
+type ReadInfoRequestObject struct {
 }
 
-type GetInfoResponseObject interface {
-	VisitGetInfoResponse(w http.ResponseWriter) error
+type ReadInfoResponseObject interface {
+	VisitReadInfoResponse(w http.ResponseWriter) error
 }
 
-type GetInfo200JSONResponse Info
+type ReadInfo200JSONResponse Info
 
-func (response GetInfo200JSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo200JSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3087,11 +3585,11 @@ func (response GetInfo200JSONResponse) VisitGetInfoResponse(w http.ResponseWrite
 	return err
 }
 
-type GetInfo400ApplicationProblemPlusJSONResponse struct {
+type ReadInfo400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfo400ApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo400ApplicationProblemPlusJSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3103,27 +3601,39 @@ func (response GetInfo400ApplicationProblemPlusJSONResponse) VisitGetInfoRespons
 	return err
 }
 
-type GetInfo429ApplicationProblemPlusJSONResponse struct {
+type ReadInfo429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfo429ApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo429ApplicationProblemPlusJSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetInfo500ApplicationProblemPlusJSONResponse struct {
+type ReadInfo500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfo500ApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo500ApplicationProblemPlusJSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3135,24 +3645,49 @@ func (response GetInfo500ApplicationProblemPlusJSONResponse) VisitGetInfoRespons
 	return err
 }
 
-type GetOpenAPIRequestObject struct {
+type ReadOpenAPIRequestObject struct {
+	Params ReadOpenAPIParams
 }
 
-type GetOpenAPIResponseObject interface {
-	VisitGetOpenAPIResponse(w http.ResponseWriter) error
+type ReadOpenAPIResponseObject interface {
+	VisitReadOpenAPIResponse(w http.ResponseWriter) error
 }
 
-type GetOpenAPI200ApplicationYamlResponse struct {
+type ReadOpenAPI200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type ReadOpenAPI200ApplicationYamlResponse struct {
 	Body          io.Reader
+	Headers       ReadOpenAPI200ResponseHeaders
 	ContentLength int64
 }
 
-func (response GetOpenAPI200ApplicationYamlResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI200ApplicationYamlResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	w.Header().Set("Content-Type", "application/yaml")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
 	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(200)
 
 	if closer, ok := response.Body.(io.ReadCloser); ok {
@@ -3162,11 +3697,18 @@ func (response GetOpenAPI200ApplicationYamlResponse) VisitGetOpenAPIResponse(w h
 	return err
 }
 
-type GetOpenAPI400ApplicationProblemPlusJSONResponse struct {
+type ReadOpenAPI304Response = NotModifiedResponse
+
+func (response ReadOpenAPI304Response) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadOpenAPI400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetOpenAPI400ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI400ApplicationProblemPlusJSONResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3178,27 +3720,39 @@ func (response GetOpenAPI400ApplicationProblemPlusJSONResponse) VisitGetOpenAPIR
 	return err
 }
 
-type GetOpenAPI429ApplicationProblemPlusJSONResponse struct {
+type ReadOpenAPI429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetOpenAPI429ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI429ApplicationProblemPlusJSONResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetOpenAPI500ApplicationProblemPlusJSONResponse struct {
+type ReadOpenAPI500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetOpenAPI500ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI500ApplicationProblemPlusJSONResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3210,16 +3764,16 @@ func (response GetOpenAPI500ApplicationProblemPlusJSONResponse) VisitGetOpenAPIR
 	return err
 }
 
-type GetStatusRequestObject struct {
+type ReadStatusRequestObject struct {
 }
 
-type GetStatusResponseObject interface {
-	VisitGetStatusResponse(w http.ResponseWriter) error
+type ReadStatusResponseObject interface {
+	VisitReadStatusResponse(w http.ResponseWriter) error
 }
 
-type GetStatus200ApplicationProblemPlusJSONResponse Problem
+type ReadStatus200ApplicationProblemPlusJSONResponse Problem
 
-func (response GetStatus200ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus200ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3231,11 +3785,11 @@ func (response GetStatus200ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus400ApplicationProblemPlusJSONResponse struct {
+type ReadStatus400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus400ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus400ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3247,27 +3801,39 @@ func (response GetStatus400ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus429ApplicationProblemPlusJSONResponse struct {
+type ReadStatus429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus429ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus429ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetStatus500ApplicationProblemPlusJSONResponse struct {
+type ReadStatus500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus500ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus500ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3279,32 +3845,35 @@ func (response GetStatus500ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus503ApplicationProblemPlusJSONResponse struct {
+type ReadStatus503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus503ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus503ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetInfoV1RequestObject struct {
+type ReadInfoV1RequestObject struct {
 }
 
-type GetInfoV1ResponseObject interface {
-	VisitGetInfoV1Response(w http.ResponseWriter) error
+type ReadInfoV1ResponseObject interface {
+	VisitReadInfoV1Response(w http.ResponseWriter) error
 }
 
-type GetInfoV1200JSONResponse Info
+type ReadInfoV1200JSONResponse Info
 
-func (response GetInfoV1200JSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1200JSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3316,11 +3885,11 @@ func (response GetInfoV1200JSONResponse) VisitGetInfoV1Response(w http.ResponseW
 	return err
 }
 
-type GetInfoV1400ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV1400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV1400ApplicationProblemPlusJSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1400ApplicationProblemPlusJSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3332,27 +3901,39 @@ func (response GetInfoV1400ApplicationProblemPlusJSONResponse) VisitGetInfoV1Res
 	return err
 }
 
-type GetInfoV1429ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV1429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV1429ApplicationProblemPlusJSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1429ApplicationProblemPlusJSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetInfoV1500ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV1500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV1500ApplicationProblemPlusJSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1500ApplicationProblemPlusJSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3441,10 +4022,22 @@ type ListOrganizations429ApplicationProblemPlusJSONResponse struct {
 func (response ListOrganizations429ApplicationProblemPlusJSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3473,36 +4066,39 @@ type ListOrganizations503ApplicationProblemPlusJSONResponse struct {
 func (response ListOrganizations503ApplicationProblemPlusJSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteOrganizationRequestObject struct {
+type UnregisterOrganizationRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 }
 
-type DeleteOrganizationResponseObject interface {
-	VisitDeleteOrganizationResponse(w http.ResponseWriter) error
+type UnregisterOrganizationResponseObject interface {
+	VisitUnregisterOrganizationResponse(w http.ResponseWriter) error
 }
 
-type DeleteOrganization204Response struct {
+type UnregisterOrganization204Response struct {
 }
 
-func (response DeleteOrganization204Response) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization204Response) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteOrganization400ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization400ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization400ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3514,11 +4110,11 @@ func (response DeleteOrganization400ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization401ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization401ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization401ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3530,11 +4126,11 @@ func (response DeleteOrganization401ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization403ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization403ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization403ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3546,11 +4142,11 @@ func (response DeleteOrganization403ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization404ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization404ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization404ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3562,27 +4158,39 @@ func (response DeleteOrganization404ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization429ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization429ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization429ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteOrganization500ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization500ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization500ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3594,49 +4202,86 @@ func (response DeleteOrganization500ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization503ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization503ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization503ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetOrganizationRequestObject struct {
+type ReadOrganizationRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 ReadOrganizationParams
 }
 
-type GetOrganizationResponseObject interface {
-	VisitGetOrganizationResponse(w http.ResponseWriter) error
+type ReadOrganizationResponseObject interface {
+	VisitReadOrganizationResponse(w http.ResponseWriter) error
 }
 
-type GetOrganization200JSONResponse Organization
+type ReadOrganization200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
 
-func (response GetOrganization200JSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+type ReadOrganization200JSONResponse struct {
+	Body    Organization
+	Headers ReadOrganization200ResponseHeaders
+}
+
+func (response ReadOrganization200JSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetOrganization400ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization304Response = NotModifiedResponse
+
+func (response ReadOrganization304Response) VisitReadOrganizationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadOrganization400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization400ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization400ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3648,11 +4293,11 @@ func (response GetOrganization400ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization401ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization401ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization401ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3664,11 +4309,11 @@ func (response GetOrganization401ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization403ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization403ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization403ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3680,11 +4325,11 @@ func (response GetOrganization403ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization404ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization404ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization404ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3696,27 +4341,39 @@ func (response GetOrganization404ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization429ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization429ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization429ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetOrganization500ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization500ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization500ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3728,64 +4385,120 @@ func (response GetOrganization500ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization503ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization503ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization503ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutOrganizationRequestObject struct {
+type RegisterOrganizationRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
-	Body                   *PutOrganizationJSONRequestBody
+	Params                 RegisterOrganizationParams
+	Body                   *RegisterOrganizationJSONRequestBody
 }
 
-type PutOrganizationResponseObject interface {
-	VisitPutOrganizationResponse(w http.ResponseWriter) error
+type RegisterOrganizationResponseObject interface {
+	VisitRegisterOrganizationResponse(w http.ResponseWriter) error
 }
 
-type PutOrganization200JSONResponse Organization
+type RegisterOrganization200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
 
-func (response PutOrganization200JSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+type RegisterOrganization200JSONResponse struct {
+	Body    Organization
+	Headers RegisterOrganization200ResponseHeaders
+}
+
+func (response RegisterOrganization200JSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutOrganization201JSONResponse Organization
+type RegisterOrganization201ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
 
-func (response PutOrganization201JSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+type RegisterOrganization201JSONResponse struct {
+	Body    Organization
+	Headers RegisterOrganization201ResponseHeaders
+}
+
+func (response RegisterOrganization201JSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutOrganization400ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization400ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization400ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3797,11 +4510,11 @@ func (response PutOrganization400ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization401ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization401ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization401ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3813,11 +4526,11 @@ func (response PutOrganization401ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization403ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization403ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization403ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3829,11 +4542,11 @@ func (response PutOrganization403ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization404ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization404ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization404ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3845,11 +4558,43 @@ func (response PutOrganization404ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization413ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RegisterOrganization409ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RegisterOrganization412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response RegisterOrganization412ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RegisterOrganization413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization413ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization413ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3861,11 +4606,11 @@ func (response PutOrganization413ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization415ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization415ApplicationProblemPlusJSONResponse struct {
 	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization415ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization415ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3877,11 +4622,11 @@ func (response PutOrganization415ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization422ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization422ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization422ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3893,27 +4638,39 @@ func (response PutOrganization422ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization429ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization429ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization429ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutOrganization500ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization500ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization500ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3925,17 +4682,20 @@ func (response PutOrganization500ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization503ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization503ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization503ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4035,10 +4795,22 @@ type ListAPIKeys429ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys429ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4067,10 +4839,13 @@ type ListAPIKeys503ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys503ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4163,6 +4938,22 @@ func (response CreateAPIKey404ApplicationProblemPlusJSONResponse) VisitCreateAPI
 	return err
 }
 
+type CreateAPIKey409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey409ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateAPIKey413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
@@ -4202,10 +4993,22 @@ type CreateAPIKey429ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey429ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4234,37 +5037,40 @@ type CreateAPIKey503ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey503ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteAPIKeyRequestObject struct {
+type RevokeAPIKeyRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	ID                     string                 `json:"id"`
 }
 
-type DeleteAPIKeyResponseObject interface {
-	VisitDeleteAPIKeyResponse(w http.ResponseWriter) error
+type RevokeAPIKeyResponseObject interface {
+	VisitRevokeAPIKeyResponse(w http.ResponseWriter) error
 }
 
-type DeleteAPIKey204Response struct {
+type RevokeAPIKey204Response struct {
 }
 
-func (response DeleteAPIKey204Response) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey204Response) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteAPIKey400ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey400ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey400ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4276,11 +5082,11 @@ func (response DeleteAPIKey400ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey401ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey401ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey401ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4292,11 +5098,11 @@ func (response DeleteAPIKey401ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey403ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey403ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4308,11 +5114,11 @@ func (response DeleteAPIKey403ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey404ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey404ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey404ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4324,27 +5130,39 @@ func (response DeleteAPIKey404ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey429ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey429ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey429ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteAPIKey500ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey500ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey500ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4356,17 +5174,20 @@ func (response DeleteAPIKey500ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey503ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey503ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey503ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4466,10 +5287,22 @@ type ListDebtPositions429ApplicationProblemPlusJSONResponse struct {
 func (response ListDebtPositions429ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4498,10 +5331,13 @@ type ListDebtPositions503ApplicationProblemPlusJSONResponse struct {
 func (response ListDebtPositions503ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4518,7 +5354,11 @@ type CreateDebtPositionResponseObject interface {
 }
 
 type CreateDebtPosition201ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type CreateDebtPosition201JSONResponse struct {
@@ -4533,8 +5373,20 @@ func (response CreateDebtPosition201JSONResponse) VisitCreateDebtPositionRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
@@ -4676,10 +5528,22 @@ type CreateDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response CreateDebtPosition429ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4708,10 +5572,13 @@ type CreateDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response CreateDebtPosition503ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4860,10 +5727,22 @@ type ChangeIban429ApplicationProblemPlusJSONResponse struct {
 func (response ChangeIban429ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4892,28 +5771,31 @@ type ChangeIban503ApplicationProblemPlusJSONResponse struct {
 func (response ChangeIban503ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteDebtPositionRequestObject struct {
+type RemoveDebtPositionRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Iupd                   Iupd                   `json:"iupd"`
-	Params                 DeleteDebtPositionParams
+	Params                 RemoveDebtPositionParams
 }
 
-type DeleteDebtPositionResponseObject interface {
-	VisitDeleteDebtPositionResponse(w http.ResponseWriter) error
+type RemoveDebtPositionResponseObject interface {
+	VisitRemoveDebtPositionResponse(w http.ResponseWriter) error
 }
 
-type DeleteDebtPosition200JSONResponse string
+type RemoveDebtPosition200JSONResponse string
 
-func (response DeleteDebtPosition200JSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition200JSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4925,11 +5807,11 @@ func (response DeleteDebtPosition200JSONResponse) VisitDeleteDebtPositionRespons
 	return err
 }
 
-type DeleteDebtPosition400ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPosition400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPosition400ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition400ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4941,11 +5823,11 @@ func (response DeleteDebtPosition400ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteDebtPosition401ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPosition401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPosition401ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition401ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4957,11 +5839,11 @@ func (response DeleteDebtPosition401ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteDebtPosition403ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPosition403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPosition403ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition403ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4973,11 +5855,11 @@ func (response DeleteDebtPosition403ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteDebtPosition404ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPosition404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPosition404ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition404ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4989,11 +5871,11 @@ func (response DeleteDebtPosition404ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteDebtPosition409ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPosition409ApplicationProblemPlusJSONResponse struct {
 	ConflictApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPosition409ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition409ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5005,11 +5887,11 @@ func (response DeleteDebtPosition409ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteDebtPosition412ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPosition412ApplicationProblemPlusJSONResponse struct {
 	PreconditionFailedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPosition412ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition412ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5021,27 +5903,39 @@ func (response DeleteDebtPosition412ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteDebtPosition429ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPosition429ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition429ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteDebtPosition500ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPosition500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPosition500ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition500ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5053,60 +5947,87 @@ func (response DeleteDebtPosition500ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteDebtPosition503ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPosition503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPosition503ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPosition503ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetDebtPositionRequestObject struct {
+type ReadDebtPositionRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Iupd                   Iupd                   `json:"iupd"`
+	Params                 ReadDebtPositionParams
 }
 
-type GetDebtPositionResponseObject interface {
-	VisitGetDebtPositionResponse(w http.ResponseWriter) error
+type ReadDebtPositionResponseObject interface {
+	VisitReadDebtPositionResponse(w http.ResponseWriter) error
 }
 
-type GetDebtPosition200ResponseHeaders struct {
-	ETag *string
+type ReadDebtPosition200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
-type GetDebtPosition200JSONResponse struct {
+type ReadDebtPosition200JSONResponse struct {
 	Body    PaymentPosition
-	Headers GetDebtPosition200ResponseHeaders
+	Headers ReadDebtPosition200ResponseHeaders
 }
 
-func (response GetDebtPosition200JSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition200JSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetDebtPosition400ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition304Response = NotModifiedResponse
+
+func (response ReadDebtPosition304Response) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadDebtPosition400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition400ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition400ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5118,11 +6039,11 @@ func (response GetDebtPosition400ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition401ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition401ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition401ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5134,11 +6055,11 @@ func (response GetDebtPosition401ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition403ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition403ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition403ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5150,11 +6071,11 @@ func (response GetDebtPosition403ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition404ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition404ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition404ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5166,27 +6087,39 @@ func (response GetDebtPosition404ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition429ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition429ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition429ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetDebtPosition500ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition500ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition500ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5198,17 +6131,20 @@ func (response GetDebtPosition500ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition503ApplicationProblemPlusJSONResponse struct {
+type ReadDebtPosition503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition503ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ReadDebtPosition503ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5226,7 +6162,11 @@ type ReplaceDebtPositionResponseObject interface {
 }
 
 type ReplaceDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type ReplaceDebtPosition200JSONResponse struct {
@@ -5241,8 +6181,20 @@ func (response ReplaceDebtPosition200JSONResponse) VisitReplaceDebtPositionRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -5400,10 +6352,22 @@ type ReplaceDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceDebtPosition429ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5432,10 +6396,13 @@ type ReplaceDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceDebtPosition503ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5453,7 +6420,11 @@ type BlockDebtPositionResponseObject interface {
 }
 
 type BlockDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type BlockDebtPosition200JSONResponse struct {
@@ -5468,8 +6439,20 @@ func (response BlockDebtPosition200JSONResponse) VisitBlockDebtPositionResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -5604,6 +6587,22 @@ func (response BlockDebtPosition415ApplicationProblemPlusJSONResponse) VisitBloc
 	return err
 }
 
+type BlockDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition422ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BlockDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -5611,10 +6610,22 @@ type BlockDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response BlockDebtPosition429ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5643,10 +6654,13 @@ type BlockDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response BlockDebtPosition503ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5664,7 +6678,11 @@ type CloseDebtPositionResponseObject interface {
 }
 
 type CloseDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type CloseDebtPosition200JSONResponse struct {
@@ -5679,8 +6697,20 @@ func (response CloseDebtPosition200JSONResponse) VisitCloseDebtPositionResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -5815,6 +6845,22 @@ func (response CloseDebtPosition415ApplicationProblemPlusJSONResponse) VisitClos
 	return err
 }
 
+type CloseDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition422ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CloseDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -5822,10 +6868,22 @@ type CloseDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response CloseDebtPosition429ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5854,10 +6912,13 @@ type CloseDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response CloseDebtPosition503ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5874,7 +6935,11 @@ type InvalidateDebtPositionResponseObject interface {
 }
 
 type InvalidateDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type InvalidateDebtPosition200JSONResponse struct {
@@ -5889,8 +6954,20 @@ func (response InvalidateDebtPosition200JSONResponse) VisitInvalidateDebtPositio
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -5993,6 +7070,22 @@ func (response InvalidateDebtPosition412ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type InvalidateDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response InvalidateDebtPosition422ApplicationProblemPlusJSONResponse) VisitInvalidateDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type InvalidateDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -6000,10 +7093,22 @@ type InvalidateDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response InvalidateDebtPosition429ApplicationProblemPlusJSONResponse) VisitInvalidateDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6032,10 +7137,13 @@ type InvalidateDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response InvalidateDebtPosition503ApplicationProblemPlusJSONResponse) VisitInvalidateDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6052,7 +7160,11 @@ type PublishDebtPositionResponseObject interface {
 }
 
 type PublishDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type PublishDebtPosition200JSONResponse struct {
@@ -6067,8 +7179,20 @@ func (response PublishDebtPosition200JSONResponse) VisitPublishDebtPositionRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -6171,6 +7295,22 @@ func (response PublishDebtPosition412ApplicationProblemPlusJSONResponse) VisitPu
 	return err
 }
 
+type PublishDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PublishDebtPosition422ApplicationProblemPlusJSONResponse) VisitPublishDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PublishDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -6178,10 +7318,22 @@ type PublishDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response PublishDebtPosition429ApplicationProblemPlusJSONResponse) VisitPublishDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6210,10 +7362,13 @@ type PublishDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response PublishDebtPosition503ApplicationProblemPlusJSONResponse) VisitPublishDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6231,7 +7386,11 @@ type ReopenDebtPositionResponseObject interface {
 }
 
 type ReopenDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type ReopenDebtPosition200JSONResponse struct {
@@ -6246,8 +7405,20 @@ func (response ReopenDebtPosition200JSONResponse) VisitReopenDebtPositionRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -6382,6 +7553,22 @@ func (response ReopenDebtPosition415ApplicationProblemPlusJSONResponse) VisitReo
 	return err
 }
 
+type ReopenDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition422ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReopenDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -6389,10 +7576,22 @@ type ReopenDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response ReopenDebtPosition429ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6421,10 +7620,13 @@ type ReopenDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response ReopenDebtPosition503ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6442,7 +7644,11 @@ type TransferDebtPositionResponseObject interface {
 }
 
 type TransferDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type TransferDebtPosition200JSONResponse struct {
@@ -6457,8 +7663,20 @@ func (response TransferDebtPosition200JSONResponse) VisitTransferDebtPositionRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -6593,6 +7811,22 @@ func (response TransferDebtPosition415ApplicationProblemPlusJSONResponse) VisitT
 	return err
 }
 
+type TransferDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition422ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type TransferDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -6600,10 +7834,22 @@ type TransferDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response TransferDebtPosition429ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6632,10 +7878,13 @@ type TransferDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response TransferDebtPosition503ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6653,7 +7902,11 @@ type UnblockDebtPositionResponseObject interface {
 }
 
 type UnblockDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type UnblockDebtPosition200JSONResponse struct {
@@ -6668,8 +7921,20 @@ func (response UnblockDebtPosition200JSONResponse) VisitUnblockDebtPositionRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -6804,6 +8069,22 @@ func (response UnblockDebtPosition415ApplicationProblemPlusJSONResponse) VisitUn
 	return err
 }
 
+type UnblockDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition422ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UnblockDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -6811,10 +8092,22 @@ type UnblockDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response UnblockDebtPosition429ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6843,10 +8136,13 @@ type UnblockDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response UnblockDebtPosition503ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6947,10 +8243,22 @@ type ListVersions429ApplicationProblemPlusJSONResponse struct {
 func (response ListVersions429ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6979,28 +8287,31 @@ type ListVersions503ApplicationProblemPlusJSONResponse struct {
 func (response ListVersions503ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetVersionRequestObject struct {
+type ReadVersionRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Iupd                   Iupd                   `json:"iupd"`
 	Version                int64                  `json:"version"`
 }
 
-type GetVersionResponseObject interface {
-	VisitGetVersionResponse(w http.ResponseWriter) error
+type ReadVersionResponseObject interface {
+	VisitReadVersionResponse(w http.ResponseWriter) error
 }
 
-type GetVersion200JSONResponse Version
+type ReadVersion200JSONResponse Version
 
-func (response GetVersion200JSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+func (response ReadVersion200JSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7012,11 +8323,11 @@ func (response GetVersion200JSONResponse) VisitGetVersionResponse(w http.Respons
 	return err
 }
 
-type GetVersion400ApplicationProblemPlusJSONResponse struct {
+type ReadVersion400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetVersion400ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+func (response ReadVersion400ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7028,11 +8339,11 @@ func (response GetVersion400ApplicationProblemPlusJSONResponse) VisitGetVersionR
 	return err
 }
 
-type GetVersion401ApplicationProblemPlusJSONResponse struct {
+type ReadVersion401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetVersion401ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+func (response ReadVersion401ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7044,11 +8355,11 @@ func (response GetVersion401ApplicationProblemPlusJSONResponse) VisitGetVersionR
 	return err
 }
 
-type GetVersion403ApplicationProblemPlusJSONResponse struct {
+type ReadVersion403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetVersion403ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+func (response ReadVersion403ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7060,11 +8371,11 @@ func (response GetVersion403ApplicationProblemPlusJSONResponse) VisitGetVersionR
 	return err
 }
 
-type GetVersion404ApplicationProblemPlusJSONResponse struct {
+type ReadVersion404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetVersion404ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+func (response ReadVersion404ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7076,27 +8387,39 @@ func (response GetVersion404ApplicationProblemPlusJSONResponse) VisitGetVersionR
 	return err
 }
 
-type GetVersion429ApplicationProblemPlusJSONResponse struct {
+type ReadVersion429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetVersion429ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+func (response ReadVersion429ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetVersion500ApplicationProblemPlusJSONResponse struct {
+type ReadVersion500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetVersion500ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+func (response ReadVersion500ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7108,60 +8431,87 @@ func (response GetVersion500ApplicationProblemPlusJSONResponse) VisitGetVersionR
 	return err
 }
 
-type GetVersion503ApplicationProblemPlusJSONResponse struct {
+type ReadVersion503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetVersion503ApplicationProblemPlusJSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+func (response ReadVersion503ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetNoticeRequestObject struct {
+type ReadNoticeRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Nav                    Nav                    `json:"nav"`
+	Params                 ReadNoticeParams
 }
 
-type GetNoticeResponseObject interface {
-	VisitGetNoticeResponse(w http.ResponseWriter) error
+type ReadNoticeResponseObject interface {
+	VisitReadNoticeResponse(w http.ResponseWriter) error
 }
 
-type GetNotice200ResponseHeaders struct {
-	ETag *string
+type ReadNotice200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
-type GetNotice200JSONResponse struct {
+type ReadNotice200JSONResponse struct {
 	Body    Notice
-	Headers GetNotice200ResponseHeaders
+	Headers ReadNotice200ResponseHeaders
 }
 
-func (response GetNotice200JSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice200JSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetNotice400ApplicationProblemPlusJSONResponse struct {
+type ReadNotice304Response = NotModifiedResponse
+
+func (response ReadNotice304Response) VisitReadNoticeResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadNotice400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice400ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice400ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7173,11 +8523,11 @@ func (response GetNotice400ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice401ApplicationProblemPlusJSONResponse struct {
+type ReadNotice401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice401ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice401ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7189,11 +8539,11 @@ func (response GetNotice401ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice403ApplicationProblemPlusJSONResponse struct {
+type ReadNotice403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice403ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice403ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7205,11 +8555,11 @@ func (response GetNotice403ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice404ApplicationProblemPlusJSONResponse struct {
+type ReadNotice404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice404ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice404ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7221,11 +8571,11 @@ func (response GetNotice404ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice422ApplicationProblemPlusJSONResponse struct {
+type ReadNotice422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice422ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice422ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7237,27 +8587,39 @@ func (response GetNotice422ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice429ApplicationProblemPlusJSONResponse struct {
+type ReadNotice429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice429ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice429ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetNotice500ApplicationProblemPlusJSONResponse struct {
+type ReadNotice500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice500ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice500ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7269,17 +8631,20 @@ func (response GetNotice500ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice503ApplicationProblemPlusJSONResponse struct {
+type ReadNotice503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice503ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReadNotice503ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7297,7 +8662,11 @@ type SetNoticeAmountResponseObject interface {
 }
 
 type SetNoticeAmount200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type SetNoticeAmount200JSONResponse struct {
@@ -7312,8 +8681,20 @@ func (response SetNoticeAmount200JSONResponse) VisitSetNoticeAmountResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -7471,10 +8852,22 @@ type SetNoticeAmount429ApplicationProblemPlusJSONResponse struct {
 func (response SetNoticeAmount429ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7503,10 +8896,13 @@ type SetNoticeAmount503ApplicationProblemPlusJSONResponse struct {
 func (response SetNoticeAmount503ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7607,10 +9003,22 @@ type ListAnswers429ApplicationProblemPlusJSONResponse struct {
 func (response ListAnswers429ApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7639,10 +9047,13 @@ type ListAnswers503ApplicationProblemPlusJSONResponse struct {
 func (response ListAnswers503ApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7759,10 +9170,22 @@ type QuoteNotice429ApplicationProblemPlusJSONResponse struct {
 func (response QuoteNotice429ApplicationProblemPlusJSONResponse) VisitQuoteNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7791,10 +9214,13 @@ type QuoteNotice503ApplicationProblemPlusJSONResponse struct {
 func (response QuoteNotice503ApplicationProblemPlusJSONResponse) VisitQuoteNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7812,7 +9238,11 @@ type SetPaymentOptionPaidResponseObject interface {
 }
 
 type SetPaymentOptionPaid200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type SetPaymentOptionPaid200JSONResponse struct {
@@ -7827,8 +9257,20 @@ func (response SetPaymentOptionPaid200JSONResponse) VisitSetPaymentOptionPaidRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -7986,10 +9428,22 @@ type SetPaymentOptionPaid429ApplicationProblemPlusJSONResponse struct {
 func (response SetPaymentOptionPaid429ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8018,53 +9472,80 @@ type SetPaymentOptionPaid503ApplicationProblemPlusJSONResponse struct {
 func (response SetPaymentOptionPaid503ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetPaymentOptionRequestObject struct {
+type ReadPaymentOptionRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Nav                    Nav                    `json:"nav"`
+	Params                 ReadPaymentOptionParams
 }
 
-type GetPaymentOptionResponseObject interface {
-	VisitGetPaymentOptionResponse(w http.ResponseWriter) error
+type ReadPaymentOptionResponseObject interface {
+	VisitReadPaymentOptionResponse(w http.ResponseWriter) error
 }
 
-type GetPaymentOption200ResponseHeaders struct {
-	ETag *string
+type ReadPaymentOption200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
-type GetPaymentOption200JSONResponse struct {
+type ReadPaymentOption200JSONResponse struct {
 	Body    PaymentOptionWithDebtor
-	Headers GetPaymentOption200ResponseHeaders
+	Headers ReadPaymentOption200ResponseHeaders
 }
 
-func (response GetPaymentOption200JSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+func (response ReadPaymentOption200JSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetPaymentOption400ApplicationProblemPlusJSONResponse struct {
+type ReadPaymentOption304Response = NotModifiedResponse
+
+func (response ReadPaymentOption304Response) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadPaymentOption400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetPaymentOption400ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+func (response ReadPaymentOption400ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8076,11 +9557,11 @@ func (response GetPaymentOption400ApplicationProblemPlusJSONResponse) VisitGetPa
 	return err
 }
 
-type GetPaymentOption401ApplicationProblemPlusJSONResponse struct {
+type ReadPaymentOption401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetPaymentOption401ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+func (response ReadPaymentOption401ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8092,11 +9573,11 @@ func (response GetPaymentOption401ApplicationProblemPlusJSONResponse) VisitGetPa
 	return err
 }
 
-type GetPaymentOption403ApplicationProblemPlusJSONResponse struct {
+type ReadPaymentOption403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetPaymentOption403ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+func (response ReadPaymentOption403ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8108,11 +9589,11 @@ func (response GetPaymentOption403ApplicationProblemPlusJSONResponse) VisitGetPa
 	return err
 }
 
-type GetPaymentOption404ApplicationProblemPlusJSONResponse struct {
+type ReadPaymentOption404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetPaymentOption404ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+func (response ReadPaymentOption404ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8124,11 +9605,11 @@ func (response GetPaymentOption404ApplicationProblemPlusJSONResponse) VisitGetPa
 	return err
 }
 
-type GetPaymentOption422ApplicationProblemPlusJSONResponse struct {
+type ReadPaymentOption422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
 
-func (response GetPaymentOption422ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+func (response ReadPaymentOption422ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8140,27 +9621,39 @@ func (response GetPaymentOption422ApplicationProblemPlusJSONResponse) VisitGetPa
 	return err
 }
 
-type GetPaymentOption429ApplicationProblemPlusJSONResponse struct {
+type ReadPaymentOption429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetPaymentOption429ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+func (response ReadPaymentOption429ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetPaymentOption500ApplicationProblemPlusJSONResponse struct {
+type ReadPaymentOption500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetPaymentOption500ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+func (response ReadPaymentOption500ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8172,17 +9665,20 @@ func (response GetPaymentOption500ApplicationProblemPlusJSONResponse) VisitGetPa
 	return err
 }
 
-type GetPaymentOption503ApplicationProblemPlusJSONResponse struct {
+type ReadPaymentOption503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetPaymentOption503ApplicationProblemPlusJSONResponse) VisitGetPaymentOptionResponse(w http.ResponseWriter) error {
+func (response ReadPaymentOption503ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8199,7 +9695,11 @@ type UpdateNotificationFeeResponseObject interface {
 }
 
 type UpdateNotificationFee200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type UpdateNotificationFee200JSONResponse struct {
@@ -8214,8 +9714,20 @@ func (response UpdateNotificationFee200JSONResponse) VisitUpdateNotificationFeeR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -8341,10 +9853,22 @@ type UpdateNotificationFee429ApplicationProblemPlusJSONResponse struct {
 func (response UpdateNotificationFee429ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8373,10 +9897,13 @@ type UpdateNotificationFee503ApplicationProblemPlusJSONResponse struct {
 func (response UpdateNotificationFee503ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8394,7 +9921,11 @@ type PayPaymentOptionResponseObject interface {
 }
 
 type PayPaymentOption200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type PayPaymentOption200JSONResponse struct {
@@ -8409,8 +9940,20 @@ func (response PayPaymentOption200JSONResponse) VisitPayPaymentOptionResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -8568,10 +10111,22 @@ type PayPaymentOption429ApplicationProblemPlusJSONResponse struct {
 func (response PayPaymentOption429ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8600,10 +10155,13 @@ type PayPaymentOption503ApplicationProblemPlusJSONResponse struct {
 func (response PayPaymentOption503ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8703,10 +10261,22 @@ type ListReceipts429ApplicationProblemPlusJSONResponse struct {
 func (response ListReceipts429ApplicationProblemPlusJSONResponse) VisitListReceiptsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8735,43 +10305,80 @@ type ListReceipts503ApplicationProblemPlusJSONResponse struct {
 func (response ListReceipts503ApplicationProblemPlusJSONResponse) VisitListReceiptsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetReceiptRequestObject struct {
+type ReadReceiptRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	ReceiptID              string                 `json:"receiptId"`
+	Params                 ReadReceiptParams
 }
 
-type GetReceiptResponseObject interface {
-	VisitGetReceiptResponse(w http.ResponseWriter) error
+type ReadReceiptResponseObject interface {
+	VisitReadReceiptResponse(w http.ResponseWriter) error
 }
 
-type GetReceipt200JSONResponse Receipt
+type ReadReceipt200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
 
-func (response GetReceipt200JSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+type ReadReceipt200JSONResponse struct {
+	Body    Receipt
+	Headers ReadReceipt200ResponseHeaders
+}
+
+func (response ReadReceipt200JSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetReceipt400ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt304Response = NotModifiedResponse
+
+func (response ReadReceipt304Response) VisitReadReceiptResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadReceipt400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt400ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt400ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8783,11 +10390,11 @@ func (response GetReceipt400ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt401ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt401ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt401ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8799,11 +10406,11 @@ func (response GetReceipt401ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt403ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt403ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt403ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8815,11 +10422,11 @@ func (response GetReceipt403ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt404ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt404ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt404ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8831,27 +10438,39 @@ func (response GetReceipt404ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt429ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt429ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt429ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetReceipt500ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt500ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt500ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8863,32 +10482,35 @@ func (response GetReceipt500ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt503ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt503ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt503ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetInfoV2RequestObject struct {
+type ReadInfoV2RequestObject struct {
 }
 
-type GetInfoV2ResponseObject interface {
-	VisitGetInfoV2Response(w http.ResponseWriter) error
+type ReadInfoV2ResponseObject interface {
+	VisitReadInfoV2Response(w http.ResponseWriter) error
 }
 
-type GetInfoV2200JSONResponse Info
+type ReadInfoV2200JSONResponse Info
 
-func (response GetInfoV2200JSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+func (response ReadInfoV2200JSONResponse) VisitReadInfoV2Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8900,11 +10522,11 @@ func (response GetInfoV2200JSONResponse) VisitGetInfoV2Response(w http.ResponseW
 	return err
 }
 
-type GetInfoV2400ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV2400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV2400ApplicationProblemPlusJSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+func (response ReadInfoV2400ApplicationProblemPlusJSONResponse) VisitReadInfoV2Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8916,27 +10538,39 @@ func (response GetInfoV2400ApplicationProblemPlusJSONResponse) VisitGetInfoV2Res
 	return err
 }
 
-type GetInfoV2429ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV2429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV2429ApplicationProblemPlusJSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+func (response ReadInfoV2429ApplicationProblemPlusJSONResponse) VisitReadInfoV2Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetInfoV2500ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV2500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV2500ApplicationProblemPlusJSONResponse) VisitGetInfoV2Response(w http.ResponseWriter) error {
+func (response ReadInfoV2500ApplicationProblemPlusJSONResponse) VisitReadInfoV2Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8948,18 +10582,18 @@ func (response GetInfoV2500ApplicationProblemPlusJSONResponse) VisitGetInfoV2Res
 	return err
 }
 
-type DeleteDebtPositionsRequestObject struct {
+type RemoveDebtPositionsRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
-	Body                   *DeleteDebtPositionsJSONRequestBody
+	Body                   *RemoveDebtPositionsJSONRequestBody
 }
 
-type DeleteDebtPositionsResponseObject interface {
-	VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error
+type RemoveDebtPositionsResponseObject interface {
+	VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error
 }
 
-type DeleteDebtPositions200JSONResponse string
+type RemoveDebtPositions200JSONResponse string
 
-func (response DeleteDebtPositions200JSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions200JSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8971,11 +10605,11 @@ func (response DeleteDebtPositions200JSONResponse) VisitDeleteDebtPositionsRespo
 	return err
 }
 
-type DeleteDebtPositions400ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions400ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions400ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8987,11 +10621,11 @@ func (response DeleteDebtPositions400ApplicationProblemPlusJSONResponse) VisitDe
 	return err
 }
 
-type DeleteDebtPositions401ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions401ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions401ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9003,11 +10637,11 @@ func (response DeleteDebtPositions401ApplicationProblemPlusJSONResponse) VisitDe
 	return err
 }
 
-type DeleteDebtPositions403ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions403ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions403ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9019,11 +10653,11 @@ func (response DeleteDebtPositions403ApplicationProblemPlusJSONResponse) VisitDe
 	return err
 }
 
-type DeleteDebtPositions404ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions404ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions404ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9035,11 +10669,11 @@ func (response DeleteDebtPositions404ApplicationProblemPlusJSONResponse) VisitDe
 	return err
 }
 
-type DeleteDebtPositions409ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions409ApplicationProblemPlusJSONResponse struct {
 	ConflictApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions409ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions409ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9051,11 +10685,11 @@ func (response DeleteDebtPositions409ApplicationProblemPlusJSONResponse) VisitDe
 	return err
 }
 
-type DeleteDebtPositions413ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions413ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions413ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9067,11 +10701,11 @@ func (response DeleteDebtPositions413ApplicationProblemPlusJSONResponse) VisitDe
 	return err
 }
 
-type DeleteDebtPositions415ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions415ApplicationProblemPlusJSONResponse struct {
 	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions415ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions415ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9083,27 +10717,39 @@ func (response DeleteDebtPositions415ApplicationProblemPlusJSONResponse) VisitDe
 	return err
 }
 
-type DeleteDebtPositions429ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions429ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions429ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteDebtPositions500ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions500ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions500ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9115,17 +10761,20 @@ func (response DeleteDebtPositions500ApplicationProblemPlusJSONResponse) VisitDe
 	return err
 }
 
-type DeleteDebtPositions503ApplicationProblemPlusJSONResponse struct {
+type RemoveDebtPositions503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteDebtPositions503ApplicationProblemPlusJSONResponse) VisitDeleteDebtPositionsResponse(w http.ResponseWriter) error {
+func (response RemoveDebtPositions503ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9284,10 +10933,22 @@ type CreateDebtPositions429ApplicationProblemPlusJSONResponse struct {
 func (response CreateDebtPositions429ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9316,10 +10977,13 @@ type CreateDebtPositions503ApplicationProblemPlusJSONResponse struct {
 func (response CreateDebtPositions503ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9478,10 +11142,22 @@ type ReplaceDebtPositions429ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceDebtPositions429ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9510,10 +11186,13 @@ type ReplaceDebtPositions503ApplicationProblemPlusJSONResponse struct {
 func (response ReplaceDebtPositions503ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9531,7 +11210,11 @@ type SetPaymentOptionPaidV2ResponseObject interface {
 }
 
 type SetPaymentOptionPaidV2200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type SetPaymentOptionPaidV2200JSONResponse struct {
@@ -9546,8 +11229,20 @@ func (response SetPaymentOptionPaidV2200JSONResponse) VisitSetPaymentOptionPaidV
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -9705,10 +11400,22 @@ type SetPaymentOptionPaidV2429ApplicationProblemPlusJSONResponse struct {
 func (response SetPaymentOptionPaidV2429ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9737,10 +11444,13 @@ type SetPaymentOptionPaidV2503ApplicationProblemPlusJSONResponse struct {
 func (response SetPaymentOptionPaidV2503ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9748,42 +11458,42 @@ func (response SetPaymentOptionPaidV2503ApplicationProblemPlusJSONResponse) Visi
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// GetDocs A page to read this document
+	// ReadDocs A page to read this document
 	// (GET /docs)
-	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
-	// GetInfo Name, version and environment
+	ReadDocs(ctx context.Context, request ReadDocsRequestObject) (ReadDocsResponseObject, error)
+	// ReadInfo Name, version and environment
 	// (GET /info)
-	GetInfo(ctx context.Context, request GetInfoRequestObject) (GetInfoResponseObject, error)
-	// GetOpenAPI This document
+	ReadInfo(ctx context.Context, request ReadInfoRequestObject) (ReadInfoResponseObject, error)
+	// ReadOpenAPI This document
 	// (GET /openapi.yaml)
-	GetOpenAPI(ctx context.Context, request GetOpenAPIRequestObject) (GetOpenAPIResponseObject, error)
-	// GetStatus Whether the service can do its work
+	ReadOpenAPI(ctx context.Context, request ReadOpenAPIRequestObject) (ReadOpenAPIResponseObject, error)
+	// ReadStatus Whether the service can do its work
 	// (GET /status)
-	GetStatus(ctx context.Context, request GetStatusRequestObject) (GetStatusResponseObject, error)
-	// GetInfoV1 Name, version and environment, where GPD has it
+	ReadStatus(ctx context.Context, request ReadStatusRequestObject) (ReadStatusResponseObject, error)
+	// ReadInfoV1 Name, version and environment, where GPD has it
 	// (GET /v1/info)
-	GetInfoV1(ctx context.Context, request GetInfoV1RequestObject) (GetInfoV1ResponseObject, error)
+	ReadInfoV1(ctx context.Context, request ReadInfoV1RequestObject) (ReadInfoV1ResponseObject, error)
 	// ListOrganizations List the registered organizations
 	// (GET /v1/organizations)
 	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
-	// DeleteOrganization Unregister an organization
+	// UnregisterOrganization Unregister an organization
 	// (DELETE /v1/organizations/{organizationFiscalCode})
-	DeleteOrganization(ctx context.Context, request DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error)
-	// GetOrganization Read a registration
+	UnregisterOrganization(ctx context.Context, request UnregisterOrganizationRequestObject) (UnregisterOrganizationResponseObject, error)
+	// ReadOrganization Read a registration
 	// (GET /v1/organizations/{organizationFiscalCode})
-	GetOrganization(ctx context.Context, request GetOrganizationRequestObject) (GetOrganizationResponseObject, error)
-	// PutOrganization Register an organization, or replace its registration
+	ReadOrganization(ctx context.Context, request ReadOrganizationRequestObject) (ReadOrganizationResponseObject, error)
+	// RegisterOrganization Register an organization, or replace its registration
 	// (PUT /v1/organizations/{organizationFiscalCode})
-	PutOrganization(ctx context.Context, request PutOrganizationRequestObject) (PutOrganizationResponseObject, error)
+	RegisterOrganization(ctx context.Context, request RegisterOrganizationRequestObject) (RegisterOrganizationResponseObject, error)
 	// ListAPIKeys List the keys of an organization
 	// (GET /v1/organizations/{organizationFiscalCode}/api-keys)
 	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
 	// CreateAPIKey Issue a key for a system of the organization
 	// (POST /v1/organizations/{organizationFiscalCode}/api-keys)
 	CreateAPIKey(ctx context.Context, request CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error)
-	// DeleteAPIKey Revoke a key
+	// RevokeAPIKey Revoke a key
 	// (DELETE /v1/organizations/{organizationFiscalCode}/api-keys/{id})
-	DeleteAPIKey(ctx context.Context, request DeleteAPIKeyRequestObject) (DeleteAPIKeyResponseObject, error)
+	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
 	// ListDebtPositions List debt positions
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions)
 	ListDebtPositions(ctx context.Context, request ListDebtPositionsRequestObject) (ListDebtPositionsResponseObject, error)
@@ -9793,12 +11503,12 @@ type StrictServerInterface interface {
 	// ChangeIban Move transfers from one account to another
 	// (PATCH /v1/organizations/{organizationFiscalCode}/debtpositions/transfers)
 	ChangeIban(ctx context.Context, request ChangeIbanRequestObject) (ChangeIbanResponseObject, error)
-	// DeleteDebtPosition Delete a debt position that nobody has paid
+	// RemoveDebtPosition Delete a debt position that nobody has paid
 	// (DELETE /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
-	DeleteDebtPosition(ctx context.Context, request DeleteDebtPositionRequestObject) (DeleteDebtPositionResponseObject, error)
-	// GetDebtPosition Read a debt position
+	RemoveDebtPosition(ctx context.Context, request RemoveDebtPositionRequestObject) (RemoveDebtPositionResponseObject, error)
+	// ReadDebtPosition Read a debt position
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
-	GetDebtPosition(ctx context.Context, request GetDebtPositionRequestObject) (GetDebtPositionResponseObject, error)
+	ReadDebtPosition(ctx context.Context, request ReadDebtPositionRequestObject) (ReadDebtPositionResponseObject, error)
 	// ReplaceDebtPosition Replace a debt position
 	// (PUT /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
 	ReplaceDebtPosition(ctx context.Context, request ReplaceDebtPositionRequestObject) (ReplaceDebtPositionResponseObject, error)
@@ -9826,12 +11536,12 @@ type StrictServerInterface interface {
 	// ListVersions The history of a position: who, when, why and what
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions)
 	ListVersions(ctx context.Context, request ListVersionsRequestObject) (ListVersionsResponseObject, error)
-	// GetVersion A position as it was
+	// ReadVersion A position as it was
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions/{version})
-	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
-	// GetNotice Verify that a notice exists
+	ReadVersion(ctx context.Context, request ReadVersionRequestObject) (ReadVersionResponseObject, error)
+	// ReadNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
-	GetNotice(ctx context.Context, request GetNoticeRequestObject) (GetNoticeResponseObject, error)
+	ReadNotice(ctx context.Context, request ReadNoticeRequestObject) (ReadNoticeResponseObject, error)
 	// SetNoticeAmount Set the amount of a notice
 	// (PUT /v1/organizations/{organizationFiscalCode}/notices/{nav}/amount)
 	SetNoticeAmount(ctx context.Context, request SetNoticeAmountRequestObject) (SetNoticeAmountResponseObject, error)
@@ -9844,9 +11554,9 @@ type StrictServerInterface interface {
 	// SetPaymentOptionPaid Record a payment made outside of pagoPA
 	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
 	SetPaymentOptionPaid(ctx context.Context, request SetPaymentOptionPaidRequestObject) (SetPaymentOptionPaidResponseObject, error)
-	// GetPaymentOption Read a payment option with today's amount
+	// ReadPaymentOption Read a payment option with today's amount
 	// (GET /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav})
-	GetPaymentOption(ctx context.Context, request GetPaymentOptionRequestObject) (GetPaymentOptionResponseObject, error)
+	ReadPaymentOption(ctx context.Context, request ReadPaymentOptionRequestObject) (ReadPaymentOptionResponseObject, error)
 	// UpdateNotificationFee Set the notification fee
 	// (PUT /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/notificationfee)
 	UpdateNotificationFee(ctx context.Context, request UpdateNotificationFeeRequestObject) (UpdateNotificationFeeResponseObject, error)
@@ -9856,15 +11566,15 @@ type StrictServerInterface interface {
 	// ListReceipts List receipts
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts)
 	ListReceipts(ctx context.Context, request ListReceiptsRequestObject) (ListReceiptsResponseObject, error)
-	// GetReceipt Read a receipt
+	// ReadReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
-	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
-	// GetInfoV2 Name, version and environment, where GPD v2 has it
+	ReadReceipt(ctx context.Context, request ReadReceiptRequestObject) (ReadReceiptResponseObject, error)
+	// ReadInfoV2 Name, version and environment, where GPD v2 has it
 	// (GET /v2/info)
-	GetInfoV2(ctx context.Context, request GetInfoV2RequestObject) (GetInfoV2ResponseObject, error)
-	// DeleteDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
+	ReadInfoV2(ctx context.Context, request ReadInfoV2RequestObject) (ReadInfoV2ResponseObject, error)
+	// RemoveDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
 	// (DELETE /v2/organizations/{organizationFiscalCode}/debtpositions)
-	DeleteDebtPositions(ctx context.Context, request DeleteDebtPositionsRequestObject) (DeleteDebtPositionsResponseObject, error)
+	RemoveDebtPositions(ctx context.Context, request RemoveDebtPositionsRequestObject) (RemoveDebtPositionsResponseObject, error)
 	// CreateDebtPositions Create up to 100 debt positions, all or none
 	// (POST /v2/organizations/{organizationFiscalCode}/debtpositions)
 	CreateDebtPositions(ctx context.Context, request CreateDebtPositionsRequestObject) (CreateDebtPositionsResponseObject, error)
@@ -9888,115 +11598,119 @@ type strictHandler struct {
 	middlewares []StrictMiddlewareFunc
 }
 
-// GetDocs operation middleware
-func (sh *strictHandler) GetDocs(ctx echo.Context) error {
-	var request GetDocsRequestObject
+// ReadDocs operation middleware
+func (sh *strictHandler) ReadDocs(ctx echo.Context, params ReadDocsParams) error {
+	var request ReadDocsRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetDocs(ctx.Request().Context(), request.(GetDocsRequestObject))
+		return sh.ssi.ReadDocs(ctx.Request().Context(), request.(ReadDocsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetDocs")
+		handler = middleware(handler, "ReadDocs")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetDocsResponseObject); ok {
-		return validResponse.VisitGetDocsResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadDocsResponseObject); ok {
+		return validResponse.VisitReadDocsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetInfo operation middleware
-func (sh *strictHandler) GetInfo(ctx echo.Context) error {
-	var request GetInfoRequestObject
+// ReadInfo operation middleware
+func (sh *strictHandler) ReadInfo(ctx echo.Context) error {
+	var request ReadInfoRequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetInfo(ctx.Request().Context(), request.(GetInfoRequestObject))
+		return sh.ssi.ReadInfo(ctx.Request().Context(), request.(ReadInfoRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetInfo")
+		handler = middleware(handler, "ReadInfo")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetInfoResponseObject); ok {
-		return validResponse.VisitGetInfoResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadInfoResponseObject); ok {
+		return validResponse.VisitReadInfoResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetOpenAPI operation middleware
-func (sh *strictHandler) GetOpenAPI(ctx echo.Context) error {
-	var request GetOpenAPIRequestObject
+// ReadOpenAPI operation middleware
+func (sh *strictHandler) ReadOpenAPI(ctx echo.Context, params ReadOpenAPIParams) error {
+	var request ReadOpenAPIRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetOpenAPI(ctx.Request().Context(), request.(GetOpenAPIRequestObject))
+		return sh.ssi.ReadOpenAPI(ctx.Request().Context(), request.(ReadOpenAPIRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetOpenAPI")
+		handler = middleware(handler, "ReadOpenAPI")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetOpenAPIResponseObject); ok {
-		return validResponse.VisitGetOpenAPIResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadOpenAPIResponseObject); ok {
+		return validResponse.VisitReadOpenAPIResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetStatus operation middleware
-func (sh *strictHandler) GetStatus(ctx echo.Context) error {
-	var request GetStatusRequestObject
+// ReadStatus operation middleware
+func (sh *strictHandler) ReadStatus(ctx echo.Context) error {
+	var request ReadStatusRequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetStatus(ctx.Request().Context(), request.(GetStatusRequestObject))
+		return sh.ssi.ReadStatus(ctx.Request().Context(), request.(ReadStatusRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetStatus")
+		handler = middleware(handler, "ReadStatus")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetStatusResponseObject); ok {
-		return validResponse.VisitGetStatusResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadStatusResponseObject); ok {
+		return validResponse.VisitReadStatusResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetInfoV1 operation middleware
-func (sh *strictHandler) GetInfoV1(ctx echo.Context) error {
-	var request GetInfoV1RequestObject
+// ReadInfoV1 operation middleware
+func (sh *strictHandler) ReadInfoV1(ctx echo.Context) error {
+	var request ReadInfoV1RequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetInfoV1(ctx.Request().Context(), request.(GetInfoV1RequestObject))
+		return sh.ssi.ReadInfoV1(ctx.Request().Context(), request.(ReadInfoV1RequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetInfoV1")
+		handler = middleware(handler, "ReadInfoV1")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetInfoV1ResponseObject); ok {
-		return validResponse.VisitGetInfoV1Response(ctx.Response())
+	} else if validResponse, ok := response.(ReadInfoV1ResponseObject); ok {
+		return validResponse.VisitReadInfoV1Response(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -10028,63 +11742,65 @@ func (sh *strictHandler) ListOrganizations(ctx echo.Context, params ListOrganiza
 	return nil
 }
 
-// DeleteOrganization operation middleware
-func (sh *strictHandler) DeleteOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
-	var request DeleteOrganizationRequestObject
+// UnregisterOrganization operation middleware
+func (sh *strictHandler) UnregisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
+	var request UnregisterOrganizationRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteOrganization(ctx.Request().Context(), request.(DeleteOrganizationRequestObject))
+		return sh.ssi.UnregisterOrganization(ctx.Request().Context(), request.(UnregisterOrganizationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteOrganization")
+		handler = middleware(handler, "UnregisterOrganization")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteOrganizationResponseObject); ok {
-		return validResponse.VisitDeleteOrganizationResponse(ctx.Response())
+	} else if validResponse, ok := response.(UnregisterOrganizationResponseObject); ok {
+		return validResponse.VisitUnregisterOrganizationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetOrganization operation middleware
-func (sh *strictHandler) GetOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
-	var request GetOrganizationRequestObject
+// ReadOrganization operation middleware
+func (sh *strictHandler) ReadOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReadOrganizationParams) error {
+	var request ReadOrganizationRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetOrganization(ctx.Request().Context(), request.(GetOrganizationRequestObject))
+		return sh.ssi.ReadOrganization(ctx.Request().Context(), request.(ReadOrganizationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetOrganization")
+		handler = middleware(handler, "ReadOrganization")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetOrganizationResponseObject); ok {
-		return validResponse.VisitGetOrganizationResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadOrganizationResponseObject); ok {
+		return validResponse.VisitReadOrganizationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// PutOrganization operation middleware
-func (sh *strictHandler) PutOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
-	var request PutOrganizationRequestObject
+// RegisterOrganization operation middleware
+func (sh *strictHandler) RegisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params RegisterOrganizationParams) error {
+	var request RegisterOrganizationRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
 
-	var body PutOrganizationJSONRequestBody
+	var body RegisterOrganizationJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -10108,18 +11824,18 @@ func (sh *strictHandler) PutOrganization(ctx echo.Context, organizationFiscalCod
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.PutOrganization(ctx.Request().Context(), request.(PutOrganizationRequestObject))
+		return sh.ssi.RegisterOrganization(ctx.Request().Context(), request.(RegisterOrganizationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "PutOrganization")
+		handler = middleware(handler, "RegisterOrganization")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(PutOrganizationResponseObject); ok {
-		return validResponse.VisitPutOrganizationResponse(ctx.Response())
+	} else if validResponse, ok := response.(RegisterOrganizationResponseObject); ok {
+		return validResponse.VisitRegisterOrganizationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -10200,26 +11916,26 @@ func (sh *strictHandler) CreateAPIKey(ctx echo.Context, organizationFiscalCode O
 	return nil
 }
 
-// DeleteAPIKey operation middleware
-func (sh *strictHandler) DeleteAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error {
-	var request DeleteAPIKeyRequestObject
+// RevokeAPIKey operation middleware
+func (sh *strictHandler) RevokeAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error {
+	var request RevokeAPIKeyRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.ID = id
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteAPIKey(ctx.Request().Context(), request.(DeleteAPIKeyRequestObject))
+		return sh.ssi.RevokeAPIKey(ctx.Request().Context(), request.(RevokeAPIKeyRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteAPIKey")
+		handler = middleware(handler, "RevokeAPIKey")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteAPIKeyResponseObject); ok {
-		return validResponse.VisitDeleteAPIKeyResponse(ctx.Response())
+	} else if validResponse, ok := response.(RevokeAPIKeyResponseObject); ok {
+		return validResponse.VisitRevokeAPIKeyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -10350,53 +12066,54 @@ func (sh *strictHandler) ChangeIban(ctx echo.Context, organizationFiscalCode Org
 	return nil
 }
 
-// DeleteDebtPosition operation middleware
-func (sh *strictHandler) DeleteDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params DeleteDebtPositionParams) error {
-	var request DeleteDebtPositionRequestObject
+// RemoveDebtPosition operation middleware
+func (sh *strictHandler) RemoveDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params RemoveDebtPositionParams) error {
+	var request RemoveDebtPositionRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Iupd = iupd
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteDebtPosition(ctx.Request().Context(), request.(DeleteDebtPositionRequestObject))
+		return sh.ssi.RemoveDebtPosition(ctx.Request().Context(), request.(RemoveDebtPositionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteDebtPosition")
+		handler = middleware(handler, "RemoveDebtPosition")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteDebtPositionResponseObject); ok {
-		return validResponse.VisitDeleteDebtPositionResponse(ctx.Response())
+	} else if validResponse, ok := response.(RemoveDebtPositionResponseObject); ok {
+		return validResponse.VisitRemoveDebtPositionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetDebtPosition operation middleware
-func (sh *strictHandler) GetDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd) error {
-	var request GetDebtPositionRequestObject
+// ReadDebtPosition operation middleware
+func (sh *strictHandler) ReadDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReadDebtPositionParams) error {
+	var request ReadDebtPositionRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Iupd = iupd
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetDebtPosition(ctx.Request().Context(), request.(GetDebtPositionRequestObject))
+		return sh.ssi.ReadDebtPosition(ctx.Request().Context(), request.(ReadDebtPositionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetDebtPosition")
+		handler = middleware(handler, "ReadDebtPosition")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetDebtPositionResponseObject); ok {
-		return validResponse.VisitGetDebtPositionResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadDebtPositionResponseObject); ok {
+		return validResponse.VisitReadDebtPositionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -10784,53 +12501,54 @@ func (sh *strictHandler) ListVersions(ctx echo.Context, organizationFiscalCode O
 	return nil
 }
 
-// GetVersion operation middleware
-func (sh *strictHandler) GetVersion(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, version int64) error {
-	var request GetVersionRequestObject
+// ReadVersion operation middleware
+func (sh *strictHandler) ReadVersion(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, version int64) error {
+	var request ReadVersionRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Iupd = iupd
 	request.Version = version
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetVersion(ctx.Request().Context(), request.(GetVersionRequestObject))
+		return sh.ssi.ReadVersion(ctx.Request().Context(), request.(ReadVersionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetVersion")
+		handler = middleware(handler, "ReadVersion")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetVersionResponseObject); ok {
-		return validResponse.VisitGetVersionResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadVersionResponseObject); ok {
+		return validResponse.VisitReadVersionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetNotice operation middleware
-func (sh *strictHandler) GetNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
-	var request GetNoticeRequestObject
+// ReadNotice operation middleware
+func (sh *strictHandler) ReadNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadNoticeParams) error {
+	var request ReadNoticeRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Nav = nav
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetNotice(ctx.Request().Context(), request.(GetNoticeRequestObject))
+		return sh.ssi.ReadNotice(ctx.Request().Context(), request.(ReadNoticeRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetNotice")
+		handler = middleware(handler, "ReadNotice")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetNoticeResponseObject); ok {
-		return validResponse.VisitGetNoticeResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadNoticeResponseObject); ok {
+		return validResponse.VisitReadNoticeResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -10991,26 +12709,27 @@ func (sh *strictHandler) SetPaymentOptionPaid(ctx echo.Context, organizationFisc
 	return nil
 }
 
-// GetPaymentOption operation middleware
-func (sh *strictHandler) GetPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
-	var request GetPaymentOptionRequestObject
+// ReadPaymentOption operation middleware
+func (sh *strictHandler) ReadPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadPaymentOptionParams) error {
+	var request ReadPaymentOptionRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Nav = nav
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetPaymentOption(ctx.Request().Context(), request.(GetPaymentOptionRequestObject))
+		return sh.ssi.ReadPaymentOption(ctx.Request().Context(), request.(ReadPaymentOptionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetPaymentOption")
+		handler = middleware(handler, "ReadPaymentOption")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetPaymentOptionResponseObject); ok {
-		return validResponse.VisitGetPaymentOptionResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadPaymentOptionResponseObject); ok {
+		return validResponse.VisitReadPaymentOptionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -11142,62 +12861,63 @@ func (sh *strictHandler) ListReceipts(ctx echo.Context, organizationFiscalCode O
 	return nil
 }
 
-// GetReceipt operation middleware
-func (sh *strictHandler) GetReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string) error {
-	var request GetReceiptRequestObject
+// ReadReceipt operation middleware
+func (sh *strictHandler) ReadReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string, params ReadReceiptParams) error {
+	var request ReadReceiptRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.ReceiptID = receiptID
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetReceipt(ctx.Request().Context(), request.(GetReceiptRequestObject))
+		return sh.ssi.ReadReceipt(ctx.Request().Context(), request.(ReadReceiptRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetReceipt")
+		handler = middleware(handler, "ReadReceipt")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
-		return validResponse.VisitGetReceiptResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadReceiptResponseObject); ok {
+		return validResponse.VisitReadReceiptResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetInfoV2 operation middleware
-func (sh *strictHandler) GetInfoV2(ctx echo.Context) error {
-	var request GetInfoV2RequestObject
+// ReadInfoV2 operation middleware
+func (sh *strictHandler) ReadInfoV2(ctx echo.Context) error {
+	var request ReadInfoV2RequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetInfoV2(ctx.Request().Context(), request.(GetInfoV2RequestObject))
+		return sh.ssi.ReadInfoV2(ctx.Request().Context(), request.(ReadInfoV2RequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetInfoV2")
+		handler = middleware(handler, "ReadInfoV2")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetInfoV2ResponseObject); ok {
-		return validResponse.VisitGetInfoV2Response(ctx.Response())
+	} else if validResponse, ok := response.(ReadInfoV2ResponseObject); ok {
+		return validResponse.VisitReadInfoV2Response(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// DeleteDebtPositions operation middleware
-func (sh *strictHandler) DeleteDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
-	var request DeleteDebtPositionsRequestObject
+// RemoveDebtPositions operation middleware
+func (sh *strictHandler) RemoveDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
+	var request RemoveDebtPositionsRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 
-	var body DeleteDebtPositionsJSONRequestBody
+	var body RemoveDebtPositionsJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -11221,18 +12941,18 @@ func (sh *strictHandler) DeleteDebtPositions(ctx echo.Context, organizationFisca
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteDebtPositions(ctx.Request().Context(), request.(DeleteDebtPositionsRequestObject))
+		return sh.ssi.RemoveDebtPositions(ctx.Request().Context(), request.(RemoveDebtPositionsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteDebtPositions")
+		handler = middleware(handler, "RemoveDebtPositions")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteDebtPositionsResponseObject); ok {
-		return validResponse.VisitDeleteDebtPositionsResponse(ctx.Response())
+	} else if validResponse, ok := response.(RemoveDebtPositionsResponseObject); ok {
+		return validResponse.VisitRemoveDebtPositionsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

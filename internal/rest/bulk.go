@@ -63,8 +63,8 @@ func (s *server) ReplaceDebtPositions(ctx context.Context, r ReplaceDebtPosition
 	return ReplaceDebtPositions200Response{}, nil
 }
 
-// DeleteDebtPositions implements the operation of that name.
-func (s *server) DeleteDebtPositions(ctx context.Context, r DeleteDebtPositionsRequestObject) (DeleteDebtPositionsResponseObject, error) {
+// RemoveDebtPositions implements the operation of that name.
+func (s *server) RemoveDebtPositions(ctx context.Context, r RemoveDebtPositionsRequestObject) (RemoveDebtPositionsResponseObject, error) {
 	iupds := r.Body.PaymentPositionIUPDs
 	if n := len(iupds); n < 1 || n > maxDelete {
 		return nil, invalid("the list is not valid", []positions.Problem{{
@@ -79,7 +79,7 @@ func (s *server) DeleteDebtPositions(ctx context.Context, r DeleteDebtPositionsR
 	if err != nil {
 		return nil, err
 	}
-	return DeleteDebtPositions200JSONResponse(deleted), nil
+	return RemoveDebtPositions200JSONResponse(deleted), nil
 }
 
 // bulk is an event that happens to several positions, to all or to none.

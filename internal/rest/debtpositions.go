@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
@@ -36,8 +34,8 @@ func (s *server) CreateDebtPosition(ctx context.Context, r CreateDebtPositionReq
 	return CreateDebtPosition201JSONResponse{Body: body, Headers: CreateDebtPosition201ResponseHeaders{ETag: etag(p)}}, nil
 }
 
-// GetDebtPosition implements the operation of that name.
-func (s *server) GetDebtPosition(ctx context.Context, r GetDebtPositionRequestObject) (GetDebtPositionResponseObject, error) {
+// ReadDebtPosition implements the operation of that name.
+func (s *server) ReadDebtPosition(ctx context.Context, r ReadDebtPositionRequestObject) (ReadDebtPositionResponseObject, error) {
 	p, err := s.position(ctx, r.OrganizationFiscalCode, r.Iupd)
 	if err != nil {
 		return nil, err
@@ -46,7 +44,7 @@ func (s *server) GetDebtPosition(ctx context.Context, r GetDebtPositionRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return GetDebtPosition200JSONResponse{Body: body, Headers: GetDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
+	return ReadDebtPosition200JSONResponse{Body: body, Headers: ReadDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
 }
 
 // PublishDebtPosition implements the operation of that name.
@@ -144,24 +142,7 @@ func (s *server) write(ctx context.Context, e edit) (*positions.Position, error)
 		}
 		return p, nil
 	}
-	return nil, &positions.Error{Code: positions.Conflict, Message: "others keep changing this position: try again", Err: errOurs}
-}
-
-// etag is the version of a position as an HTTP entity tag.
-func etag(p *positions.Position) *string {
-	tag := `"` + strconv.FormatInt(p.Version, 10) + `"`
-	return &tag
-}
-
-// matches evaluates If-Match (RFC 9110, 13.1.1): strong comparison, so a weak
-// tag never matches.
-func matches(ifMatch string, p *positions.Position) bool {
-	for tag := range strings.SplitSeq(ifMatch, ",") {
-		if tag = strings.TrimSpace(tag); tag == "*" || tag == *etag(p) {
-			return true
-		}
-	}
-	return false
+	return nil, &positions.Error{Code: tryAgain, Message: "others keep changing this position: try again", Err: errOurs}
 }
 
 // created makes the position that a body of a caller's asks for, published or a

@@ -49,6 +49,7 @@ type house struct {
 	sendCalls atomic.Int64
 	send      atomic.Value // http.HandlerFunc
 	clock     atomic.Int64 // what is added to the time of day
+	cfg       Config
 }
 
 type lockedBuffer struct {
@@ -129,6 +130,16 @@ func openHouseOn(t *testing.T, open func(*testing.T) positions.Store, adjust ...
 		Quoter: actualize.New(actualize.Config{Store: h.store, Prices: client, Cache: prices, SendTimeout: 300 * time.Millisecond, Now: h.now}),
 		Name:   "attualizza", Version: "1.2.3", Environment: "test",
 	}
+	h.cfg = cfg
+	h.url = h.again(t, adjust...)
+	return h
+}
+
+// again starts another replica of the API on the same store and returns its
+// address.
+func (h *house) again(t testing.TB, adjust ...func(*Config)) string {
+	t.Helper()
+	cfg := h.cfg
 	for _, f := range adjust {
 		f(&cfg)
 	}
@@ -136,8 +147,7 @@ func openHouseOn(t *testing.T, open func(*testing.T) positions.Store, adjust ...
 	must(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	h.url = server.URL
-	return h
+	return server.URL
 }
 
 // furnish registers two organizations and issues their keys, through the API.
@@ -255,6 +265,7 @@ var theContract = sync.OnceValues(func() (*openapi3.T, routers.Router) {
 	if err := doc.Validate(context.Background()); err != nil {
 		panic(err)
 	}
+	doc.Servers = nil // the tests' installation is at an address of its own
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
 		panic(err)
@@ -310,7 +321,7 @@ func holdToContract(t *testing.T, r *http.Request, c call, a answer) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// GetNotice implements the operation of that name.
-func (s *server) GetNotice(ctx context.Context, r GetNoticeRequestObject) (GetNoticeResponseObject, error) {
+// ReadNotice implements the operation of that name.
+func (s *server) ReadNotice(ctx context.Context, r ReadNoticeRequestObject) (ReadNoticeResponseObject, error) {
 	org, nav, err := s.notice(ctx, r.OrganizationFiscalCode, r.Nav)
 	if err != nil {
 		return nil, err
@@ -19,7 +19,7 @@ func (s *server) GetNotice(ctx context.Context, r GetNoticeRequestObject) (GetNo
 	if err != nil {
 		return nil, err
 	}
-	return GetNotice200JSONResponse{Body: body, Headers: GetNotice200ResponseHeaders{ETag: tag}}, nil
+	return ReadNotice200JSONResponse{Body: body, Headers: ReadNotice200ResponseHeaders{ETag: tag}}, nil
 }
 
 // noticeBody tells what is known of a notice, and the version of its position.

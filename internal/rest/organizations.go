@@ -32,17 +32,17 @@ func (s *server) ListOrganizations(ctx context.Context, r ListOrganizationsReque
 	return ListOrganizations200JSONResponse(list), nil
 }
 
-// GetOrganization implements the operation of that name.
-func (s *server) GetOrganization(ctx context.Context, r GetOrganizationRequestObject) (GetOrganizationResponseObject, error) {
+// ReadOrganization implements the operation of that name.
+func (s *server) ReadOrganization(ctx context.Context, r ReadOrganizationRequestObject) (ReadOrganizationResponseObject, error) {
 	o, err := s.Store.Organization(ctx, r.OrganizationFiscalCode)
 	if err != nil {
 		return nil, err
 	}
-	return GetOrganization200JSONResponse(organizationBody(o)), nil
+	return ReadOrganization200JSONResponse{Body: organizationBody(o), Headers: ReadOrganization200ResponseHeaders{ETag: versionTag(o.Version)}}, nil
 }
 
-// DeleteOrganization implements the operation of that name.
-func (s *server) DeleteOrganization(ctx context.Context, r DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error) {
+// UnregisterOrganization implements the operation of that name.
+func (s *server) UnregisterOrganization(ctx context.Context, r UnregisterOrganizationRequestObject) (UnregisterOrganizationResponseObject, error) {
 	s.registering.Lock()
 	defer s.registering.Unlock()
 	if err := s.Store.DeleteOrganization(ctx, r.OrganizationFiscalCode); err != nil {
@@ -51,17 +51,47 @@ func (s *server) DeleteOrganization(ctx context.Context, r DeleteOrganizationReq
 	if err := s.inForce(ctx); err != nil {
 		return nil, err
 	}
-	return DeleteOrganization204Response{}, nil
+	return UnregisterOrganization204Response{}, nil
 }
 
-// PutOrganization implements the operation of that name.
-func (s *server) PutOrganization(ctx context.Context, r PutOrganizationRequestObject) (PutOrganizationResponseObject, error) {
-	o := r.Body.organization(r.OrganizationFiscalCode)
+// RegisterOrganization implements the operation of that name.
+func (s *server) RegisterOrganization(ctx context.Context, r RegisterOrganizationRequestObject) (RegisterOrganizationResponseObject, error) {
 	s.registering.Lock()
 	defer s.registering.Unlock()
+	for range maxAttempts {
+		o, created, err := s.register(ctx, r)
+		if positions.CodeOf(err) == positions.Stale && r.Params.IfMatch == nil {
+			continue // another replica was faster: keep the secrets that there are now
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := s.inForce(ctx); err != nil {
+			return nil, err
+		}
+		tag := versionTag(o.Version)
+		if created {
+			return RegisterOrganization201JSONResponse{Body: organizationBody(o), Headers: RegisterOrganization201ResponseHeaders{ETag: tag}}, nil
+		}
+		return RegisterOrganization200JSONResponse{Body: organizationBody(o), Headers: RegisterOrganization200ResponseHeaders{ETag: tag}}, nil
+	}
+	return nil, positions.Errorf(tryAgain, "others keep changing this registration: try again")
+}
+
+// register stores a registration in the place of the one that it read, and of
+// no other.
+func (s *server) register(ctx context.Context, r RegisterOrganizationRequestObject) (o *positions.Organization, created bool, err error) {
+	o = r.Body.organization(r.OrganizationFiscalCode)
+	o.Version = positions.Unregistered
 	stored, err := s.Store.Organization(ctx, o.FiscalCode)
 	if err != nil && positions.CodeOf(err) != positions.NotFound {
-		return nil, err
+		return nil, false, err
+	}
+	if stored != nil {
+		o.Version = stored.Version
+	}
+	if m := r.Params.IfMatch; m != nil && (stored == nil || !matchesVersion(*m, stored.Version)) {
+		return nil, false, positions.Errorf(positions.Stale, "the registration is not, or no longer, what If-Match says: read it again")
 	}
 	given := r.Body.secrets()
 	kept := map[positions.Secret][]byte{}
@@ -70,25 +100,16 @@ func (s *server) PutOrganization(ctx context.Context, r PutOrganizationRequestOb
 	}
 	problems := append(o.Validate(), given.problems(o, kept)...)
 	if len(problems) > 0 {
-		return nil, invalid("the organization is not valid", problems)
+		return nil, false, invalid("the organization is not valid", problems)
 	}
 	if o.Sealed, err = s.seal(o.FiscalCode, given, kept); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if stored == nil {
 		o.CreatedAt = s.Now().UTC()
 	}
-	created, err := s.Store.PutOrganization(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.inForce(ctx); err != nil {
-		return nil, err
-	}
-	if created {
-		return PutOrganization201JSONResponse(organizationBody(o)), nil
-	}
-	return PutOrganization200JSONResponse(organizationBody(o)), nil
+	created, err = s.Store.PutOrganization(ctx, o)
+	return o, created, err
 }
 
 // inForce makes a stored registration count on this replica before the answer

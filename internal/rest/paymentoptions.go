@@ -14,8 +14,8 @@ import (
 // those that other services of pagoPA's make there.
 const serviceType = "GPD"
 
-// GetPaymentOption implements the operation of that name.
-func (s *server) GetPaymentOption(ctx context.Context, r GetPaymentOptionRequestObject) (GetPaymentOptionResponseObject, error) {
+// ReadPaymentOption implements the operation of that name.
+func (s *server) ReadPaymentOption(ctx context.Context, r ReadPaymentOptionRequestObject) (ReadPaymentOptionResponseObject, error) {
 	org, nav, err := s.option(ctx, r.OrganizationFiscalCode, r.Nav)
 	if err != nil {
 		return nil, err
@@ -28,9 +28,9 @@ func (s *server) GetPaymentOption(ctx context.Context, r GetPaymentOptionRequest
 		// Whoever reads an amount here asks a payer for it.
 		return nil, &positions.Error{Code: positions.Unavailable, Message: "SEND does not answer, and the organization's policy is to refuse without a price", Err: err}
 	}
-	return GetPaymentOption200JSONResponse{
+	return ReadPaymentOption200JSONResponse{
 		Body:    optionWithDebtor(q, actualize.Fault(q, err)),
-		Headers: GetPaymentOption200ResponseHeaders{ETag: etag(&q.Notice.Position)},
+		Headers: ReadPaymentOption200ResponseHeaders{ETag: etag(&q.Notice.Position)},
 	}, nil
 }
 

@@ -37,8 +37,8 @@ func (s *server) ReplaceDebtPosition(ctx context.Context, r ReplaceDebtPositionR
 	return ReplaceDebtPosition200JSONResponse{Body: body, Headers: ReplaceDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
 }
 
-// DeleteDebtPosition implements the operation of that name.
-func (s *server) DeleteDebtPosition(ctx context.Context, r DeleteDebtPositionRequestObject) (DeleteDebtPositionResponseObject, error) {
+// RemoveDebtPosition implements the operation of that name.
+func (s *server) RemoveDebtPosition(ctx context.Context, r RemoveDebtPositionRequestObject) (RemoveDebtPositionResponseObject, error) {
 	store := func(ctx context.Context, p *positions.Position, c positions.Change) error {
 		return s.Store.DeletePositions(ctx, []*positions.Position{p}, c)
 	}
@@ -49,7 +49,7 @@ func (s *server) DeleteDebtPosition(ctx context.Context, r DeleteDebtPositionReq
 	if err != nil {
 		return nil, err
 	}
-	return DeleteDebtPosition200JSONResponse(deleted), nil
+	return RemoveDebtPosition200JSONResponse(deleted), nil
 }
 
 func deletable(p *positions.Position, now time.Time) error {

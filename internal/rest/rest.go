@@ -47,6 +47,10 @@ type Store interface {
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error)
 
+	BeginAttempt(ctx context.Context, a *positions.Attempt, now time.Time) (*positions.KeptAnswer, error)
+	FinishAttempt(ctx context.Context, a *positions.Attempt, answer *positions.KeptAnswer) error
+	AbandonAttempt(ctx context.Context, a *positions.Attempt) error
+
 	Ping(ctx context.Context) error
 }
 
@@ -153,7 +157,7 @@ func (s *server) routes() (http.Handler, error) {
 	e.IPExtractor = echo.ExtractIPDirect() // a forwarded address is whatever the client says
 	e.Binder = bodyBinder{}
 	e.HTTPErrorHandler = s.refuse
-	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.limitBody)
+	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.limitBody, s.carryOutOnce, s.tagAnswers)
 	RegisterHandlers(e, NewStrictHandler(s, nil))
 	return e, s.contract.covers(e.Routes())
 }

@@ -314,7 +314,7 @@ func TestDebtPositions(t *testing.T) {
 		{"empty rules ask for nothing", create(strings.Replace(positionJSON("P-8", "01000000000000886"), `"iuv"`, `"amountRules": [], "components": null, "iuv"`, 1)), 201, nil, nil},
 	})
 	a := h.want(t, 200, call{method: "GET", path: base + "/debtpositions/P-1", key: "reader"})
-	if tag := a.header.Get("ETag"); tag != `"3"` {
+	if tag := a.header.Get("ETag"); !strings.HasPrefix(tag, `"3-`) {
 		t.Errorf("ETag is %s after two changes", tag)
 	}
 	versions, err := h.store.Versions(t.Context(), ente, "P-1")
@@ -487,8 +487,10 @@ func TestSegregationCodesHideOtherNotices(t *testing.T) {
 	h := openHouse(t).furnish(t)
 	const mine, theirs = "302000000000000178", "301000000000000177"
 	h.want(t, 201, call{method: "POST", path: base + "/debtpositions", key: "writer", body: positionJSON("OF-1", theirs[1:])})
-	_, err := h.store.SaveReceipt(t.Context(), &positions.Receipt{OrganizationFiscalCode: ente, ReceiptID: "r1", CreditorFiscalCode: ente, NAV: theirs, Operation: "paSendRT", PaymentAmount: 1, ReceivedAt: time.Now()})
-	must(t, err)
+	for id, nav := range map[string]positions.NoticeNumber{"r1": theirs, "r2": mine} {
+		_, err := h.store.SaveReceipt(t.Context(), &positions.Receipt{OrganizationFiscalCode: ente, ReceiptID: id, CreditorFiscalCode: ente, NAV: nav, Operation: "paSendRT", PaymentAmount: 1, ReceivedAt: time.Now()})
+		must(t, err)
+	}
 	h.play(t, []scenario{
 		{"one's own code is open", call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "segregated", body: positionJSON("OF-2", mine[1:])}, 201, nil, nil},
 		{"another code cannot be written", call{method: "POST", path: base + "/debtpositions", key: "segregated", body: positionJSON("OF-3", "01000000000000278")}, 403, []string{"segregation"}, nil},
@@ -499,7 +501,7 @@ func TestSegregationCodesHideOtherNotices(t *testing.T) {
 		{"nor answers", call{method: "GET", path: base + "/notices/" + theirs + "/answers", key: "segregated"}, 404, nil, nil},
 		{"nor a receipt", call{method: "GET", path: base + "/receipts/r1", key: "segregated"}, 404, nil, nil},
 		{"nor receipts of such a notice", call{method: "GET", path: base + "/receipts?nav=" + theirs, key: "segregated"}, 404, nil, nil},
-		{"all receipts are not for it", call{method: "GET", path: base + "/receipts", key: "segregated"}, 403, []string{"nav"}, nil},
+		{"all receipts are those of its notices", call{method: "GET", path: base + "/receipts", key: "segregated"}, 200, []string{`"receiptId":"r2"`, `"items_found":1`}, []string{"r1"}},
 		{"those of its own notice are", call{method: "GET", path: base + "/receipts?nav=" + mine, key: "segregated"}, 200, nil, nil},
 		{"its own notice is", call{method: "GET", path: base + "/notices/" + mine, key: "segregated"}, 200, nil, nil},
 	})

@@ -46,8 +46,8 @@ func (s *server) ListVersions(ctx context.Context, r ListVersionsRequestObject) 
 	return ListVersions200JSONResponse(list), nil
 }
 
-// GetVersion implements the operation of that name.
-func (s *server) GetVersion(ctx context.Context, r GetVersionRequestObject) (GetVersionResponseObject, error) {
+// ReadVersion implements the operation of that name.
+func (s *server) ReadVersion(ctx context.Context, r ReadVersionRequestObject) (ReadVersionResponseObject, error) {
 	if _, err := s.history(ctx, r.OrganizationFiscalCode, r.Iupd); err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *server) GetVersion(ctx context.Context, r GetVersionRequestObject) (Get
 	}
 	position := bodyOf(p, nil, info.At)
 	body.Position = &position
-	return GetVersion200JSONResponse(body), nil
+	return ReadVersion200JSONResponse(body), nil
 }
 
 // history returns the versions of a position that the caller may see, newest

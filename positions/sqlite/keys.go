@@ -56,7 +56,11 @@ func (s *Store) Keys(ctx context.Context, fiscalCode string) ([]positions.Key, e
 
 // Key implements [positions.Store].
 func (s *Store) Key(ctx context.Context, id string) (*positions.Key, error) {
-	k, err := scanKey(s.reader.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`, id).Scan)
+	stmt, err := s.statement(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`)
+	if err != nil {
+		return nil, failure("key", err)
+	}
+	k, err := scanKey(stmt.QueryRowContext(ctx, id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, positions.Errorf(positions.NotFound, "no such key")
 	}

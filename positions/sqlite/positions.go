@@ -202,9 +202,13 @@ func expiry(v *document.Version) sql.NullInt64 {
 
 // Position implements [positions.Store].
 func (s *Store) Position(ctx context.Context, fiscalCode, iupd string) (*positions.Position, error) {
+	stmt, err := s.statement(ctx, `SELECT v.document FROM positions p JOIN position_versions v USING (organization, iupd, version)
+		WHERE p.organization = ? AND p.iupd = ?`)
+	if err != nil {
+		return nil, failure("position", err)
+	}
 	var doc []byte
-	err := s.reader.QueryRowContext(ctx, `SELECT v.document FROM positions p JOIN position_versions v USING (organization, iupd, version)
-		WHERE p.organization = ? AND p.iupd = ?`, fiscalCode, iupd).Scan(&doc)
+	err = stmt.QueryRowContext(ctx, fiscalCode, iupd).Scan(&doc)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, positions.Errorf(positions.NotFound, "no position %s in organization %s", iupd, fiscalCode)

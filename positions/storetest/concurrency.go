@@ -43,6 +43,24 @@ func count(t *testing.T, errs []error, want positions.Code) (n int) {
 }
 
 var concurrencyTests = []test{
+	{"of many who replace one registration at the version they read one wins", func(t *testing.T, s positions.Store) {
+		o := organization(comune)
+		for _, version := range []int64{positions.Unregistered, 0} {
+			if version == 0 {
+				version = o.Version
+			}
+			errs := all(crowd, func(i int) error {
+				mine := organization(comune)
+				mine.Version, mine.CompanyName = version, fmt.Sprint("operatore ", i)
+				_, err := s.PutOrganization(bounded(t), mine)
+				return err
+			})
+			if n := count(t, errs, positions.Stale); n != 1 {
+				t.Fatalf("%d replaced version %d", n, version)
+			}
+			o = got(s.Organization(t.Context(), comune))(t)
+		}
+	}},
 	{"of many writers of one version one wins and the others are stale", func(t *testing.T, s positions.Store) {
 		p := mustCreate(t, s, position(comune, "iupd-1"))
 		for round := range 3 {

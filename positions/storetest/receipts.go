@@ -201,6 +201,8 @@ var receiptTests = []test{
 			{"all", positions.ReceiptFilter{Page: all}, saved, 6},
 			{"of an organization", positions.ReceiptFilter{OrganizationFiscalCode: comune, Page: all}, saved[1:], 5},
 			{"of a notice", positions.ReceiptFilter{NAV: p.Options[0].NAV, Page: all}, saved[1:], 5},
+			{"of the segregation codes of a key", positions.ReceiptFilter{SegregationCodes: []string{"01", "02"}, Page: all}, saved, 6},
+			{"of another segregation code", positions.ReceiptFilter{SegregationCodes: []string{"01", "20"}, Page: all}, nil, 0},
 			{"flagged", positions.ReceiptFilter{OrganizationFiscalCode: comune, Flagged: true, Page: all}, saved[1:5], 4},
 			{"between two instants, the second excluded", positions.ReceiptFilter{From: noon.AddDate(0, -2, 0), To: noon, Page: all}, saved[3:5], 2},
 			{"second page", positions.ReceiptFilter{Page: positions.Page{Number: 1, Limit: 4}}, saved[4:], 6},
@@ -216,5 +218,21 @@ var receiptTests = []test{
 		}
 		_, err := s.Receipt(t.Context(), provincia, "rt-1")
 		wantCode(t, err, positions.NotFound)
+	}},
+	{"segregation codes are those after aux digit 3, and a notice of another aux digit has none", func(t *testing.T, s positions.Store) {
+		for i, nav := range []positions.NoticeNumber{"302000000000000178", "301000000000000177", "002000000000000178", "230200000000000178"} {
+			got(s.SaveReceipt(t.Context(), receipt(comune, fmt.Sprint("rt-", i), nav)))(t)
+		}
+		for codes, want := range map[string]string{"02": "rt-0", "01": "rt-1", "20": "", "00": ""} {
+			receipts, total, err := s.Receipts(t.Context(), positions.ReceiptFilter{OrganizationFiscalCode: comune, SegregationCodes: []string{codes}, Page: positions.Page{Limit: 9}})
+			must(t, err)
+			found := ""
+			for _, r := range receipts {
+				found += r.ReceiptID
+			}
+			if found != want || total != len(receipts) {
+				t.Errorf("code %s finds %q of %d", codes, found, total)
+			}
+		}
 	}},
 }

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		{"receipts", receiptTests},
 		{"organizations", organizationTests},
 		{"keys", keyTests},
+		{"attempts", attemptTests},
 		{"concurrency", concurrencyTests},
 		{"service", serviceTests},
 	}
