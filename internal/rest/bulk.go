@@ -120,7 +120,7 @@ func (s *server) writeAll(ctx context.Context, organization string, iupds []stri
 		}
 		return inBatch(err, ps)
 	}
-	return &positions.Error{Code: positions.Conflict, Message: "others keep changing these positions: try again", Err: errOurs}
+	return &positions.Error{Code: tryAgain, Message: "others keep changing these positions: try again", Err: errOurs}
 }
 
 // positionsOf reads positions that the caller may see, in the order asked for.

@@ -171,7 +171,7 @@ func (s *server) settle(ctx context.Context, a *positions.Attempt, answer *posit
 // replay answers as the first request was answered.
 func replay(c echo.Context, kept *positions.KeptAnswer) error {
 	if kept.Status == 0 {
-		return positions.Errorf(positions.Conflict, "the request was carried out, and its answer was too large to keep: read what it made")
+		return &positions.Error{Code: positions.Conflict, Message: "the request was carried out, and its answer was too large to keep: read what it made", Err: errOurs}
 	}
 	header := c.Response().Header()
 	for name, value := range kept.Header {
