@@ -37,15 +37,12 @@ func Import(ps []*positions.Position, histories map[string]*History, owners []Ow
 	for _, o := range owners {
 		own(o)
 	}
-	versions, errs := firstVersions(ps, histories, at)
+	drafted := drafts(ps, histories, at)
 	accepted := make(map[string]*positions.Position, len(ps))
 	for i, p := range ps {
-		result, history := &plan.Results[i], historyOf(p, histories)
-		if earlier := accepted[p.IUPD]; earlier != nil || history.There {
-			same := earlier != nil && sameDebt(earlier, p)
-			for _, doc := range history.Documents {
-				same = same || sameAsDocument(doc, p)
-			}
+		result, draft := &plan.Results[i], &drafted[i]
+		if earlier := accepted[p.IUPD]; earlier != nil || draft.there {
+			same := draft.same || earlier != nil && sameDebt(earlier, p)
 			if result.AlreadyThere = same; !same {
 				result.Refused = &positions.Error{
 					Code: positions.Conflict, Message: "iupd " + p.IUPD + " is there already, with other content",
@@ -66,11 +63,11 @@ func Import(ps []*positions.Position, histories map[string]*History, owners []Ow
 			result.Refused = Conflict(p, false, taken)
 			continue
 		}
-		if errs[i] != nil {
-			result.Refused = positions.Errorf(positions.Invalid, "%w", errs[i])
+		if draft.err != nil {
+			result.Refused = positions.Errorf(positions.Invalid, "%w", draft.err)
 			continue
 		}
-		plan.Versions[i] = versions[i]
+		plan.Versions[i] = draft.version
 		plan.Create++
 		accepted[p.IUPD] = p
 		for j := range p.Options {
@@ -80,30 +77,38 @@ func Import(ps []*positions.Position, histories map[string]*History, owners []Ow
 	return plan
 }
 
-func historyOf(p *positions.Position, histories map[string]*History) *History {
-	if h := histories[p.IUPD]; h != nil {
-		return h
-	}
-	return &History{}
+// draft is what can be said of one position without its neighbours.
+type draft struct {
+	version *Version // to be written if nobody is in the way
+	err     error
+	there   bool // the iupd is
+	same    bool // and owes the same
 }
 
-// firstVersions encodes the positions that are not there yet, on all processors:
-// it is the larger part of an import's own work.
-func firstVersions(ps []*positions.Position, histories map[string]*History, at time.Time) ([]*Version, []error) {
-	versions, errs := make([]*Version, len(ps)), make([]error, len(ps))
-	var encoding sync.WaitGroup
+// drafts encodes the positions that are not there yet and compares the others, on
+// all processors: it is the larger part of an import's own work.
+func drafts(ps []*positions.Position, histories map[string]*History, at time.Time) []draft {
+	all := make([]draft, len(ps))
+	var drafting sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {
-		encoding.Go(func() {
+		drafting.Go(func() {
 			for i := w; i < len(ps); i += workers {
-				if h := historyOf(ps[i], histories); !h.There {
-					versions[i], errs[i] = First(ps[i], h.Last+1, at)
+				h := histories[ps[i].IUPD]
+				switch {
+				case h == nil:
+					all[i].version, all[i].err = First(ps[i], 1, at)
+				case !h.There:
+					all[i].version, all[i].err = First(ps[i], h.Last+1, at)
+				default:
+					all[i].there = true
+					all[i].same = slices.ContainsFunc(h.Documents, func(doc []byte) bool { return sameAsDocument(doc, ps[i]) })
 				}
 			}
 		})
 	}
-	encoding.Wait()
-	return versions, errs
+	drafting.Wait()
+	return all
 }
 
 // Written lets the positions that were created become what was written.
