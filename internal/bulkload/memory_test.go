@@ -38,7 +38,7 @@ func (blackHole) ImportPositions(_ context.Context, ps []*positions.Position, _ 
 }
 
 func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
-	const many, bound = 20_000, 24 << 20 // the file has 20 MB
+	const many, bound = 20_000, 24 << 20 // what is loaded takes some 100 MB
 	var peak atomic.Uint64
 	watch := func(Counts) {
 		var m runtime.MemStats
