@@ -19,8 +19,9 @@ const (
 	batchSize     = 512                    // answers in one commit
 	waiting       = 4096                   // answers waiting for a commit; beyond, they are unlogged
 	commitTimeout = time.Second            // one commit
-	commitTries   = 5                      // tries of a batch whose commit failed
+	commitTries   = 5                      // tries of a batch that the journal refuses for a reason of its own
 	commitPause   = 200 * time.Millisecond // before the second try; doubled after each
+	longestPause  = time.Second            // between tries while the journal does not answer
 	closingPause  = 50 * time.Millisecond  // between tries once the recorder is closed, for as long as that may take
 )
 
@@ -163,7 +164,8 @@ func (r *Recorder) fill(batch []entry) []entry {
 
 // commit makes a batch durable. When the first try fails its askers, and those
 // who queue up behind, are told at once, so that no reply waits for a broken
-// store, and the record follows if it can. A commit that broke off may have
+// store, and the record follows: a journal that does not answer is waited for,
+// with the queue behind it as the bound. A commit that broke off may have
 // happened all the same; then its answers are there twice, alike down to the
 // instant of arrival.
 func (r *Recorder) commit(batch []entry) {
@@ -190,7 +192,8 @@ func (r *Recorder) commit(batch []entry) {
 			return
 		}
 		r.failed()
-		if ending := r.ending(); ending && r.end.Err() != nil || !ending && try >= commitTries {
+		hopeless := try >= commitTries && positions.CodeOf(err) != positions.Unavailable
+		if ending := r.ending(); ending && r.end.Err() != nil || !ending && hopeless {
 			r.logger.Error("answers not recorded, given up", "answers", len(answers), "error", err)
 			return
 		}
@@ -200,7 +203,7 @@ func (r *Recorder) commit(batch []entry) {
 		}
 		select {
 		case <-time.After(pause):
-			pause *= 2
+			pause = min(2*pause, longestPause)
 		case <-r.closing:
 		}
 	}

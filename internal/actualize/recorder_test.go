@@ -17,6 +17,7 @@ type journal struct {
 	commits [][]positions.Answer
 	hold    chan struct{}
 	fail    int
+	failure error
 }
 
 func (j *journal) RecordAnswers(ctx context.Context, answers []positions.Answer) error {
@@ -31,6 +32,9 @@ func (j *journal) RecordAnswers(ctx context.Context, answers []positions.Answer)
 	defer j.mu.Unlock()
 	if j.fail > 0 {
 		j.fail--
+		if j.failure != nil {
+			return j.failure
+		}
 		return errors.New("the store is down")
 	}
 	j.commits = append(j.commits, answers)
@@ -97,6 +101,22 @@ func TestAFailedCommitIsTriedAgainWithoutTheAskers(t *testing.T) {
 	r.Close(t.Context()) // flushes
 	if j.answers() != 1 || r.Unlogged() != 1 {
 		t.Fatalf("%d recorded, %d unlogged", j.answers(), r.Unlogged())
+	}
+}
+
+func TestAJournalThatDoesNotAnswerIsWaitedFor(t *testing.T) {
+	j := &journal{fail: commitTries + 2, failure: positions.Errorf(positions.Unavailable, "the database does not answer")}
+	r := NewRecorder(j, slog.New(slog.DiscardHandler))
+	r.Record(t.Context(), positions.Answer{At: time.Now()})
+	for range 100 {
+		if j.answers() == 1 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	r.Close(t.Context())
+	if j.answers() != 1 {
+		t.Fatal("an answer was given up while the journal did not answer")
 	}
 }
 
