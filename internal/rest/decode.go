@@ -128,6 +128,10 @@ func (d *decoder) ours(raw []byte, v reflect.Value) bool {
 				d.add("must not be empty: null deletes a secret")
 			}
 		}
+	case *PublicKeysField:
+		if raw[0] != 'n' && !into.read(raw) {
+			d.add("must be a JWK set or a list of JWKs")
+		}
 	case *NotYetField:
 		// An empty list asks for nothing, and so does null.
 		empty := raw[0] == '[' && len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
