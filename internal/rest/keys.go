@@ -25,7 +25,10 @@ const (
 	maxCredential  = 256
 )
 
-var keyIDEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+var (
+	keyIDEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+	keyIDLength   = keyIDEncoding.EncodedLen(keyIDBytes)
+)
 
 // newKey makes the id and the secret of a key.
 func newKey() (id, secret string) {
@@ -159,7 +162,7 @@ func (s *server) keyOfSecret(ctx context.Context, id, secret string) (*positions
 // asked.
 func (s *server) keyWithID(ctx context.Context, id string) (*positions.Key, error) {
 	unknown := positions.Errorf(unauthorized, "the key is not known")
-	if _, err := keyIDEncoding.DecodeString(id); err != nil || len(id) != keyIDEncoding.EncodedLen(keyIDBytes) {
+	if _, err := keyIDEncoding.DecodeString(id); err != nil || len(id) != keyIDLength {
 		return nil, unknown
 	}
 	key, err := s.Store.Key(ctx, id)

@@ -67,10 +67,13 @@ func proofOf(key *positions.Key, claim string) []byte {
 	return mac.Sum(nil)
 }
 
-// readToken takes a credential apart that has the form of a token. A key has
-// not: its id holds no point, in whatever encoding.
+// readToken takes a credential apart that has the form of a token. A key is told
+// from it by the length of its first part: an id alone.
 func readToken(credential string) (*token, bool) {
 	first, last, _ := strings.Cut(credential, ".")
+	if len(first) <= keyIDLength {
+		return nil, false
+	}
 	claim, claimErr := base64.RawURLEncoding.Strict().DecodeString(first)
 	proof, proofErr := base64.RawURLEncoding.Strict().DecodeString(last)
 	id, expiry, ok := strings.Cut(string(claim), ".")
