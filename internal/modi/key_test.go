@@ -20,7 +20,9 @@ func TestPublicKeys(t *testing.T) {
 		}
 	}
 	private := jwkOf("k", rsaKey, member{"d": b64(first().D.Bytes()), "p": b64(first().Primes[0].Bytes()), "q": b64(first().Primes[1].Bytes())})
-	ecPrivate := jwkOf("k", ecKey, member{"d": b64(curve().D.Bytes())})
+	scalar, err := curve().Bytes()
+	must(t, err)
+	ecPrivate := jwkOf("k", ecKey, member{"d": b64(scalar)})
 	offCurve := jwkOf("k", ecKey, member{"y": b64(make([]byte, 32))})
 	for name, c := range map[string]struct {
 		text []byte

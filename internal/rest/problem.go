@@ -53,8 +53,8 @@ const (
 )
 
 // refuse answers with a problem, or with what a façade has in its place; it is
-// echo's error handler. The cause of a
-// defect goes to the log line of the request, not to the caller.
+// echo's error handler. The cause of a defect goes to the log line of the
+// request, not to the caller.
 func (s *server) refuse(err error, c echo.Context) {
 	if c.Response().Committed {
 		return // half an answer has left; the log line tells
