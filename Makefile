@@ -5,13 +5,14 @@ FUZZTIME  ?= 30s
 BENCH     ?= .
 COUNT     ?= 6
 PKG       ?= ./...
+API_RULES ?= https://raw.githubusercontent.com/italia/api-oas-checker/6a5683f8ed8d87d5748b92479edde2b6d8df3008/spectral-modi.yml
 
 # Tools are pinned in module files of their own and never touch the service's.
 lint-tool  = $(GO) tool -modfile=internal/tools/lint/go.mod
 bench-tool = $(GO) tool -modfile=internal/tools/bench/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test test-race servers lint fmt bench bench-compare generate check-contract fuzz clean
+.PHONY: help demo run build test test-race servers lint fmt bench bench-compare import-figures generate check-contract check-api fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,12 +52,19 @@ bench: ## benchmarks matching BENCH in PKG, COUNT times, into bench.out
 bench-compare: ## compare two results: OLD=file NEW=file
 	$(bench-tool) benchstat $(OLD) $(NEW)
 
+import-figures: servers ## 100 000 positions into PostgreSQL and SQLite, COUNT times
+	$(GO) test ./cmd/attualizza -run '^$$' -bench Import -benchtime=1x -count=$(COUNT) -timeout=60m > import.out || { cat import.out; exit 1; }
+	$(bench-tool) benchstat import.out
+
 generate: ## everything that is generated, from its source
 	$(GO) generate ./...
 
 check-contract: ## our paForNode contract against pagoPA's: REFERENCE=directory
 	@test -n "$(REFERENCE)" || { echo "usage: make check-contract REFERENCE=directory with pagoPA's paForNode.wsdl and its schemas"; exit 2; }
 	$(GO) run ./soap/pafornode/internal/checkcontract -reference "$(REFERENCE)"
+
+check-api: ## api.yaml against the Italian guidelines' own rules; needs npx and the network, or API_RULES=file
+	npx --yes @stoplight/spectral-cli@6.16.3 lint --fail-severity=warn -r "$(API_RULES)" internal/rest/api.yaml
 
 fuzz: ## every fuzz target for FUZZTIME
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u | while read -r dir; do \

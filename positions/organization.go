@@ -22,9 +22,13 @@ type Organization struct {
 	// Sealed holds the organization's secrets, encrypted, by field name. The
 	// stores keep it apart from the rest.
 	Sealed    map[Secret][]byte `json:"-"`
+	Version   int64             `json:"-"` // of the registration; see [Store]
 	CreatedAt time.Time         `json:"createdAt"`
 	UpdatedAt time.Time         `json:"updatedAt"`
 }
+
+// Unregistered is the version of an organization that is not registered.
+const Unregistered int64 = -1
 
 // Secret names a secret of an organization by its place in the REST body.
 type Secret string
@@ -82,9 +86,27 @@ type PDND struct {
 
 // Relay is an act-management system that answers in SEND's place.
 type Relay struct {
-	Kind     string `json:"kind"` // NATIVE or LEGACY
-	URL      string `json:"url"`
+	Kind     string `json:"kind"` // RelayNative or RelayLegacy
+	URL      string `json:"url"`  // the base that the contract's paths are added to
 	Username string `json:"username,omitempty"`
+}
+
+// The contracts of a relay.
+const (
+	RelayNative = "NATIVE" // a token; POST {url}/amount-update
+	RelayLegacy = "LEGACY" // user and password; POST {url}/login and {url}/notification-price
+)
+
+// Relays reports whether the price is asked of the act-management system in
+// SEND's place.
+func (o *Organization) Relays() bool {
+	return o.Send != nil && o.Send.Route == RouteRelay && o.Relay != nil
+}
+
+// Signs reports whether what is asked of the relay is signed: the native
+// contract has a signature, and the organization a key on PDND to sign with.
+func (o *Organization) Signs() bool {
+	return o.Relays() && o.Relay.Kind == RelayNative && o.Send.PDND != nil && o.Sealed[SecretPDNDPrivateKey] != nil
 }
 
 // Delivery is where receipts are pushed.
@@ -205,8 +227,11 @@ func (o *Organization) Validate() []Problem {
 		}
 	}
 	if r := o.Relay; r != nil {
-		ps.oneOf("/relay/kind", r.Kind, "NATIVE", "LEGACY")
-		ps.address("/relay/url", r.URL)
+		ps.oneOf("/relay/kind", r.Kind, RelayNative, RelayLegacy)
+		ps.base("/relay/url", r.URL)
+		if o.Relays() && r.Kind == RelayLegacy {
+			ps.text("/relay/username", r.Username, 1, 200)
+		}
 	}
 	if o.Delivery != nil {
 		ps.address("/delivery/url", o.Delivery.URL)

@@ -91,12 +91,15 @@ type PaymentOption struct {
 
 // OptionPayment tells how a paid option was paid.
 type OptionPayment struct {
-	Date      time.Time   `json:"paymentDate,omitzero"`
-	Method    string      `json:"paymentMethod,omitempty"`
-	PSP       string      `json:"pspCompany,omitempty"`
-	ReceiptID string      `json:"idReceipt,omitempty"`
-	Amount    money.Cents `json:"amount"` // what was really paid, fee included
-	PSPFee    money.Cents `json:"fee,omitempty"`
+	Date   time.Time `json:"paymentDate,omitzero"`
+	Method string    `json:"paymentMethod,omitempty"`
+	PSP    string    `json:"pspCompany,omitempty"`
+	// PSPCode and PSPTaxCode are known only of payments that the organization told.
+	PSPCode    string      `json:"pspCode,omitempty"`
+	PSPTaxCode string      `json:"pspTaxCode,omitempty"`
+	ReceiptID  string      `json:"idReceipt,omitempty"`
+	Amount     money.Cents `json:"amount"` // what was really paid, fee included
+	PSPFee     money.Cents `json:"fee,omitempty"`
 }
 
 // Metadata is a key and value that the organization wants back in the receipt.

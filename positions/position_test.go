@@ -270,6 +270,50 @@ func TestReceiptsSettleAPosition(t *testing.T) {
 	}
 }
 
+func TestWhatTheOrganizationTellsPaysAPositionToo(t *testing.T) {
+	const full, first, second, third NoticeNumber = "301000000000000148", "301000000000000249", "301000000000000350", "301000000000000451"
+	p := instalments()
+	told := OptionPayment{PSP: "Banca di Prova", ReceiptID: "r-1", Amount: 5000}
+	if err := p.Pay(first, told, noon); err != nil || p.Status != PartiallyPaid || p.Lifecycle != Open || p.Option(first).Payment.Date != noon {
+		t.Fatalf("the first instalment: %v, %s %s, %+v", err, p.Status, p.Lifecycle, p.Option(first).Payment)
+	}
+	for _, nav := range []NoticeNumber{first, full} {
+		if err := p.Pay(nav, told, noon); CodeOf(err) != Conflict {
+			t.Errorf("%s after the first instalment: %v", nav, err)
+		}
+	}
+	told.Date = noon.Add(-time.Hour)
+	if err := errors.Join(p.Pay(second, told, noon), p.Pay(third, told, noon)); err != nil || p.Status != Paid || p.Lifecycle != Closed || p.PaymentDate != told.Date {
+		t.Fatalf("all instalments: %v, %s %s on %s", err, p.Status, p.Lifecycle, p.PaymentDate)
+	}
+	if err := instalments().Pay("301000000000009999", told, noon); CodeOf(err) != NotFound {
+		t.Errorf("an unknown notice: %v", err)
+	}
+	for name, change := range map[string]func(*Position){
+		"a draft":       func(p *Position) { p.Status = Draft },
+		"not yet valid": func(p *Position) { p.Status, p.ValidityDate = Published, noon.Add(time.Hour) },
+		"withdrawn":     func(p *Position) { p.Status = Invalidated },
+		"transferred":   func(p *Position) { p.Lifecycle = Transferred },
+		"closed":        func(p *Position) { p.Lifecycle = Closed },
+	} {
+		p := instalments()
+		change(p)
+		if err := p.Pay(full, told, noon); CodeOf(err) != Unprocessable || p.Option(full).Paid() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	p = instalments()
+	p.SwitchToExpired = true
+	if late := p.Option(full).DueDate.Add(time.Hour); p.Pay(full, told, late) != nil || p.Status != Paid {
+		t.Error("a payment after the term was not taken")
+	}
+	p = instalments()
+	p.Lifecycle = Blocked
+	if p.Pay(first, told, noon) != nil || p.Status != PartiallyPaid || p.Lifecycle != Blocked || p.Pay(second, told, noon) != nil || p.Pay(third, told, noon) != nil || p.Lifecycle != Closed {
+		t.Errorf("payments of a blocked position were not taken: %s %s", p.Status, p.Lifecycle)
+	}
+}
+
 func TestOnlyAPriceThatCannotGrowIsFrozen(t *testing.T) {
 	past, future := noon.Add(-time.Hour), noon.Add(time.Hour)
 	for name, c := range map[string]struct {

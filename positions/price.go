@@ -1,6 +1,8 @@
 package positions
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/money"
@@ -10,7 +12,8 @@ import (
 // the fee that was pushed for it. "No cost" is an answer too.
 type Price struct {
 	// NoCost tells why SEND said that there is no cost: NOT_ACCEPTED, CANCELLED
-	// or NOT_FOUND. Empty: there is a price.
+	// or NOT_FOUND; or, only a relay, that the notice must not be paid:
+	// [NotPayable]. Empty: there is a price.
 	NoCost string `json:"noCost,omitempty"`
 	// TotalPrice is the fee to add, in cents: sendFee + paFee + paper costs with
 	// VAT. It is never recomputed from its parts (SEND, "Pagamenti pagoPA").
@@ -27,11 +30,28 @@ type Price struct {
 	NotificationViewDate time.Time `json:"notificationViewDate,omitzero"`
 	// FetchedAt is when SEND answered, or when the fee was pushed.
 	FetchedAt time.Time `json:"fetchedAt"`
+	// FreshUntil is until when a relay wants its answer to be used again, at most
+	// [MaxFresh] after FetchedAt. Zero: it left that to the organization's policy.
+	FreshUntil time.Time `json:"freshUntil,omitzero"`
 	// Pushed marks a fee set through …/notificationfee.
 	Pushed bool `json:"pushed,omitempty"`
 	// Final marks a frozen price: SEND is not asked again. It is set by
 	// [Price.Freeze] and taken back by a cancellation or a reworked timeline.
 	Final bool `json:"final,omitempty"`
+}
+
+// NotPayable is the NoCost of a notice that the act-management system says was
+// paid or withdrawn. It is never frozen: the act-management system may take it
+// back.
+const NotPayable = "NOT_PAYABLE"
+
+// Refusal tells whether an answer forbids to pay the notice. p may be nil. It
+// binds only who asks the act-management system, see [Organization.Relays].
+func (p *Price) Refusal() Refusal {
+	if p != nil && p.NoCost == NotPayable {
+		return RefusedCancelled
+	}
+	return Payable
 }
 
 // Freeze sets Final when the cost can no longer grow: the notification had been
@@ -43,6 +63,40 @@ func (p *Price) Freeze() {
 	p.Final = p.NoCost == "" && !p.Pushed &&
 		(!p.NotificationViewDate.IsZero() ||
 			!p.RefinementDate.IsZero() && !p.RefinementDate.After(p.FetchedAt))
+}
+
+// ErrNoFeeTransfer is the cause of a refusal of an option that no transfer of the
+// organization itself lets carry a fee.
+var ErrNoFeeTransfer = errors.New("no transfer can carry the notification fee")
+
+// Push makes a fee, in cents, that the caller sets for an option the newest
+// price of it; last is the one so far, nil when there is none. What SEND said of
+// the notification itself stays: a fee says nothing about its dates.
+//
+// It is Invalid when the fee is negative or makes the amount more than
+// [money.Max], Unprocessable when the option is paid or, with
+// [ErrNoFeeTransfer], has no transfer that could carry a fee.
+func (o *PaymentOption) Push(organization string, fee money.Cents, last *Price, now time.Time) (*Price, error) {
+	if total, err := o.Amount.Add(fee); fee < 0 || err != nil || total > money.Max {
+		detail := fmt.Sprintf("must be between 0 and %d cents", money.Max-o.Amount)
+		return nil, &Error{Code: Invalid, Message: "the notification fee is not valid", Problems: []Problem{{Pointer: "/notificationFee", Detail: detail}}}
+	}
+	if o.Paid() {
+		return nil, Errorf(Unprocessable, "notice %s is paid: its fee cannot change any more", o.NAV)
+	}
+	if _, ok := o.FeeTransfer(organization); !ok {
+		return nil, Errorf(Unprocessable, "notice %s: %w", o.NAV, ErrNoFeeTransfer)
+	}
+	p := &Price{TotalPrice: fee, Pushed: true, FetchedAt: now}
+	if last != nil {
+		if last.NoCost == "" {
+			p.IUN, p.RefinementDate, p.NotificationViewDate = last.IUN, last.RefinementDate, last.NotificationViewDate
+		}
+		if !now.After(last.FetchedAt) { // by another machine's clock; the stores keep the newest
+			p.FetchedAt = last.FetchedAt.Add(time.Microsecond)
+		}
+	}
+	return p, nil
 }
 
 // KnownSource tells where the fee that is known of an option comes from, without

@@ -1,7 +1,9 @@
 package positions
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/attualizza/attualizza/internal/money"
 )
@@ -35,5 +37,51 @@ func TestWhatIsKnownOfAFeeWithoutAskingAnybody(t *testing.T) {
 		if fee, _ := o.KnownFee(organization, c.price); fee != 0 {
 			t.Errorf("%s: %d without a transfer that can carry it", name, fee)
 		}
+	}
+}
+
+func TestAPushedFeeIsTheNewestPrice(t *testing.T) {
+	const organization = "77777777777"
+	o := sample().Options[0]
+	viewed := noon.AddDate(0, 0, -3)
+	for name, c := range map[string]struct {
+		last *Price
+		want Price
+	}{
+		"the first":                        {nil, Price{TotalPrice: 300, Pushed: true, FetchedAt: noon}},
+		"after a price, whose dates stay":  {&Price{TotalPrice: 710, IUN: "X", NotificationViewDate: viewed, Final: true, FetchedAt: viewed}, Price{TotalPrice: 300, Pushed: true, IUN: "X", NotificationViewDate: viewed, FetchedAt: noon}},
+		"after a cancellation":             {&Price{NoCost: "CANCELLED", IUN: "X", FetchedAt: viewed}, Price{TotalPrice: 300, Pushed: true, FetchedAt: noon}},
+		"after one of a clock that is off": {&Price{TotalPrice: 710, FetchedAt: noon.Add(time.Hour)}, Price{TotalPrice: 300, Pushed: true, FetchedAt: noon.Add(time.Hour + time.Microsecond)}},
+	} {
+		got, err := o.Push(organization, 300, c.last, noon)
+		if err != nil || *got != c.want {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestAFeeThatCannotBeAddedIsNotPushed(t *testing.T) {
+	push := func(fee money.Cents, change func(*PaymentOption)) error {
+		o := sample().Options[0]
+		if change != nil {
+			change(&o)
+		}
+		_, err := o.Push("77777777777", fee, nil, noon)
+		return err
+	}
+	largest := money.Max - sample().Options[0].Amount
+	if err := errors.Join(push(0, nil), push(largest, nil)); err != nil {
+		t.Errorf("the smallest and the largest fee: %v", err)
+	}
+	for _, fee := range []money.Cents{-1, largest + 1, 1<<63 - 1} {
+		if err := push(fee, nil); CodeOf(err) != Invalid {
+			t.Errorf("%d: %v", fee, err)
+		}
+	}
+	if err := push(1, func(o *PaymentOption) { o.Status = OptionPaid }); CodeOf(err) != Unprocessable || errors.Is(err, ErrNoFeeTransfer) {
+		t.Errorf("a paid option: %v", err)
+	}
+	if err := push(1, func(o *PaymentOption) { o.Transfers = o.Transfers[1:] }); CodeOf(err) != Unprocessable || !errors.Is(err, ErrNoFeeTransfer) {
+		t.Errorf("no transfer of the organization: %v", err)
 	}
 }

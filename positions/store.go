@@ -2,6 +2,7 @@ package positions
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -18,7 +19,10 @@ import (
 type Store interface {
 	// PutOrganization registers or replaces an organization, secrets included:
 	// Sealed is stored as it is given. It reports whether it was new. It fills
-	// UpdatedAt, and CreatedAt, which a replacement does not change.
+	// UpdatedAt, and CreatedAt, which a replacement does not change. o.Version is
+	// the version that the caller read, [Unregistered], or 0 for whichever there
+	// is: Stale when it is not what is stored. On success it is the new one;
+	// versions of registrations only grow, across removals too.
 	PutOrganization(ctx context.Context, o *Organization) (created bool, err error)
 	// Organization returns one organization with its sealed secrets, or NotFound.
 	Organization(ctx context.Context, fiscalCode string) (*Organization, error)
@@ -67,16 +71,33 @@ type Store interface {
 	// CreatePositions, UpdatePositions and DeletePositions do the same for several
 	// positions of one organization, all or none; the problems of a Conflict point
 	// at "/INDEX/…" then. No two positions may want the same iupd, notice number
-	// or IUV: Conflict.
+	// or IUV: Conflict. Positions that are updated together may hand numbers to each
+	// other.
 	CreatePositions(ctx context.Context, ps []*Position, c Change) error
 	UpdatePositions(ctx context.Context, ps []*Position, c Change) error
 	// DeletePositions removes positions and frees their iupds, notice numbers and
 	// IUVs. Version, Stale and NotFound are as in UpdatePosition. The history
 	// stays, and ends with a version of its own that holds the position as given.
 	DeletePositions(ctx context.Context, ps []*Position, c Change) error
+	// ImportPositions stores those of many positions of one organization that can
+	// be stored, each wholly or not at all, in one commit, and tells what became
+	// of each, in their order. Of two that want the same iupd, notice number or IUV
+	// the first gets it. A position whose iupd is there already is never changed:
+	// it is AlreadyThere when what is owed by it is the same as in its current
+	// version or in the one that an earlier change of the same Action made, and a
+	// Conflict otherwise; states, validity date and payments are not compared. So
+	// the same import can be made again, and goes on where the last one ended. The
+	// positions that were created become what was written, as in CreatePosition.
+	// After an error nothing was stored, save when the connection broke during the
+	// commit; making the import again is right in either case.
+	ImportPositions(ctx context.Context, ps []*Position, c Change) ([]Imported, error)
 	// Positions lists the positions of an organization and tells how many there
 	// are.
 	Positions(ctx context.Context, f PositionFilter) ([]Position, int, error)
+	// PositionsPaidTo lists positions of an organization with an unpaid transfer to
+	// an IBAN, whose status and life-cycle let it change (see [Position.ChangeIBAN]),
+	// in a fixed order. next is where the list goes on; 0: it has ended.
+	PositionsPaidTo(ctx context.Context, f AccountFilter) (ps []Position, next int64, err error)
 	// Versions returns the versions of a position, newest first, without their
 	// bodies; NotFound when the position never existed.
 	Versions(ctx context.Context, fiscalCode, iupd string) ([]VersionInfo, error)
@@ -114,12 +135,32 @@ type Store interface {
 	// Receipt returns one receipt with its message, or NotFound.
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*Receipt, error)
 
+	// BeginAttempt reserves the key of a request until a.Until, for one of all
+	// replicas. It returns the answer that the same request got already; Conflict
+	// when it is being carried out and its reservation has not lapsed by now;
+	// Unprocessable when the key stands for another request. Nil and no error:
+	// the key is reserved, and the caller carries the request out.
+	BeginAttempt(ctx context.Context, a *Attempt, now time.Time) (*KeptAnswer, error)
+	// FinishAttempt keeps the answer of a reserved request until a.Until. Stale
+	// when the reservation lapsed and somebody else has the key.
+	FinishAttempt(ctx context.Context, a *Attempt, answer *KeptAnswer) error
+	// AbandonAttempt gives a reserved key back. A reservation that is no longer
+	// there is no error.
+	AbandonAttempt(ctx context.Context, a *Attempt) error
+	// PruneAttempts forgets at most limit requests whose time was over by now,
+	// with their answers, and tells how many.
+	PruneAttempts(ctx context.Context, now time.Time, limit int) (int, error)
+
 	// Ping reports whether the database answers and its migrations are applied.
 	Ping(ctx context.Context) error
 	// Migrate applies the pending migrations. Replicas may start together.
 	Migrate(ctx context.Context) error
 	Close() error
 }
+
+// ErrTaken is the cause of a Conflict about an iupd, a notice number or an IUV
+// that another position has, where others are about a state.
+var ErrTaken = errors.New("an iupd, a notice number or an IUV is taken")
 
 // Change tells who changed a position and why. It becomes part of the version.
 type Change struct {
@@ -154,14 +195,25 @@ func (p Page) Offset() int { return p.Number * p.Limit }
 // not filter.
 type PositionFilter struct {
 	OrganizationFiscalCode string    // always filters
-	DueFrom, DueTo         time.Time // by the last due date of the options, both included
+	IUPDs                  []string  // only these
+	DueFrom, DueTo         time.Time // at least one option falls due then, both included
 	PaymentFrom, PaymentTo time.Time // by payment date, both included
 	Status                 Status    // as it reads at Now, see [Position.StatusAt]
 	Now                    time.Time // the clock of Status; zero: the machine's
-	SegregationCodes       []string  // at least one notice number of aux digit 3 with one of them
+	SegregationCodes       []string  // such an option has a notice number of aux digit 3 with one of them
 	OrderBy                PositionOrder
 	Ascending              bool
 	Page                   Page
+}
+
+// AccountFilter narrows a list of positions by the account of their transfers.
+type AccountFilter struct {
+	OrganizationFiscalCode string
+	IBAN                   string    // as it is written in the transfer
+	SegregationCodes       []string  // every notice number is of aux digit 3 with one of them
+	Now                    time.Time // the clock of their status; zero: the machine's
+	After                  int64     // what an earlier list returned as next; 0: from the start
+	Limit                  int       // positions
 }
 
 // PositionOrder is what a list of positions is sorted by; names are GPD's.
@@ -182,5 +234,6 @@ type ReceiptFilter struct {
 	NAV                    NoticeNumber
 	From, To               time.Time // by instant of arrival, To excluded
 	Flagged                bool      // only those that carry a flag
+	SegregationCodes       []string  // only notice numbers of aux digit 3 with one of them
 	Page                   Page
 }

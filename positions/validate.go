@@ -1,6 +1,7 @@
 package positions
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -49,10 +50,15 @@ func (ps *problems) address(pointer, raw string) {
 	}
 }
 
+// base is address for one that paths are added to.
+func (ps *problems) base(pointer, raw string) {
+	if err := outbound.CheckBase(raw); err != nil {
+		ps.add(pointer, "%v", err)
+	}
+}
+
 // FiscalCodePA reports whether s is the tax code of an organization: 11 digits.
 func FiscalCodePA(s string) bool { return len(s) == 11 && digits(s) }
-
-var ibanForm = regexp.MustCompile(`^[A-Za-z0-9]{1,35}$`)
 
 // Validate returns everything wrong with a position about to be stored, at the
 // pointers of GPD's body. It returns a [Conflict] error instead for the
@@ -138,6 +144,25 @@ func (o *PaymentOption) validate(ps *problems, at string) {
 	}
 }
 
+// Validate returns everything wrong with a payment that an organization tells,
+// at the pointers of GPD's body. Made outside of pagoPA it needs neither PSP nor
+// receipt.
+func (p *OptionPayment) Validate(outside bool) []Problem {
+	var ps problems
+	needed := 1
+	if outside {
+		needed = 0
+	}
+	instant(&ps, "/paymentDate", p.Date, false)
+	ps.text("/paymentMethod", p.Method, 0, 255)
+	ps.text("/pspCode", p.PSPCode, 0, 35)
+	ps.text("/pspTaxCode", p.PSPTaxCode, 0, 70)
+	ps.text("/pspCompany", strings.TrimSpace(p.PSP), needed, 255)
+	ps.text("/idReceipt", strings.TrimSpace(p.ReceiptID), needed, 255)
+	ps.check(p.PSPFee >= 0 && p.PSPFee <= money.Max, "/fee", "must be between 0 and 99999999999 cents")
+	return ps
+}
+
 func (t *Transfer) validate(ps *problems, at string) {
 	ps.check(t.ID >= 1 && t.ID <= MaxTransfers, at+"/idTransfer", "must be 1, 2, 3, 4 or 5")
 	ps.check(t.Amount >= 1 && t.Amount <= money.Max, at+"/amount", "must be between 1 and 99999999999 cents")
@@ -146,8 +171,8 @@ func (t *Transfer) validate(ps *problems, at string) {
 	ps.text(at+"/remittanceInformation", t.RemittanceInformation, 1, 140)
 	ps.text(at+"/category", t.Category, 1, 140)
 	metadata(ps, at+"/transferMetadata", t.Metadata)
-	ps.check(t.IBAN == "" || ibanForm.MatchString(t.IBAN), at+"/iban", "must be 1 to 35 letters and digits")
-	ps.check(t.PostalIBAN == "" || ibanForm.MatchString(t.PostalIBAN), at+"/postalIban", "must be 1 to 35 letters and digits")
+	ps.check(t.IBAN == "" || IBANForm(t.IBAN), at+"/iban", "must be 1 to 35 letters and digits")
+	ps.check(t.PostalIBAN == "" || IBANForm(t.PostalIBAN), at+"/postalIban", "must be 1 to 35 letters and digits")
 	if t.Stamp == nil {
 		ps.check(t.IBAN != "", at+"/iban", "is needed, unless the transfer is a stamp")
 		return
@@ -186,16 +211,20 @@ func instant(ps *problems, at string, t time.Time, required bool) {
 	ps.check(t.Year() >= 1900 && t.Year() <= 9998, at, "must lie between the years 1900 and 9998")
 }
 
+// ErrReservedMetadata is the cause of a refusal of metadata that callers may not
+// send.
+var ErrReservedMetadata = errors.New("metadata key " + NotificationFeeKey + " is reserved")
+
 func (p *Position) validateFee() error {
 	for i := range p.Options {
 		o := &p.Options[i]
 		if slices.ContainsFunc(o.Metadata, func(m Metadata) bool { return m.Key == NotificationFeeKey }) {
-			return &Error{Code: Conflict, Message: "metadata key NOTIFICATION_FEE is reserved: the service writes it"}
+			return Errorf(Conflict, "%w: the service writes it", ErrReservedMetadata)
 		}
 		if _, ok := o.FeeTransfer(p.OrganizationFiscalCode); o.SendBound && !ok {
 			return &Error{
 				Code: Unprocessable, Message: "a SEND-bound option needs a transfer of the organization itself, not a stamp, to carry the notification fee",
-				Problems: []Problem{{Pointer: fmt.Sprintf("/paymentOption/%d/transfer", i), Detail: "no transfer can carry the notification fee"}},
+				Problems: []Problem{{Pointer: fmt.Sprintf("/paymentOption/%d/transfer", i), Detail: ErrNoFeeTransfer.Error()}}, Err: ErrNoFeeTransfer,
 			}
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/attualizza/attualizza/internal/money"
 )
 
-// Answer is what SEND said about a notice: either a price or, with NoCost set,
-// that there is none. The zero value is not an answer.
+// Answer is what SEND, or a relay, said about a notice: either a price or, with
+// NoCost set, that there is none. The zero value is not an answer.
 type Answer struct {
 	// NoCost says why there is no cost; empty when Price holds one.
 	NoCost NoCostReason
@@ -17,7 +17,8 @@ type Answer struct {
 	Exchange Exchange
 }
 
-// NoCostReason tells why SEND answered 404. It is an answer, not a failure.
+// NoCostReason tells why there is no price: SEND answered 404, a relay gave one
+// of its codes. It is an answer, not a failure.
 type NoCostReason string
 
 const (
@@ -31,6 +32,9 @@ const (
 	// (PN_DELIVERY_NOTIFICATIONCOSTNOTFOUND): never notified, refused, or
 	// cancelled and already cleaned up.
 	NotFound NoCostReason = "NOT_FOUND"
+	// NotPayable: only from a relay (code 004). The act-management system says
+	// that the notice was paid or withdrawn: it must not be paid at all.
+	NotPayable NoCostReason = "NOT_PAYABLE"
 )
 
 // Price is SEND's answer for one notice. Amounts are euro cents.
@@ -45,8 +49,8 @@ type Price struct {
 	// included: 0 to [MaxPrice].
 	TotalPrice money.Cents
 	// PartialPrice is SEND's fee plus paper, without VAT and without the
-	// sender's fee; never to be charged. Zero if SEND left it out.
-	PartialPrice money.Cents
+	// sender's fee; never to be charged. Nil if absent.
+	PartialPrice *money.Cents
 	// VAT is the percentage on AnalogCost, 0 to 100; nil if absent.
 	VAT *int
 	// PAFee is the sender's own fee, SendFee is SEND's, AnalogCost is the paper
@@ -58,6 +62,10 @@ type Price struct {
 	// 23:59:59.999999999 in Europe/Rome: the calendar day in the offset of the
 	// value is the day that counts. Zero if absent.
 	RefinementDate, NotificationViewDate time.Time
+	// FreshUntil is until when a native relay wants its answer to be used again,
+	// its own moment where it says nothing. Zero for SEND and for legacy relays,
+	// which leave that to the asker.
+	FreshUntil time.Time
 }
 
 // MaxPrice is the largest price that is believed, 1000 euro: a notification
@@ -65,16 +73,17 @@ type Price struct {
 // citizen.
 const MaxPrice money.Cents = 100_000
 
-// Exchange is the evidence of one conversation with SEND, as PagoPA's test
-// TC-COSTO-01 and later disputes want it. The zero value means that SEND was
-// not asked.
+// Exchange is the evidence of one conversation with SEND or a relay, as PagoPA's test
+// TC-COSTO-01 and later disputes want it. The zero value means that
+// nobody was asked.
 type Exchange struct {
 	// RequestedAt is when the request left, AnsweredAt when the answer was
 	// complete or was given up.
 	RequestedAt, AnsweredAt time.Time
-	// Status is SEND's HTTP status, 0 when there was no answer.
+	// Status is the HTTP status, 0 when there was no answer.
 	Status int
-	// Code is errors[0].code of SEND's problem document, empty if none.
+	// Code is errors[0].code of SEND's problem document, or the relay's code;
+	// empty if none.
 	Code string
 	// RequestID is the X-Request-Id that was sent.
 	RequestID string

@@ -10,8 +10,8 @@ import (
 	"fmt"
 )
 
-// Credential is what one organization shows to SEND. It is not modified and
-// not kept; a changed credential is simply passed to the next call.
+// Credential is what one organization shows to SEND or, with Relay set, to its
+// act-management system. It is not modified and not kept; a changed credential is simply passed to the next call.
 type Credential struct {
 	// OrganizationFiscalCode is the 11-digit tax code of the organization that
 	// owns the key. It is the only part that appears in metrics and logs.
@@ -21,6 +21,22 @@ type Credential struct {
 	// PDND is nil for a key without PDND: SEND refuses a voucher sent with a
 	// key that does not want one, and the lack of one with a key that does.
 	PDND *PDND
+	// Relay is asked in SEND's place; nil: SEND itself. With it, APIKey and PDND
+	// play no part.
+	Relay *Relay
+}
+
+// The routes to a price, as the metrics name them.
+const (
+	routeDirect = "DIRECT"
+	routeRelay  = "RELAY"
+)
+
+func (c *Credential) route() string {
+	if c.Relay != nil {
+		return routeRelay
+	}
+	return routeDirect
 }
 
 // PDND is the client of the national data platform with which an organization
@@ -78,6 +94,10 @@ func ParsePrivateKey(text string) (*rsa.PrivateKey, error) {
 type fingerprint [sha256.Size]byte
 
 func (c *Credential) fingerprint() fingerprint {
+	if c.Relay != nil {
+		r := c.Relay.fingerprint()
+		return digest(c.OrganizationFiscalCode, "", string(r[:]))
+	}
 	if c.PDND == nil {
 		return digest(c.OrganizationFiscalCode, c.APIKey)
 	}

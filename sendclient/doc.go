@@ -25,13 +25,24 @@
 // uses them; the payment path waits for one only the very first time, and
 // [Client.Warm] avoids even that. Replicas share them through a [VoucherStore].
 //
+// # Relays
+//
+// An organization may have its price asked of its act-management system in
+// SEND's place ([Credential.Relay]), by either of two contracts ([RelayKind]).
+// The same guards are passed in the same order; breaker and hold-off are those
+// of this organization with this relay, whoever else uses it. A legacy relay
+// wants a login first: its token is kept for the organization, one asker obtains
+// it for all, and one that is refused is replaced once within the same limit.
+//
 // # Answers and failures
 //
 // What SEND says is an [Answer], "this notification costs nothing" (its 404)
-// included. What it does not say is an [Error], whose Kind tells the cases
-// apart; none of them is a reason to refuse a payment.
+// included, and so is a relay's "this notice must not be paid" ([NotPayable]).
+// What they do not say is an [Error], whose Kind tells the cases apart; none of
+// them is a reason to refuse a payment.
 //
 // Sources: SEND's OpenAPI api-external-b2b-pa (price v2.3), the sources of
 // pn-delivery and pn-auth-fleet for the error codes and the gateway's
-// behaviour, and PDND's guide for vouchers.
+// behaviour, PDND's guide for vouchers; for the relays, p4pa-doc's
+// openapi/consumed and MyPay's client of the same contract.
 package sendclient

@@ -1,6 +1,7 @@
 package sendclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,26 +18,31 @@ import (
 )
 
 const (
-	// pricePath is the current version of the price API. The unversioned path
-	// answers the price without VAT and without the sender's fee.
-	pricePath = "/delivery/v2.3/price/"
 	// maxBody bounds what is read of an answer; a real one has some 300 bytes.
 	maxBody = 64 << 10
 	// retryWithin is how soon a broken connection must show for the one retry.
 	retryWithin = 200 * time.Millisecond
 )
 
-// exchange is one conversation with SEND: the request, perhaps its one retry,
-// and the reading of the answer.
-func (c *Client) exchange(ctx, caller context.Context, cred *Credential, voucher, paTaxID, noticeCode string) (Answer, *Error) {
+// message is one question as it goes over the network, as often as it goes.
+type message struct {
+	method, url string
+	header      http.Header
+	body        []byte
+}
+
+// exchange is one conversation: the question, perhaps its one retry, and the
+// reading of the answer.
+func (c *Client) exchange(ctx, caller context.Context, m *message, read func(status int, body []byte) (Answer, *Error)) (Answer, *Error) {
 	seen := Exchange{RequestedAt: time.Now(), RequestID: uuid.NewString()}
+	m.header.Set("X-Request-Id", seen.RequestID)
 	deadline, _ := ctx.Deadline()
 	given := time.Until(deadline)
 
 	var wire wire
-	status, header, body, err := c.get(ctx, &wire, cred, voucher, seen.RequestID, paTaxID, noticeCode)
+	status, header, body, err := c.send(ctx, &wire, m)
 	if err != nil && wire.mayRetry(err) && time.Since(seen.RequestedAt) < retryWithin && ctx.Err() == nil {
-		status, header, body, err = c.get(ctx, &wire, cred, voucher, seen.RequestID, paTaxID, noticeCode)
+		status, header, body, err = c.send(ctx, &wire, m)
 	}
 	seen.AnsweredAt = time.Now()
 	seen.Status = status
@@ -57,10 +63,6 @@ func (c *Client) exchange(ctx, caller context.Context, cred *Credential, voucher
 	}
 	seen.Code = answer.Exchange.Code
 	answer.Exchange = seen
-	if answer.NoCost == "" && !answer.Price.addsUp() {
-		c.log.Warn("SEND's total is not what its components give; the total counts",
-			"notice", noticeCode, "iun", answer.Price.IUN, "requestId", seen.RequestID)
-	}
 	return answer, nil
 }
 
@@ -75,7 +77,7 @@ func (c *Client) lost(ctx, caller context.Context, err error, given time.Duratio
 		failure.Kind = KindUnreadable
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
 		failure.Kind = KindTimeout
-		// A caller who had next to no time left proves nothing about SEND.
+		// A caller who had next to no time left proves nothing about who was asked.
 		failure.cutShort = given < c.timeout/2
 	}
 	return failure
@@ -93,22 +95,17 @@ func bare(err error) error {
 
 var errTooLarge = errors.New("the answer exceeds 64 KiB")
 
-// get sends the request once and reads the whole answer. When err is set,
+// send sends a question once and reads the whole answer. When err is set,
 // status tells whether the answer had begun.
-func (c *Client) get(ctx context.Context, wire *wire, cred *Credential, voucher, requestID, paTaxID, noticeCode string) (status int, header http.Header, body []byte, err error) {
+func (c *Client) send(ctx context.Context, wire *wire, m *message) (status int, header http.Header, body []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ctx = httptrace.WithClientTrace(ctx, wire.trace(cancel))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.baseURL+pricePath+paTaxID+"/"+noticeCode, nil)
+	req, err := http.NewRequestWithContext(ctx, m.method, m.url, bytes.NewReader(m.body))
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	req.Header.Set("X-Api-Key", cred.APIKey)
-	if voucher != "" {
-		req.Header.Set("Authorization", "Bearer "+voucher)
-	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("X-Request-Id", requestID)
+	req.Header = m.header
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return 0, nil, nil, err
@@ -118,7 +115,7 @@ func (c *Client) get(ctx context.Context, wire *wire, cred *Credential, voucher,
 	return resp.StatusCode, resp.Header, body, err
 }
 
-var errTwice = errors.New("two connections broke, and SEND is not asked a third time")
+var errTwice = errors.New("two connections broke, and there is no third try")
 
 func readBounded(r io.Reader) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, maxBody+1))
@@ -128,9 +125,9 @@ func readBounded(r io.Reader) ([]byte, error) {
 	return body, err
 }
 
-// wire watches what really went over the network, because net/http repeats a
-// GET by itself when a kept-alive connection turns out to be dead. SEND must
-// see a request at most twice, whoever repeats it.
+// wire watches what really went over the network, because net/http repeats
+// a question by itself when a kept-alive connection turns out to be dead. Nobody
+// must see it more than twice, whoever repeats it.
 type wire struct {
 	written   atomic.Int32
 	firstByte atomic.Bool

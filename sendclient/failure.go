@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ErrorKind says why there is no answer from SEND. Its text is also the result
+// ErrorKind says why there is no answer, from SEND or from a relay. Its text is also the result
 // label of the metric attualizza_send_requests_total.
 type ErrorKind string
 
@@ -17,7 +17,8 @@ const (
 	// KindTransport: the connection could not be made, or broke.
 	KindTransport ErrorKind = "transport"
 	// KindDenied: 401 or 403. SEND does not accept the organization's API key
-	// or voucher; somebody must look at the credential.
+	// or voucher, or a relay its token or password; somebody must look at the
+	// credential.
 	KindDenied ErrorKind = "denied"
 	// KindThrottled: 429.
 	KindThrottled ErrorKind = "throttled"
@@ -27,14 +28,15 @@ const (
 	// a proxy's page, a redirect or a body above 64 KiB.
 	KindUnreadable ErrorKind = "unreadable"
 	// KindAnomaly: a well-formed answer that must not be believed: a price
-	// without totalPrice, negative or above [MaxPrice]; an unreadable date; a 404
-	// that does not say that there is no cost.
+	// without totalPrice (or without a relay's fee), negative or above
+	// [MaxPrice]; an unreadable date; a 404 that does not say that there is no
+	// cost; a relay's answer about another notice or with an unknown code.
 	KindAnomaly ErrorKind = "anomaly"
 	// KindBadRequest: 400 and the rest of 4xx, or a tax code or notice number
 	// that cannot be asked for. Asking again does not help.
 	KindBadRequest ErrorKind = "bad_request"
-	// KindBreakerOpen: not asked, because SEND has been failing for this
-	// credential.
+	// KindBreakerOpen: not asked, because SEND, or the relay, has been failing for
+	// this credential.
 	KindBreakerOpen ErrorKind = "breaker_open"
 	// KindSaturated: not asked, because 32 requests of this credential are
 	// already under way.

@@ -21,7 +21,7 @@ const (
 	failuresInARow = 5
 )
 
-// guard protects one organization's credential, and SEND from it.
+// guard protects one organization's credential, and who is asked from it.
 type guard struct {
 	id      fingerprint
 	used    time.Time // under guards.mu
@@ -29,10 +29,11 @@ type guard struct {
 	breaker *gobreaker.CircuitBreaker[Answer]
 	streak  atomic.Int32 // failures since the last success
 	hold    hold
+	session session // with a legacy relay
 }
 
 func newGuard(id fingerprint) *guard {
-	g := &guard{id: id, slots: make(chan struct{}, bulkhead)}
+	g := &guard{id: id, slots: make(chan struct{}, bulkhead), session: newSession()}
 	g.breaker = gobreaker.NewCircuitBreaker[Answer](gobreaker.Settings{
 		MaxRequests:  3,
 		Interval:     10 * time.Second,
@@ -88,7 +89,7 @@ func (g *guard) ask(voucher func() (string, *Error), request func(voucher string
 		return Answer{}, failure
 	}
 	// ErrOpenState, or ErrTooManyRequests while half open.
-	return Answer{}, &Error{Kind: KindBreakerOpen, Reason: "SEND has been failing for this organization"}
+	return Answer{}, &Error{Kind: KindBreakerOpen, Reason: "it has been failing for this organization"}
 }
 
 // guards are the guards of all organizations, one each: a credential that

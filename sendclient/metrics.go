@@ -12,8 +12,8 @@ import (
 type meters struct {
 	requests     metric.Int64Counter
 	duration     metric.Float64Histogram
-	results      map[string][]metric.AddOption
-	direct       []metric.RecordOption
+	results      map[string]map[string][]metric.AddOption // by route and result
+	routes       map[string][]metric.RecordOption
 	registration metric.Registration
 }
 
@@ -21,24 +21,25 @@ type meters struct {
 const (
 	resultPriced  = "priced"
 	resultNoCost  = "no_cost"
-	resultHeldOff = "held_off" // denied or throttled a moment ago, so not asked
+	resultRefused = "not_payable" // by a relay
+	resultHeldOff = "held_off"    // denied or throttled a moment ago, so not asked
 )
 
 func newMeters(m metric.Meter, gs *guards) (*meters, error) {
 	var err error
-	s := &meters{results: make(map[string][]metric.AddOption)}
+	s := &meters{results: make(map[string]map[string][]metric.AddOption), routes: make(map[string][]metric.RecordOption)}
 	if s.requests, err = m.Int64Counter("attualizza_send_requests",
-		metric.WithDescription("Prices asked of SEND by route and result; breaker_open, saturated, no_voucher and held_off are answers given without asking.")); err != nil {
+		metric.WithDescription("Prices asked by route (of SEND, or of a relay) and result; breaker_open, saturated, no_voucher and held_off are answers given without asking.")); err != nil {
 		return nil, err
 	}
 	if s.duration, err = m.Float64Histogram("attualizza_send_request_duration",
 		metric.WithUnit("s"),
-		metric.WithDescription("How long SEND took to answer, or was waited for."),
+		metric.WithDescription("How long SEND or the relay took to answer, or was waited for."),
 		metric.WithExplicitBucketBoundaries(.005, .01, .025, .05, .1, .25, .5, .75, 1, 1.2, 1.5, 2)); err != nil {
 		return nil, err
 	}
 	state, err := m.Int64ObservableGauge("attualizza_send_breaker_state",
-		metric.WithDescription("State of each organization's breaker towards SEND: 0 closed, 1 half-open, 2 open."))
+		metric.WithDescription("State of each organization's breaker towards SEND or its relay: 0 closed, 1 half-open, 2 open."))
 	if err != nil {
 		return nil, err
 	}
@@ -51,33 +52,38 @@ func newMeters(m metric.Meter, gs *guards) (*meters, error) {
 	if err != nil {
 		return nil, err
 	}
-	route := attribute.String("route", "DIRECT")
-	s.direct = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(route))}
-	for _, result := range []string{
-		resultPriced, resultNoCost, resultHeldOff,
-		string(KindTimeout), string(KindTransport), string(KindDenied), string(KindThrottled), string(KindServerError),
-		string(KindUnreadable), string(KindAnomaly), string(KindBadRequest), string(KindBreakerOpen),
-		string(KindSaturated), string(KindNoVoucher), string(KindCancelled),
-	} {
-		set := attribute.NewSet(route, attribute.String("result", result))
-		s.results[result] = []metric.AddOption{metric.WithAttributeSet(set)}
+	for _, name := range []string{routeDirect, routeRelay} {
+		route := attribute.String("route", name)
+		s.routes[name] = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(route))}
+		s.results[name] = make(map[string][]metric.AddOption)
+		for _, result := range []string{
+			resultPriced, resultNoCost, resultRefused, resultHeldOff,
+			string(KindTimeout), string(KindTransport), string(KindDenied), string(KindThrottled), string(KindServerError),
+			string(KindUnreadable), string(KindAnomaly), string(KindBadRequest), string(KindBreakerOpen),
+			string(KindSaturated), string(KindNoVoucher), string(KindCancelled),
+		} {
+			set := attribute.NewSet(route, attribute.String("result", result))
+			s.results[name][result] = []metric.AddOption{metric.WithAttributeSet(set)}
+		}
 	}
 	return s, nil
 }
 
-func (s *meters) record(ctx context.Context, answer Answer, failure *Error) {
+func (s *meters) record(ctx context.Context, route string, answer Answer, failure *Error) {
 	seen, result := answer.Exchange, resultPriced
 	switch {
 	case failure != nil && failure.Held:
 		seen, result = failure.Exchange, resultHeldOff
 	case failure != nil:
 		seen, result = failure.Exchange, string(failure.Kind)
+	case answer.NoCost == NotPayable:
+		result = resultRefused
 	case answer.NoCost != "":
 		result = resultNoCost
 	}
-	s.requests.Add(ctx, 1, s.results[result]...)
+	s.requests.Add(ctx, 1, s.results[route][result]...)
 	if seen.Asked() {
-		s.duration.Record(ctx, seen.AnsweredAt.Sub(seen.RequestedAt).Seconds(), s.direct...)
+		s.duration.Record(ctx, seen.AnsweredAt.Sub(seen.RequestedAt).Seconds(), s.routes[route]...)
 	}
 }
 

@@ -27,10 +27,15 @@ func TestMetricsHaveTheNamesThatDashboardsUse(t *testing.T) {
 	status := 200
 	c := serve(t, Config{Meter: provider.Meter("test")}, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
-		if status == 200 {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/amount-update"):
+			io.WriteString(w, `{"code":"004"}`)
+		case status == 200:
 			io.WriteString(w, digital)
 		}
 	})
+	relay := &Credential{OrganizationFiscalCode: "80099999999", Relay: &Relay{Kind: RelayNative, URL: c.baseURL, Token: "t"}}
+	c.Price(t.Context(), relay, org, notice)
 	c.Price(t.Context(), apiKeyOnly, org, notice)
 	status = 403
 	c.Price(t.Context(), apiKeyOnly, org, notice)
@@ -77,6 +82,9 @@ func TestMetricsHaveTheNamesThatDashboardsUse(t *testing.T) {
 		"attualizza_send_requests_total,result=bad_request,route=DIRECT": 1,
 		"attualizza_send_request_duration_seconds,route=DIRECT":          2,
 		"attualizza_send_breaker_state,key=" + org:                       0,
+		"attualizza_send_requests_total,result=not_payable,route=RELAY":  1,
+		"attualizza_send_request_duration_seconds,route=RELAY":           1,
+		"attualizza_send_breaker_state,key=80099999999":                  0,
 	}
 	for name := range got {
 		if !strings.HasPrefix(name, "attualizza_") {

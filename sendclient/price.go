@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Price asks SEND what the notification of a notice costs. paTaxID is the
-// 11-digit tax code of the creditor of the payment, noticeCode the 18-digit
-// notice number.
+// Price asks what the notification of a notice costs: SEND, or the credential's
+// relay. paTaxID is the 11-digit tax code of the creditor of the payment,
+// noticeCode the 18-digit notice number.
 //
 // It returns within the shorter of [Config.Timeout] and ctx's deadline. The
 // error, if any, is an [*Error].
 func (c *Client) Price(ctx context.Context, cred *Credential, paTaxID, noticeCode string) (Answer, error) {
 	answer, failure := c.price(ctx, cred, paTaxID, noticeCode)
-	c.meters.record(ctx, answer, failure)
+	c.meters.record(ctx, cred.route(), answer, failure)
 	if failure != nil {
 		failure.Notice = noticeCode
 		return Answer{}, failure
@@ -43,13 +43,19 @@ func (c *Client) price(caller context.Context, cred *Credential, paTaxID, notice
 
 	answer, failure = g.ask(
 		func() (token string, failure *Error) {
-			if cred.PDND != nil {
+			if cred.PDND != nil && cred.Relay == nil {
 				voucher, failure = c.voucher(ctx, caller, cred.PDND)
 			}
 			return voucher, failure
 		},
 		func(voucher string) (Answer, *Error) {
-			return c.exchange(ctx, caller, cred, voucher, paTaxID, noticeCode)
+			switch {
+			case cred.Relay == nil:
+				return c.direct(ctx, caller, cred, voucher, paTaxID, noticeCode)
+			case cred.Relay.Kind == RelayLegacy:
+				return c.legacy(ctx, caller, &g.session, cred.Relay, paTaxID, noticeCode)
+			}
+			return c.native(ctx, caller, cred, paTaxID, noticeCode)
 		})
 	return answer, failure
 }
@@ -68,7 +74,7 @@ func (c *Client) voucher(ctx, caller context.Context, p *PDND) (string, *Error) 
 	}
 }
 
-// settle starts a hold where SEND's answer asks for one, tells the log once,
+// settle starts a hold where the answer asks for one, tells the log once,
 // and has a refused voucher replaced.
 func (c *Client) settle(g *guard, cred *Credential, probe bool, failure *Error, voucher string) {
 	var length time.Duration
@@ -83,15 +89,19 @@ func (c *Client) settle(g *guard, cred *Credential, probe bool, failure *Error, 
 	if !g.hold.settle(probe, failure, length, time.Now()) {
 		return
 	}
-	switch failure.Kind {
-	case KindDenied:
+	switch {
+	case cred.Relay != nil:
+		c.log.Error("the relay of an organization asks to be left alone: wrong or expired token, user or password, or too many requests",
+			"organization", cred.OrganizationFiscalCode, "reason", failure.Kind, "status", failure.Status,
+			"requestId", failure.Exchange.RequestID, "askedAgainIn", length)
+	case failure.Kind == KindDenied:
 		c.log.Error("SEND refuses the credential of an organization: wrong or revoked API key, wrong pdnd mode, or a bad voucher",
 			"organization", cred.OrganizationFiscalCode, "status", failure.Status,
 			"pdnd", cred.PDND != nil, "requestId", failure.Exchange.RequestID, "askedAgainIn", length)
 		if cred.PDND != nil {
 			c.vouchers.replace(cred.PDND, voucher)
 		}
-	case KindThrottled:
+	case failure.Kind == KindThrottled:
 		c.log.Warn("SEND asks an organization to slow down",
 			"organization", cred.OrganizationFiscalCode, "askedAgainIn", length)
 	}

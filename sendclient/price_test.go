@@ -59,7 +59,7 @@ func TestPriceReadsEveryField(t *testing.T) {
 	vat := 22
 	summer, winter := time.FixedZone("", 2*3600), time.FixedZone("", 3600)
 	want := Price{
-		IUN: "ABCD-EFGH-IJKL-202611-M-1", TotalPrice: 2557, PartialPrice: 2032, VAT: &vat,
+		IUN: "ABCD-EFGH-IJKL-202611-M-1", TotalPrice: 2557, PartialPrice: cents(2032), VAT: &vat,
 		PAFee: cents(100), SendFee: cents(100), AnalogCost: cents(1932),
 		RefinementDate:       time.Date(2026, 3, 29, 23, 59, 59, 999999999, summer),
 		NotificationViewDate: time.Date(2026, 1, 7, 23, 59, 59, 999999999, winter),

@@ -32,18 +32,25 @@ func read(status int, body []byte) (Answer, *Error) {
 			return Answer{NoCost: reason, Exchange: Exchange{Code: code}}, nil
 		}
 		return fail(KindAnomaly, "a 404 that does not say that there is no cost")
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return fail(KindDenied, "")
-	case status == http.StatusTooManyRequests:
-		return fail(KindThrottled, "")
-	case status == http.StatusRequestTimeout:
-		return fail(KindTimeout, "")
-	case status >= 500 && status <= 599:
-		return fail(KindServerError, "")
-	case status >= 400 && status <= 499:
-		return fail(KindBadRequest, "")
 	}
-	return fail(KindUnreadable, "a status that the price API does not have")
+	return fail(kindOf(status), "")
+}
+
+// kindOf tells what a status means that brings no answer.
+func kindOf(status int) ErrorKind {
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return KindDenied
+	case status == http.StatusTooManyRequests:
+		return KindThrottled
+	case status == http.StatusRequestTimeout:
+		return KindTimeout
+	case status >= 500 && status <= 599:
+		return KindServerError
+	case status >= 400 && status <= 499:
+		return KindBadRequest
+	}
+	return KindUnreadable // the API has no such status: a redirect, for example
 }
 
 // noCost are the codes of a 404 that mean "no cost". Any other code, such as
@@ -65,16 +72,20 @@ func problemCode(body []byte) string {
 	if json.Unmarshal(body, &problem) != nil || len(problem.Errors) == 0 {
 		return ""
 	}
-	code := problem.Errors[0].Code
-	if len(code) > 128 {
+	return codeOf(problem.Errors[0].Code)
+}
+
+// codeOf returns what is shaped like a code, and "" for anything else.
+func codeOf(text string) string {
+	if len(text) > 128 {
 		return ""
 	}
-	for _, r := range code {
+	for _, r := range text {
 		if (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '.' && (r < 'a' || r > 'z') {
 			return ""
 		}
 	}
-	return code
+	return text
 }
 
 // readPrice reads NotificationPriceResponseV23. The total and the dates decide
@@ -118,7 +129,7 @@ func readPrice(body []byte) (p Price, kind ErrorKind, err error) {
 		if *partial < 0 || *partial > MaxPrice {
 			return Price{}, KindAnomaly, fmt.Errorf("partialPrice of %d cents is not believed", *partial)
 		}
-		p.PartialPrice = *partial
+		p.PartialPrice = partial
 	}
 	if vat := cents(wire.VAT); vat != nil && *vat >= 0 && *vat <= 100 {
 		percent := int(*vat)
@@ -173,13 +184,19 @@ func date(raw json.RawMessage) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	if _, offset := t.Zone(); offset < -14*60*60 || offset > 14*60*60 {
-		return time.Time{}, errOffset // it can be parsed, but no JSON can carry it on
+	if err := offsetOf(t); err != nil {
+		return time.Time{}, err
 	}
 	return t, nil
 }
 
-var errOffset = errors.New("offset beyond 14:00")
+// offsetOf refuses an offset that can be parsed, but that no JSON can carry on.
+func offsetOf(t time.Time) error {
+	if _, offset := t.Zone(); offset < -14*60*60 || offset > 14*60*60 {
+		return errors.New("offset beyond 14:00")
+	}
+	return nil
+}
 
 // addsUp reports whether the total is what SEND's formula makes of the
 // components (pn-delivery-push NotificationProcessCostServiceImpl): SEND's fee,

@@ -108,8 +108,8 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("a price from HTTP %d", status)
 			}
 			p := answer.Price
-			if p.TotalPrice < 0 || p.TotalPrice > MaxPrice || p.PartialPrice < 0 || p.PartialPrice > MaxPrice {
-				t.Fatalf("a price of %d, %d cents", p.TotalPrice, p.PartialPrice)
+			if p.TotalPrice < 0 || p.TotalPrice > MaxPrice || p.PartialPrice != nil && (*p.PartialPrice < 0 || *p.PartialPrice > MaxPrice) {
+				t.Fatalf("a price of %d, %v cents", p.TotalPrice, p.PartialPrice)
 			}
 			if !strings.Contains(string(body), fmt.Sprint(int64(p.TotalPrice))) && p.TotalPrice != 0 {
 				t.Fatalf("%d cents are not in the body", p.TotalPrice)

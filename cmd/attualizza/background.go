@@ -27,6 +27,7 @@ func (s *service) prepare(ctx context.Context, migrate bool) {
 	}
 	s.registry.Start(ctx)
 	close(s.migrated)
+	s.work.Go(func() { s.forget(ctx) })
 	s.maintain(ctx)
 }
 
@@ -46,6 +47,32 @@ func (s *service) maintain(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-daily.C:
+		}
+	}
+}
+
+// What is kept for a while and then forgotten: answers to requests with an
+// Idempotency-Key, which hold personal data, a day after their request.
+const (
+	forgetEvery = 5 * time.Minute
+	forgetBatch = 500 // rows of one transaction, so that nobody waits for it
+)
+
+// forget prunes what is over, now and then every few minutes.
+func (s *service) forget(ctx context.Context) {
+	again := time.NewTicker(forgetEvery)
+	defer again.Stop()
+	for {
+		for n := forgetBatch; n == forgetBatch && ctx.Err() == nil; {
+			var err error
+			if n, err = s.store.PruneAttempts(ctx, time.Now(), forgetBatch); err != nil && ctx.Err() == nil {
+				s.logger.WarnContext(ctx, "kept answers not pruned, trying again in minutes", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
 		}
 	}
 }

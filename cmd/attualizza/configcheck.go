@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/attualizza/attualizza/internal/config"
+	"github.com/attualizza/attualizza/positions"
 )
 
 type configCommand struct {
@@ -40,6 +41,7 @@ func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
 		{"PDND tokens", c.checkPDNDTokens},
 		{"master key", c.checkMasterKey},
 		{"admin key", c.checkAdminKey},
+		{"relays", c.checkRelays},
 	} {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		said, err := check.look(ctx)
@@ -121,18 +123,11 @@ func (c *configCheckCommand) checkMasterKey(ctx context.Context) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if path, ok := strings.CutPrefix(string(c.DatabaseURL), "sqlite:"); ok {
-		if _, err := os.Stat(path); err != nil {
-			return "valid", nil // nothing was ever sealed
-		}
-	}
-	store, err := openStore(ctx, string(c.DatabaseURL))
+	organizations, asked, err := c.organizations(ctx)
 	if err != nil {
 		return "", err
 	}
-	defer store.Close()
-	organizations, _, err := store.Organizations(ctx)
-	if err != nil {
+	if !asked {
 		return "valid; the database was not asked whether it opens what is stored", nil
 	}
 	for _, o := range organizations {
@@ -143,6 +138,55 @@ func (c *configCheckCommand) checkMasterKey(ctx context.Context) (string, error)
 		}
 	}
 	return "valid", nil
+}
+
+// organizations returns what is registered, nothing where there is no database
+// yet; asked is false when the database does not tell.
+func (c *configCheckCommand) organizations(ctx context.Context) (all []positions.Organization, asked bool, err error) {
+	if path, ok := strings.CutPrefix(string(c.DatabaseURL), "sqlite:"); ok {
+		if _, err := os.Stat(path); err != nil {
+			return nil, true, nil
+		}
+	}
+	store, err := openStore(ctx, string(c.DatabaseURL))
+	if err != nil {
+		return nil, false, err
+	}
+	defer store.Close()
+	if all, _, err = store.Organizations(ctx); err != nil {
+		return nil, false, nil // the check of the database says why
+	}
+	return all, true, nil
+}
+
+// checkRelays reaches the act-management systems that organizations have asked
+// in SEND's place, each address once. It shows them no credential.
+func (c *configCheckCommand) checkRelays(ctx context.Context) (string, error) {
+	organizations, asked, err := c.organizations(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !asked {
+		return "the database was not asked which there are", nil
+	}
+	asking, reached := 0, map[string]bool{}
+	for _, o := range organizations {
+		if !o.Relays() {
+			continue
+		}
+		asking++
+		if reached[o.Relay.URL] {
+			continue
+		}
+		if _, err := reach(ctx, o.Relay.URL); err != nil {
+			return "", fmt.Errorf("the one of organization %s %w", o.FiscalCode, err)
+		}
+		reached[o.Relay.URL] = true
+	}
+	if asking == 0 {
+		return "no organization asks one", nil
+	}
+	return fmt.Sprintf("reached (organizations that ask one: %d, addresses: %d)", asking, len(reached)), nil
 }
 
 func (c *configCheckCommand) checkAdminKey(context.Context) (string, error) {

@@ -39,6 +39,13 @@ func TestCommands(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits,
 			"await": await,
+			// registered DATABASE prepares a database in which an organization is registered.
+			"registered": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: registered sqlite:FILE")
+				}
+				registered(t, "sqlite:"+ts.MkAbs(strings.TrimPrefix(args[0], "sqlite:")))
+			},
 		},
 	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,23 +18,17 @@ func TestNoticesThatCannotBePaid(t *testing.T) {
 		"every state has its fault, and SEND is not asked": everyState,
 		"an instalment and the whole exclude each other":   instalments,
 		"every change of a position is a version of it":    versions,
+		"a payment that was revoked is asked for again":    reopened,
 		"whoever is not known here is refused in order":    parties,
 	})
 }
 
 func everyState(t *testing.T, h *house) {
 	e := h.ente(t)
-	live := func(life positions.Lifecycle) func(debt) {
+	move := func(verb string, body object) func(debt) {
+		body["reason"] = "prova"
 		return func(d debt) {
-			// REST has no call for it yet: it is what the life-cycle does to the store.
-			p, err := h.store.Position(t.Context(), e.fiscalCode, d.iupd)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.Lifecycle = life
-			if err := h.store.UpdatePosition(t.Context(), p, positions.Change{Actor: positions.Actor{Kind: "OPERATOR"}, Action: string(life), At: time.Now()}); err != nil {
-				t.Fatal(err)
-			}
+			e.mustREST(t, http.MethodPost, "/debtpositions/"+d.iupd+"/"+verb, e.key, body, http.StatusOK, nil)
 		}
 	}
 	for _, c := range []struct {
@@ -53,9 +48,9 @@ func everyState(t *testing.T, h *house) {
 		{name: "invalidated", want: "PAA_PAGAMENTO_ANNULLATO", then: func(d debt) {
 			e.mustREST(t, http.MethodPost, "/debtpositions/"+d.iupd+"/invalidate", e.key, nil, http.StatusOK, nil)
 		}},
-		{name: "blocked", want: "PAA_PAGAMENTO_IN_CORSO", then: live(positions.Blocked)},
-		{name: "transferred", want: "PAA_PAGAMENTO_ANNULLATO", then: live(positions.Transferred)},
-		{name: "closed without a payment", want: "PAA_PAGAMENTO_ANNULLATO", then: live(positions.Closed)},
+		{name: "blocked", want: "PAA_PAGAMENTO_IN_CORSO", then: move("block", object{})},
+		{name: "transferred", want: "PAA_PAGAMENTO_ANNULLATO", then: move("transfer", object{"toOrganizationFiscalCode": "11111111111"})},
+		{name: "closed without a payment", want: "PAA_PAGAMENTO_ANNULLATO", then: move("close", object{})},
 	} {
 		d, position := e.position(t, digital)
 		if c.change != nil {
@@ -163,6 +158,41 @@ func versions(t *testing.T, h *house) {
 		v := all[i]
 		if v.Status != want || v.Version != int64(3-i) || v.At.IsZero() || v.Actor.Kind == "" || v.Action == "" {
 			t.Errorf("version %d is %+v, want %s", 3-i, v, want)
+		}
+	}
+}
+
+func reopened(t *testing.T, h *house) {
+	e := h.ente(t)
+	d := e.publish(t, digital)
+	reopen := func() {
+		e.mustREST(t, http.MethodPost, "/debtpositions/"+d.iupd+"/reopen", e.key, object{"reason": "revoca"}, http.StatusOK, nil)
+	}
+	first := e.pay(t, d)
+	wantsFault(t, e.ask(t, pafornode.GetPaymentV2, d.nav), "PAA_PAGAMENTO_DUPLICATO")
+	reopen()
+	e.wantsStatus(t, d.iupd, positions.Valid)
+	wants(t, e.ask(t, pafornode.VerifyPaymentNotice, d.nav), d.amount+200)
+	e.accepted(t, first) // the Nodo resubmits what is known already
+	wants(t, e.ask(t, pafornode.GetPaymentV2, d.nav), d.amount+200)
+
+	e.mustREST(t, http.MethodPut, "/notices/"+string(d.nav)+"/amount", e.key, object{"amount": d.amount + 300, "reason": "interessi"}, http.StatusOK, nil)
+	wants(t, e.ask(t, pafornode.GetPaymentV2, d.nav), d.amount+500)
+	e.pay(t, d)
+	e.wantsStatus(t, d.iupd, positions.Paid)
+	e.mustREST(t, http.MethodPut, "/notices/"+string(d.nav)+"/amount", e.key, object{"amount": d.amount, "reason": "sconto"}, http.StatusConflict, nil)
+	var list rest.VersionList
+	e.mustREST(t, http.MethodGet, "/debtpositions/"+d.iupd+"/versions", e.key, nil, http.StatusOK, &list)
+	var story []string
+	for _, v := range list.Versions {
+		story = append(story, v.Action)
+	}
+	if got := strings.Join(story, " "); got != "PAY AMOUNT REOPEN PAY CREATE" {
+		t.Errorf("the history tells %s", got)
+	}
+	for _, r := range e.kept(t, d.nav) {
+		if len(r.Flags) > 0 {
+			t.Errorf("receipt %s is flagged %v", r.ReceiptID, r.Flags)
 		}
 	}
 }

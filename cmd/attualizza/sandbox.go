@@ -34,8 +34,8 @@ func (c *sandboxCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer sim.Close()
-	fmt.Fprintf(std.out, "SEND and PDND are simulated at %s\n  price    %s/delivery/v2.3/price/{paTaxId}/{noticeCode}\n  voucher  %s/token.oauth2\n  controls %s/sandbox/\n",
-		sim.URL, sim.URL, sim.URL, sim.URL)
+	fmt.Fprintf(std.out, "SEND and PDND are simulated at %s\n  price    %s/delivery/v2.3/price/{paTaxId}/{noticeCode}\n  voucher  %s/token.oauth2\n  relays   %s/relay/native and /relay/legacy\n  controls %s/sandbox/\n",
+		sim.URL, sim.URL, sim.URL, sim.URL, sim.URL)
 	select {
 	case err := <-sim.failed:
 		return err

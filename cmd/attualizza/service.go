@@ -30,22 +30,23 @@ import (
 
 // service is the running program: every room, and the listeners in front.
 type service struct {
-	cfg      *config.Config
-	logger   *slog.Logger
-	store    positions.Store
-	metrics  *telemetry.Metrics
-	redis    *cache.Redis
-	prices   *cache.Cache[positions.Price]
-	send     *sendclient.Client
-	accepted *modi.Vouchers // nil: none are
-	registry *registry.Registry
-	recorder *actualize.Recorder
-	servers  []*listening
-	draining atomic.Bool
-	failed   chan error // a listener that died
-	migrated chan struct{}
-	stop     context.CancelFunc
-	work     sync.WaitGroup
+	cfg        *config.Config
+	logger     *slog.Logger
+	store      positions.Store
+	metrics    *telemetry.Metrics
+	redis      *cache.Redis
+	prices     *cache.Cache[positions.Price]
+	send       *sendclient.Client
+	accepted   *modi.Vouchers // nil: none are
+	registry   *registry.Registry
+	recorder   *actualize.Recorder
+	actualizer *actualize.Actualizer
+	servers    []*listening
+	draining   atomic.Bool
+	failed     chan error // a listener that died
+	migrated   chan struct{}
+	stop       context.CancelFunc
+	work       sync.WaitGroup
 }
 
 // listening is one of the three doors.
@@ -95,18 +96,18 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	if err := s.observeUnlogged(meter); err != nil {
 		return nil, err
 	}
-	actualizer := actualize.New(actualize.Config{
+	s.actualizer = actualize.New(actualize.Config{
 		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, SendTimeout: cfg.SendTimeout,
 	})
 	nodo := soap.New(soap.Config{
-		Directory: s.registry, Quoter: actualizer, Recorder: s.recorder, Receipts: s.store,
+		Directory: s.registry, Quoter: s.actualizer, Recorder: s.recorder, Receipts: s.store,
 		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Logger: logger,
 	})
 	if cfg.PDNDIssuer != "" {
 		s.accepted = acceptedVouchers(cfg, logger)
 	}
 	api, err := rest.New(rest.Config{
-		Store: s.store, Quoter: actualizer, Directory: s.registry, Box: box, Logger: logger,
+		Store: s.store, Quoter: s.actualizer, Directory: s.registry, Box: box, Logger: logger,
 		Vouchers: s.verifier(), Audience: cfg.PDNDTokenAudience,
 		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
 		Name: "attualizza", Version: version(), Environment: environment(cfg),
@@ -282,10 +283,13 @@ func (s *service) Close() {
 	if s.registry != nil {
 		s.registry.Close()
 	}
+	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
 	if s.recorder != nil {
-		flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		s.recorder.Close(flush)
-		cancel()
+	}
+	if s.actualizer != nil {
+		s.actualizer.Close(flush)
 	}
 	if s.send != nil {
 		s.logIf("SEND client", s.send.Close())

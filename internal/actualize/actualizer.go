@@ -12,7 +12,7 @@ import (
 	"github.com/attualizza/attualizza/sendclient"
 )
 
-// Prices is where a price is asked for: SEND.
+// Prices is where a price is asked for: SEND, or the relay of the credential.
 type Prices interface {
 	Price(ctx context.Context, cred *sendclient.Credential, paTaxID, noticeCode string) (sendclient.Answer, error)
 }
@@ -29,7 +29,8 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Actualizer answers what a notice costs. It is safe for concurrent use.
+// Actualizer answers what a notice costs. It is safe for concurrent use. Close
+// ends what it does in the background.
 type Actualizer struct {
 	store       Store
 	prices      Prices
@@ -38,6 +39,7 @@ type Actualizer struct {
 	sendTimeout time.Duration
 	now         func() time.Time
 	flights     singleflight.Group
+	unsaved     *unsaved
 }
 
 // Reserve is the part of a request's budget that is kept for adding up,
@@ -56,5 +58,10 @@ func New(cfg Config) *Actualizer {
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
+	a.unsaved = newUnsaved(a.store, a.logger)
 	return a
 }
+
+// Close gives the store the prices that it did not take so far, for as long as
+// ctx lasts. A price fetched after it is saved at once or not at all.
+func (a *Actualizer) Close(ctx context.Context) { a.unsaved.close(ctx) }

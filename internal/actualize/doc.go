@@ -9,7 +9,8 @@
 // operator's question weeks later all go through it.
 //
 // The files, in the order in which an activation passes through them: quote.go
-// (the question and its answer), price.go (where the fee comes from), flight.go
+// (the question and its answer), price.go (where the fee comes from), fresh.go
+// (how long it may be used again), flight.go
 // (one request to SEND for all who ask), policy.go (what to do without one),
 // recorder.go (the answer becomes evidence).
 package actualize

@@ -26,8 +26,9 @@ const saveTimeout = 250 * time.Millisecond
 
 // ask asks SEND for the price of a notice. All who ask for the same notice at
 // the same time share one request; each leaves when its own budget, less the
-// reserve for answering, is used up, and the request goes on for the others.
-func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*positions.Price, *positions.SendExchange, error) {
+// reserve for answering, is used up, and the request goes on for the others. What
+// others learned before since does not count.
+func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, since time.Time) (*positions.Price, *positions.SendExchange, error) {
 	cred, err := org.Credential()
 	if err != nil {
 		return nil, nil, err
@@ -45,7 +46,7 @@ func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav po
 	result := a.flights.DoChan(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.sendTimeout)
 		defer cancel()
-		return a.fly(ctx, org, cred, nav)
+		return a.fly(ctx, org, cred, nav, since)
 	})
 	select {
 	case r := <-result:
@@ -59,15 +60,14 @@ func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav po
 // fly makes the one request, unless another replica is making it: then it waits
 // for that one's answer. The answer goes to the cache and to the store, whose
 // price is what serves when SEND does not.
-func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *sendclient.Credential, nav positions.NoticeNumber) (asked, error) {
+func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *sendclient.Credential, nav positions.NoticeNumber, since time.Time) (asked, error) {
 	key := priceKey(org.FiscalCode, nav)
-	fresh := time.Duration(org.Policy.PriceFreshFor)
 	unlock, won := func() {}, true
-	if fresh > 0 { // otherwise nothing is left for others to find
+	if mustBeKept(org) { // otherwise nothing may be left for others to find
 		unlock, won = a.cache.Lock(ctx, key, a.sendTimeout)
 	}
 	if !won {
-		if p, ok := a.cache.Await(ctx, key); ok && isFresh(&p, fresh, a.now()) {
+		if p, ok := a.cache.Await(ctx, key); ok && isFresh(org, &p, a.now()) && p.FetchedAt.After(since) {
 			return shared(&p, "OTHER_REPLICA"), nil
 		}
 		if ctx.Err() != nil {
@@ -77,7 +77,7 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 	} else {
 		defer unlock()
 		// Who held the lock before may have left the answer since we looked.
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, fresh, a.now()) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, a.now()) && p.FetchedAt.After(since) {
 			return shared(&p, "JUST_ASKED"), nil
 		}
 	}
@@ -98,7 +98,7 @@ func shared(p *positions.Price, code string) asked {
 // remember keeps a price where the next asker finds it. Failing to is no reason
 // to withhold the price.
 func (a *Actualizer) remember(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, key string, price *positions.Price) {
-	if fresh := freshFor(org, price); fresh > 0 {
+	if fresh := freshUntil(org, price).Sub(price.FetchedAt); fresh > 0 {
 		a.cache.Put(ctx, key, *price, fresh)
 	} else {
 		a.cache.Delete(ctx, key)
@@ -106,32 +106,35 @@ func (a *Actualizer) remember(ctx context.Context, org *registry.Organization, n
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	if err := a.store.SavePrice(ctx, org.FiscalCode, nav, price); err != nil {
-		a.logger.WarnContext(ctx, "price not saved; it serves from memory while it is fresh",
-			"organization", org.FiscalCode, "nav", nav, "error", err)
+		message := "price not saved yet; it serves from memory and is tried again"
+		if !a.unsaved.keep(key, org.FiscalCode, nav, price) {
+			message = "price not saved; it serves from memory while it is fresh"
+		}
+		a.logger.WarnContext(ctx, message, "organization", org.FiscalCode, "nav", nav, "error", err)
 	}
 }
 
-func freshFor(org *registry.Organization, p *positions.Price) time.Duration {
-	fresh := time.Duration(org.Policy.PriceFreshFor)
-	if p.NoCost != "" {
-		fresh = min(fresh, noCostFresh)
-	}
-	return fresh
-}
-
-// priceOf turns SEND's answer into what the store keeps. A "no cost" carries
-// nothing over from an older price: cancelled and unknown notifications have
-// neither price nor freeze.
+// priceOf turns an answer of SEND or a relay into what the store keeps. A "no
+// cost" carries nothing over from an older price: cancelled and unknown
+// notifications have neither price nor freeze.
 func priceOf(answer *sendclient.Answer, now time.Time) *positions.Price {
 	if answer.NoCost != "" {
 		return &positions.Price{NoCost: string(answer.NoCost), FetchedAt: now}
 	}
 	s := &answer.Price
 	p := &positions.Price{
-		TotalPrice: s.TotalPrice, PartialPrice: &s.PartialPrice, VAT: s.VAT, PAFee: s.PAFee,
+		TotalPrice: s.TotalPrice, PartialPrice: s.PartialPrice, VAT: s.VAT, PAFee: s.PAFee,
 		SendFee: s.SendFee, AnalogCost: s.AnalogCost, IUN: s.IUN,
 		RefinementDate: s.RefinementDate, NotificationViewDate: s.NotificationViewDate,
 		FetchedAt: now,
+	}
+	if until := s.FreshUntil; !until.IsZero() {
+		if until.Before(now) {
+			until = now // never fresh
+		} else if longest := now.Add(positions.MaxFresh); until.After(longest) {
+			until = longest
+		}
+		p.FreshUntil = until.UTC()
 	}
 	p.Freeze()
 	return p

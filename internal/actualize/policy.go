@@ -6,6 +6,11 @@ import "github.com/attualizza/attualizza/positions"
 // policy and the last answer SEND ever gave, which may be "no cost" and may be
 // missing. No document of SEND says what to answer then; nothing authorises
 // refusing the payment, which is why refusing is never the default.
+//
+// Where the last answer is a relay's "not payable", it stands under every policy
+// until the relay says otherwise: who said it is the creditor's own system, the
+// notice was paid or withdrawn, both of which last, and money collected in spite
+// of it would have to be given back. A fee has a policy, this has not.
 func degraded(policy positions.SendUnavailable, last *positions.Price) (fee, error) {
 	switch {
 	case last == nil && policy == positions.OnUnavailableRefuse:

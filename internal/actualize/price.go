@@ -10,16 +10,22 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// noCostFresh bounds how long "no cost" is believed: a notification can be
-// accepted at any moment after it.
-const noCostFresh = time.Minute
-
 // fee is a notification fee and where it came from.
 type fee struct {
 	amount   money.Cents
 	source   positions.FeeSource
 	price    *positions.Price
 	exchange *positions.SendExchange
+}
+
+// refusal is why the answer behind the fee forbids the payment: only an
+// act-management system that stands between says such a thing, and only as long
+// as it does.
+func (f *fee) refusal(org *registry.Organization) positions.Refusal {
+	if !org.Relays() {
+		return positions.Payable
+	}
+	return f.price.Refusal()
 }
 
 // fee finds the notification fee of a notice: from what is known when that is
@@ -30,13 +36,13 @@ func (a *Actualizer) fee(ctx context.Context, org *registry.Organization, n *pos
 	}
 	nav := n.Option.NAV
 	key := priceKey(org.FiscalCode, nav)
-	fresh := time.Duration(org.Policy.PriceFreshFor)
-	if fresh > 0 {
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(&p, fresh, now) {
+	pushed := pushedAt(n.Price)
+	if mayBeKept(org) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, now) && p.FetchedAt.After(pushed) {
 			return feeOf(&p, positions.SourceCache), nil
 		}
 	}
-	price, exchange, err := a.ask(ctx, org, nav)
+	price, exchange, err := a.ask(ctx, org, nav, pushed)
 	if err == nil {
 		f := feeOf(price, positions.SourceLive)
 		f.exchange = exchange
@@ -56,7 +62,7 @@ func (a *Actualizer) knownFee(org *registry.Organization, n *positions.Notice, n
 		return f
 	}
 	last := a.lastKnown(n, priceKey(org.FiscalCode, n.Option.NAV))
-	if last != nil && isFresh(last, time.Duration(org.Policy.PriceFreshFor), now) {
+	if last != nil && isFresh(org, last, now) {
 		return feeOf(last, positions.SourceCache)
 	}
 	f, _ := degraded(positions.OnUnavailableLastKnown, last)
@@ -79,32 +85,32 @@ func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice,
 		return fee{}, false
 	case p.Final:
 		return feeOf(p, positions.SourceFinal), true
-	case p == n.Price && isFresh(p, time.Duration(org.Policy.PriceFreshFor), now):
+	case p == n.Price && isFresh(org, p, now):
 		return feeOf(p, positions.SourceCache), true
 	}
 	return fee{}, false // a newer one in memory is the cache's to give
 }
 
 // lastKnown is the newest price known without leaving the process: the one the
-// store gave with the notice, or one that this process fetched since and could
-// not save.
+// store gave with the notice, or one that this process fetched since.
 func (a *Actualizer) lastKnown(n *positions.Notice, key string) *positions.Price {
-	if p, ok := a.cache.Peek(key); ok && (n.Price == nil || p.FetchedAt.After(n.Price.FetchedAt)) {
-		return &p
+	newest := n.Price
+	if p := a.unsaved.price(key); p != nil && (newest == nil || p.FetchedAt.After(newest.FetchedAt)) {
+		newest = p
 	}
-	return n.Price
+	if p, ok := a.cache.Peek(key); ok && (newest == nil || p.FetchedAt.After(newest.FetchedAt)) {
+		newest = &p
+	}
+	return newest
 }
 
-// isFresh reports whether SEND was asked at most freshFor ago; "no cost" is
-// believed for a minute at most. A pushed fee was never asked of SEND.
-func isFresh(p *positions.Price, freshFor time.Duration, now time.Time) bool {
-	if p.Pushed {
-		return false
+// pushedAt is when the last price was pushed, the zero time when SEND gave it.
+// What a cache holds from before that, of whichever replica, is out of date.
+func pushedAt(last *positions.Price) time.Time {
+	if last == nil || !last.Pushed {
+		return time.Time{}
 	}
-	if p.NoCost != "" {
-		freshFor = min(freshFor, noCostFresh)
-	}
-	return freshFor > 0 && now.Sub(p.FetchedAt) < freshFor
+	return last.FetchedAt
 }
 
 // feeOf is the fee of a price; "no cost" has its own source.

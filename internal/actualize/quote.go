@@ -16,7 +16,8 @@ type Quote struct {
 	Notice *positions.Notice
 	At     time.Time
 	// Refusal is why the notice cannot be paid, empty when it can. A refused
-	// notice has no fee and no transfers: SEND is not asked about it.
+	// notice has no fee and no transfers. SEND is not asked about one that its own
+	// state refuses; the one that a relay refuses has Source, Price and Send.
 	Refusal positions.Refusal
 	// BaseAmount is stored, AmountByRules follows from the amount rules, Amount
 	// is AmountByRules + NotificationFee. Cents.
@@ -75,7 +76,16 @@ func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav 
 		q.Source, q.Send = fee.source, fee.exchange // a refusal is evidence too
 		return q, err
 	}
-	return q, q.add(fee)
+	return q, q.take(org, fee)
+}
+
+// take draws the consequences of an answer: a fee on top, or a refusal.
+func (q *Quote) take(org *registry.Organization, f fee) error {
+	if q.Refusal = f.refusal(org); q.Refusal != positions.Payable {
+		q.Source, q.Price, q.Send = f.source, f.price, f.exchange
+		return nil
+	}
+	return q.add(f)
 }
 
 // QuoteAt tells what a notice costs at an instant from what is known: today's
@@ -90,7 +100,7 @@ func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, na
 	if q.Refusal = notice.RefusalAt(a.now()); q.Refusal != positions.Payable {
 		return q, nil
 	}
-	return q, q.add(a.knownFee(org, notice, a.now()))
+	return q, q.take(org, a.knownFee(org, notice, a.now()))
 }
 
 // add puts the fee on top of the amount by rules and on the transfer that

@@ -2,6 +2,7 @@ package actualize
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -31,15 +32,32 @@ const ente = "77777777777"
 type desk struct {
 	*Actualizer
 	store *sqlite.Store
+	file  string
 	org   *registry.Organization
 	clock atomic.Int64 // what is added to the time of day
 	calls atomic.Int64
 	mu    sync.Mutex
 	send  http.HandlerFunc
+	box   *secrets.Box
+	url   string
 }
 
 func (d *desk) answer(h http.HandlerFunc) { d.mu.Lock(); d.send = h; d.mu.Unlock() }
 func (d *desk) advance(by time.Duration)  { d.clock.Add(int64(by)) }
+
+// lock keeps the store from writing, as another process would.
+func (d *desk) lock(t *testing.T) (unlock func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+d.file+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sync.OnceFunc(func() { tx.Rollback(); db.Close() })
+}
 
 func priced(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -68,7 +86,9 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 		h(w, r)
 	}))
 	t.Cleanup(server.Close)
-	store, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "test.db"))
+	d.url = server.URL
+	file := filepath.Join(t.TempDir(), "test.db")
+	store, err := sqlite.Open(ctx, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +96,7 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 	if err := store.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	d.store = store
+	d.store, d.file = store, file
 	client, err := sendclient.New(sendclient.Config{BaseURL: server.URL, TokenURL: server.URL, Audience: "test", Timeout: 300 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -84,35 +104,42 @@ func newDesk(t *testing.T, policy func(*positions.Policy)) *desk {
 	t.Cleanup(func() { client.Close() })
 	prices := cache.New[positions.Price](cache.Options{Prefix: "test"})
 	t.Cleanup(prices.Close)
-	box, err := secrets.New(make([]byte, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed, err := box.Seal(ente, string(positions.SecretSendAPIKey), []byte("key"))
-	if err != nil {
+	if d.box, err = secrets.New(make([]byte, 32)); err != nil {
 		t.Fatal(err)
 	}
 	o := &positions.Organization{
 		FiscalCode: ente, CompanyName: "Comune di Prova", BrokerCode: "15376371009",
 		Stations: []positions.Station{{Code: "15376371009_01"}}, Send: &positions.Send{Route: positions.RouteDirect},
-		Policy: positions.DefaultPolicy(), Sealed: map[positions.Secret][]byte{positions.SecretSendAPIKey: sealed},
+		Policy: positions.DefaultPolicy(),
 	}
 	if policy != nil {
 		policy(&o.Policy)
 	}
-	if _, err := store.PutOrganization(ctx, o); err != nil {
-		t.Fatal(err)
-	}
-	r := registry.New(store, box, slog.New(slog.DiscardHandler), nil)
-	if err := r.Reload(ctx); err != nil {
-		t.Fatal(err)
-	}
-	d.org, _ = r.Organization(ente)
+	d.register(t, o, positions.SecretSendAPIKey)
 	d.Actualizer = New(Config{
 		Store: store, Prices: client, Cache: prices, SendTimeout: 300 * time.Millisecond,
 		Now: func() time.Time { return time.Now().Add(time.Duration(d.clock.Load())) },
 	})
+	t.Cleanup(func() { d.Close(context.Background()) })
 	return d
+}
+
+// register puts an organization with a secret in force.
+func (d *desk) register(t *testing.T, o *positions.Organization, secret positions.Secret) {
+	t.Helper()
+	sealed, err := d.box.Seal(ente, string(secret), []byte("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Sealed = map[positions.Secret][]byte{secret: sealed}
+	if _, err := d.store.PutOrganization(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	r := registry.New(d.store, d.box, slog.New(slog.DiscardHandler), nil)
+	if err := r.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.org, _ = r.Organization(ente)
 }
 
 // position stores a valid SEND-bound position of one option, 100.00 to the ente
@@ -287,6 +314,63 @@ func TestWhereTheFeeComesFrom(t *testing.T) {
 	}
 }
 
+func TestAPushedFeeIsSeenAtOnce(t *testing.T) {
+	down := problem(500, "PN_GENERIC_ERROR")
+	push := func(t *testing.T, d *desk, nav positions.NoticeNumber, fee money.Cents) {
+		t.Helper()
+		n, err := d.store.Notice(t.Context(), ente, nav)
+		if err != nil {
+			t.Fatal(err)
+		}
+		price, err := n.Option.Push(ente, fee, n.Price, d.now())
+		if err == nil {
+			err = d.store.SavePrice(t.Context(), ente, nav, price)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("of a notice that is not bound to SEND, which is never asked", func(t *testing.T) {
+		d := newDesk(t, nil)
+		d.answer(func(http.ResponseWriter, *http.Request) { t.Error("SEND was asked") })
+		nav := d.position(t, 1, func(p *positions.Position) { p.Options[0].SendBound = false })
+		for _, fee := range []money.Cents{300, 0, 250} {
+			push(t, d, nav, fee)
+			if q := d.quote(t, nav); q.Source != positions.SourcePushed || q.NotificationFee != fee || q.Amount != 15000+fee || q.Transfers[1].Amount != 10000+fee {
+				t.Errorf("after %d: %s, fee %d, amount %d", fee, q.Source, q.NotificationFee, q.Amount)
+			}
+		}
+	})
+	t.Run("of a bound one, past every cached price, when SEND does not answer", func(t *testing.T) {
+		d := newDesk(t, nil)
+		nav := d.position(t, 1, nil)
+		d.answer(priced(`{"totalPrice":710}`))
+		d.quote(t, nav)
+		d.answer(down)
+		push(t, d, nav, 300)
+		if q := d.quote(t, nav); q.Source != positions.SourceLastKnown || q.NotificationFee != 300 || d.calls.Load() < 2 {
+			t.Errorf("%s, fee %d after %d calls of SEND", q.Source, q.NotificationFee, d.calls.Load())
+		}
+		d.answer(priced(`{"totalPrice":720}`))
+		if q := d.quote(t, nav); q.Source != positions.SourceLive || q.NotificationFee != 720 {
+			t.Errorf("SEND answers again: %s, fee %d", q.Source, q.NotificationFee)
+		}
+		if q := d.quote(t, nav); q.Source != positions.SourceCache || q.NotificationFee != 720 {
+			t.Errorf("and is believed: %s, fee %d", q.Source, q.NotificationFee)
+		}
+	})
+	t.Run("of a frozen one, whose price is asked again", func(t *testing.T) {
+		d := newDesk(t, nil)
+		nav := d.position(t, 1, nil)
+		d.answer(priced(`{"totalPrice":710,"notificationViewDate":"2026-01-01T00:00:00Z"}`))
+		d.quote(t, nav)
+		push(t, d, nav, 300)
+		if q := d.quote(t, nav); q.Source != positions.SourceLive || q.NotificationFee != 710 {
+			t.Errorf("%s, fee %d", q.Source, q.NotificationFee)
+		}
+	})
+}
+
 func TestRefusingWithoutAPrice(t *testing.T) {
 	d := newDesk(t, func(p *positions.Policy) { p.OnSendUnavailable = positions.OnUnavailableRefuse })
 	d.answer(problem(500, "PN_GENERIC_ERROR"))
@@ -392,7 +476,7 @@ func TestALateJoinerFindsTheAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := d.fly(t.Context(), d.org, cred, nav)
+		got, err := d.fly(t.Context(), d.org, cred, nav, time.Time{})
 		if err != nil || got.price.TotalPrice != 200 || got.exchange == nil || got.exchange.RequestedAt.IsZero() {
 			t.Fatalf("got %+v, %v", got, err)
 		}
@@ -444,6 +528,43 @@ func TestQuoteAtAsksNobody(t *testing.T) {
 	}
 	if q, err := d.QuoteAt(t.Context(), d.org, nav, time.Now().AddDate(0, 0, 10)); err != nil || q.Source != positions.SourceLastKnown || q.Amount != 15300 {
 		t.Fatalf("got %+v, %v", q, err)
+	}
+}
+
+func TestAPriceThatTheStoreDidNotTakeInTimeIsNotForgotten(t *testing.T) {
+	d := newDesk(t, func(p *positions.Policy) { p.PriceFreshFor = 0 }) // no cache to fall back on
+	d.answer(priced(`{"totalPrice":200,"partialPrice":200,"vat":22,"paFee":100,"sendFee":100}`))
+	nav := d.position(t, 1, nil)
+	unlock := d.lock(t)
+	if q := d.quote(t, nav); q.Source != positions.SourceLive || q.Amount != 15200 {
+		t.Fatalf("got %d from %s", q.Amount, q.Source)
+	}
+	d.answer(problem(http.StatusInternalServerError, "GENERIC"))
+	if q := d.quote(t, nav); q.Source != positions.SourceLastKnown || q.Amount != 15200 {
+		t.Fatalf("while the store takes nothing: got %d from %s", q.Amount, q.Source)
+	}
+	unlock()
+	for range 100 {
+		if n, err := d.store.Notice(t.Context(), ente, nav); err != nil {
+			t.Fatal(err)
+		} else if n.Price != nil && n.Price.TotalPrice == 200 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the store never got the price")
+}
+
+func TestClosingSavesThePricesThatWait(t *testing.T) {
+	d := newDesk(t, nil)
+	d.answer(priced(`{"totalPrice":200,"partialPrice":200,"vat":22,"paFee":100,"sendFee":100}`))
+	nav := d.position(t, 1, nil)
+	unlock := d.lock(t)
+	d.quote(t, nav)
+	unlock()
+	d.Close(t.Context())
+	if n, err := d.store.Notice(t.Context(), ente, nav); err != nil || n.Price == nil || n.Price.TotalPrice != 200 {
+		t.Fatalf("got %+v, %v", n, err)
 	}
 }
 

@@ -41,9 +41,9 @@ type Organization struct {
 	noSend     error // why there is no credential
 }
 
-// ErrNoCredential means that an organization has no key for SEND, or that its
-// secrets cannot be opened with this master key.
-var ErrNoCredential = errors.New("the organization has no usable credential for SEND")
+// ErrNoCredential means that an organization has no key for SEND or its relay,
+// or that its secrets cannot be opened with this master key.
+var ErrNoCredential = errors.New("the organization has no usable credential for SEND or its relay")
 
 // Credential returns what the organization authenticates to SEND with, or an
 // error that wraps [ErrNoCredential]. The same registration always gives the
@@ -171,17 +171,15 @@ func (r *Registry) Reload(ctx context.Context) error {
 // asks: it concerns this organization only.
 func (r *Registry) open(o *positions.Organization) *Organization {
 	entry := &Organization{Organization: *o}
+	if o.Relays() {
+		return r.openRelay(entry)
+	}
 	sealed, ok := o.Sealed[positions.SecretSendAPIKey]
 	if o.Send == nil || !ok {
 		entry.noSend = fmt.Errorf("%w: no send.apiKey is registered", ErrNoCredential)
 		return entry
 	}
-	fail := func(err error) *Organization {
-		entry.noSend = fmt.Errorf("%w: %w", ErrNoCredential, err)
-		r.logger.Error("the SEND credential of an organization cannot be opened: its notices get no fresh price until it is mended",
-			"organization", o.FiscalCode, "error", err)
-		return entry
-	}
+	fail := func(err error) *Organization { return r.closed(entry, err) }
 	key, err := r.box.Open(o.FiscalCode, string(positions.SecretSendAPIKey), sealed)
 	if err != nil {
 		return fail(err)
@@ -200,6 +198,14 @@ func (r *Registry) open(o *positions.Organization) *Organization {
 	}
 	entry.credential = credential
 	r.opened(credential)
+	return entry
+}
+
+// closed is an organization whose credential cannot be opened.
+func (r *Registry) closed(entry *Organization, err error) *Organization {
+	entry.noSend = fmt.Errorf("%w: %w", ErrNoCredential, err)
+	r.logger.Error("the SEND credential of an organization cannot be opened: its notices get no fresh price until it is mended",
+		"organization", entry.FiscalCode, "error", err)
 	return entry
 }
 

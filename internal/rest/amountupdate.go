@@ -22,7 +22,7 @@ func (s *server) UpdateAmount(ctx context.Context, r UpdateAmountRequestObject) 
 	}
 	body := UpdateAmount200JSONResponse{
 		Nav: r.Body.Nav, AmountCents: q.Amount, NotificationFeeCents: q.NotificationFee,
-		RetentionDate: q.FreshUntil(time.Duration(org.Policy.PriceFreshFor)).UTC().Truncate(time.Millisecond),
+		RetentionDate: q.FreshUntil(org).UTC().Truncate(time.Millisecond),
 	}
 	if q.Price != nil {
 		body.Iun = q.Price.IUN

@@ -18,6 +18,36 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Actor defines model for Actor.
+type Actor struct {
+	// ID Id of the key, or the station that received the receipt.
+	ID *string `json:"id,omitempty"`
+
+	// Kind A key of the organization, the operator, the Nodo by a receipt, or the service itself.
+	Kind string `json:"kind"`
+}
+
+// AlreadyPaidPaymentOption defines model for AlreadyPaidPaymentOption.
+type AlreadyPaidPaymentOption struct {
+	// PaymentDate When it was paid; absent: now.
+	PaymentDate *time.Time `json:"paymentDate,omitempty"`
+}
+
+// AmountInput defines model for AmountInput.
+type AmountInput struct {
+	// Amount Euro cents.
+	//
+	// Example: 8700
+	Amount     Cents       `json:"amount"`
+	Components NotYetField `json:"components,omitempty,omitzero"`
+
+	// Reason Why; part of the version. No personal data.
+	Reason string `json:"reason"`
+
+	// Transfers The new amount of every transfer; needed when there are several.
+	Transfers []TransferAmountInput `json:"transfers,omitempty"`
+}
+
 // AmountUpdate defines model for AmountUpdate.
 type AmountUpdate struct {
 	// AmountCents What is asked now, the notification fee included.
@@ -154,6 +184,15 @@ type APIKeyList struct {
 	PageInfo PageInfo `json:"page_info"`
 }
 
+// BlockInput defines model for BlockInput.
+type BlockInput struct {
+	// Reason Why; part of the version. No personal data.
+	Reason string `json:"reason"`
+
+	// Until When the block ends by itself, in the future; absent: when somebody lifts it.
+	Until *time.Time `json:"until,omitempty"`
+}
+
 // Cents Euro cents.
 //
 // Example: 8700
@@ -187,6 +226,47 @@ type FacadeError struct {
 // not use it; `NONE` SEND never gave one.
 type FeeSource = positions.FeeSource
 
+// FieldChange A member that differs from the version before.
+type FieldChange struct {
+	// After What it is; absent when it is gone.
+	After json.RawMessage `json:"after,omitempty"`
+
+	// Before What it was; absent when it was not there.
+	Before json.RawMessage `json:"before,omitempty"`
+
+	// Pointer JSON pointer (RFC 6901) into the position as this API writes it.
+	//
+	// Example: /paymentOption/0/amount
+	Pointer string `json:"pointer"`
+}
+
+// HandoverInput defines model for HandoverInput.
+type HandoverInput struct {
+	// Reason Why; part of the version. No personal data.
+	Reason string `json:"reason"`
+
+	// ToOrganizationFiscalCode Who collects it from now on; another organization.
+	//
+	// Example: 88888888888
+	ToOrganizationFiscalCode string `json:"toOrganizationFiscalCode"`
+}
+
+// IbanChange defines model for IbanChange.
+type IbanChange struct {
+	// Description Example: Updated IBAN on 12 Transfers
+	Description      string `json:"description"`
+	UpdatedTransfers int    `json:"updatedTransfers"`
+
+	// Warnings An extension. What was accepted and is probably wrong.
+	Warnings []ProblemError `json:"warnings,omitempty"`
+}
+
+// IbanChangeInput defines model for IbanChangeInput.
+type IbanChangeInput struct {
+	// NewIban Example: IT40S0542811101000000123456
+	NewIban string `json:"newIban"`
+}
+
 // Info defines model for Info.
 type Info struct {
 	// Environment Example: uat
@@ -208,6 +288,11 @@ type IssuedAPIKey struct {
 	//
 	// Example: 4ek2zv7hq5m6t3ab.Zk1…
 	Key string `json:"key,omitempty"`
+}
+
+// IupdsInput defines model for IupdsInput.
+type IupdsInput struct {
+	PaymentPositionIUPDs []string `json:"paymentPositionIUPDs"`
 }
 
 // Lifecycle An extension. Who is entitled to collect: `OPEN` this organization, `BLOCKED` nobody for now, `TRANSFERRED`
@@ -288,6 +373,11 @@ type Notice struct {
 // Example: 301000000000012345
 type NoticeNumber = positions.NoticeNumber
 
+// NotificationFeeUpdate defines model for NotificationFeeUpdate.
+type NotificationFeeUpdate struct {
+	NotificationFee money.Cents `json:"notificationFee"`
+}
+
 // NotificationPrice defines model for NotificationPrice.
 type NotificationPrice struct {
 	// Bilancio Never there: this service does not know the budget chapters, and a wrong balance blocks the payment.
@@ -362,7 +452,7 @@ type Organization struct {
 	// Policy What the organization chose; what it leaves out has the default.
 	Policy Policy `json:"policy"`
 
-	// Relay An act-management system that answers in SEND's place.
+	// Relay An act-management system that answers in SEND's place, with `send.route` `RELAY`.
 	Relay *Relay `json:"relay,omitempty"`
 
 	// Send How the organization reaches SEND.
@@ -384,7 +474,7 @@ type OrganizationInput struct {
 	// Policy What the organization chose; what it leaves out has the default.
 	Policy *Policy `json:"policy,omitempty"`
 
-	// Relay An act-management system that answers in SEND's place.
+	// Relay An act-management system that answers in SEND's place, with `send.route` `RELAY`.
 	Relay *Relay `json:"relay,omitempty"`
 
 	// Send How the organization reaches SEND.
@@ -415,6 +505,20 @@ type PageInfo struct {
 	TotalPages int `json:"total_pages"`
 }
 
+// PayPaymentOption defines model for PayPaymentOption.
+type PayPaymentOption struct {
+	// Fee The PSP's own fee in cents. GPD has it as text; a number is taken too.
+	Fee       FeeField `json:"fee,omitempty,omitzero"`
+	IDReceipt string   `json:"idReceipt"`
+
+	// PaymentDate When it was paid; absent: now.
+	PaymentDate   *time.Time `json:"paymentDate,omitempty"`
+	PaymentMethod string     `json:"paymentMethod,omitempty"`
+	PspCode       string     `json:"pspCode,omitempty"`
+	PspCompany    string     `json:"pspCompany"`
+	PspTaxCode    string     `json:"pspTaxCode,omitempty"`
+}
+
 // PaymentOption defines model for PaymentOption.
 type PaymentOption struct {
 	// Amount Euro cents.
@@ -433,6 +537,9 @@ type PaymentOption struct {
 	IsPartialPayment bool      `json:"isPartialPayment"`
 	Iuv              string    `json:"iuv"`
 	LastUpdatedDate  time.Time `json:"lastUpdatedDate"`
+
+	// LastUpdatedDateNotificationFee Only in answers about one payment option.
+	LastUpdatedDateNotificationFee *time.Time `json:"lastUpdatedDateNotificationFee,omitempty"`
 
 	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
 	//
@@ -458,6 +565,9 @@ type PaymentOption struct {
 
 	// SenderFiscalCode An extension.
 	SenderFiscalCode *string `json:"senderFiscalCode,omitempty"`
+
+	// ServiceType Only in answers about one payment option.
+	ServiceType *string `json:"serviceType,omitempty"`
 
 	// Status GPD's status of a payment option.
 	Status   OptionStatus `json:"status"`
@@ -505,18 +615,102 @@ type PaymentOptionInput struct {
 	Transfer []TransferInput `json:"transfer,omitempty"`
 }
 
+// PaymentOptionWithDebtor defines model for PaymentOptionWithDebtor.
+type PaymentOptionWithDebtor struct {
+	// Amount Euro cents.
+	//
+	// Example: 8700
+	Amount      Cents   `json:"amount"`
+	City        *string `json:"city,omitempty"`
+	CivicNumber *string `json:"civicNumber,omitempty"`
+	CompanyName string  `json:"companyName"`
+	Country     *string `json:"country,omitempty"`
+
+	// DebtPositionStatus GPD's status of a position.
+	DebtPositionStatus PositionStatus `json:"debtPositionStatus"`
+	Description        string         `json:"description"`
+	DueDate            time.Time      `json:"dueDate"`
+	Email              *string        `json:"email,omitempty"`
+
+	// Fault An extension. When it is not payable, the fault the Nodo would be given.
+	//
+	// Example: PAA_PAGAMENTO_DUPLICATO
+	Fault *string `json:"fault,omitempty"`
+
+	// Fee Euro cents.
+	//
+	// Example: 8700
+	Fee              Cents     `json:"fee"`
+	FiscalCode       string    `json:"fiscalCode"`
+	FullName         string    `json:"fullName"`
+	IDReceipt        *string   `json:"idReceipt,omitempty"`
+	InsertedDate     time.Time `json:"insertedDate"`
+	IsPartialPayment bool      `json:"isPartialPayment"`
+	Iupd             string    `json:"iupd"`
+	Iuv              string    `json:"iuv"`
+
+	// Lifecycle An extension. Who is entitled to collect: `OPEN` this organization, `BLOCKED` nobody for now, `TRANSFERRED`
+	// another organization, `CLOSED` nobody any more.
+	Lifecycle Lifecycle `json:"lifecycle"`
+
+	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
+	//
+	// Example: 301000000000012345
+	Nav NoticeNumber `json:"nav"`
+
+	// NotificationFee Euro cents.
+	//
+	// Example: 8700
+	NotificationFee        Cents   `json:"notificationFee"`
+	OfficeName             *string `json:"officeName,omitempty"`
+	OrganizationFiscalCode string  `json:"organizationFiscalCode"`
+	PayStandIn             bool    `json:"payStandIn"`
+
+	// Payable An extension. Whether the Nodo would be given an amount now.
+	Payable               bool       `json:"payable"`
+	PaymentDate           *time.Time `json:"paymentDate,omitempty"`
+	PaymentMethod         *string    `json:"paymentMethod,omitempty"`
+	PaymentOptionMetadata []Metadata `json:"paymentOptionMetadata"`
+	Phone                 *string    `json:"phone,omitempty"`
+	PostalCode            *string    `json:"postalCode,omitempty"`
+
+	// Price An extension. What SEND last said about the notification's cost, in cents.
+	Price         *Price     `json:"price,omitempty"`
+	Province      *string    `json:"province,omitempty"`
+	PspCompany    *string    `json:"pspCompany,omitempty"`
+	Region        *string    `json:"region,omitempty"`
+	RetentionDate *time.Time `json:"retentionDate,omitempty"`
+
+	// SendBound An extension.
+	SendBound bool `json:"sendBound"`
+
+	// SenderFiscalCode An extension.
+	SenderFiscalCode *string `json:"senderFiscalCode,omitempty"`
+
+	// ServiceType GPD's mark of who made the position: always `GPD`, the value for positions made through this API.
+	ServiceType ServiceType `json:"serviceType"`
+
+	// Status GPD's status of a payment option.
+	Status     OptionStatus `json:"status"`
+	StreetName *string      `json:"streetName,omitempty"`
+	Transfer   []Transfer   `json:"transfer"`
+	Type       string       `json:"type"`
+}
+
 // PaymentPosition defines model for PaymentPosition.
 type PaymentPosition struct {
-	City            *string   `json:"city,omitempty"`
-	CivicNumber     *string   `json:"civicNumber,omitempty"`
-	CompanyName     string    `json:"companyName"`
-	Country         *string   `json:"country,omitempty"`
-	Email           *string   `json:"email,omitempty"`
-	FiscalCode      string    `json:"fiscalCode"`
-	FullName        string    `json:"fullName"`
-	InsertedDate    time.Time `json:"insertedDate"`
-	Iupd            string    `json:"iupd"`
-	LastUpdatedDate time.Time `json:"lastUpdatedDate"`
+	// BlockedUntil An extension. When the block ends by itself; absent: when somebody lifts it.
+	BlockedUntil    *time.Time `json:"blockedUntil,omitempty"`
+	City            *string    `json:"city,omitempty"`
+	CivicNumber     *string    `json:"civicNumber,omitempty"`
+	CompanyName     string     `json:"companyName"`
+	Country         *string    `json:"country,omitempty"`
+	Email           *string    `json:"email,omitempty"`
+	FiscalCode      string     `json:"fiscalCode"`
+	FullName        string     `json:"fullName"`
+	InsertedDate    time.Time  `json:"insertedDate"`
+	Iupd            string     `json:"iupd"`
+	LastUpdatedDate time.Time  `json:"lastUpdatedDate"`
 
 	// Lifecycle An extension. Who is entitled to collect: `OPEN` this organization, `BLOCKED` nobody for now, `TRANSFERRED`
 	// another organization, `CLOSED` nobody any more.
@@ -536,8 +730,11 @@ type PaymentPosition struct {
 	Status          PositionStatus `json:"status"`
 	StreetName      *string        `json:"streetName,omitempty"`
 	SwitchToExpired bool           `json:"switchToExpired"`
-	Type            string         `json:"type"`
-	ValidityDate    *time.Time     `json:"validityDate,omitempty"`
+
+	// TransferredTo An extension. The organization that collects it.
+	TransferredTo *string    `json:"transferredTo,omitempty"`
+	Type          string     `json:"type"`
+	ValidityDate  *time.Time `json:"validityDate,omitempty"`
 }
 
 // PaymentPositionInput defines model for PaymentPositionInput.
@@ -577,6 +774,18 @@ type PaymentPositionInput struct {
 
 	// ValidityDate Payable from this instant; absent: from the publication.
 	ValidityDate *time.Time `json:"validityDate,omitempty"`
+}
+
+// PaymentPositionList defines model for PaymentPositionList.
+type PaymentPositionList struct {
+	// PageInfo GPD's paging.
+	PageInfo            PageInfo          `json:"page_info"`
+	PaymentPositionList []PaymentPosition `json:"payment_position_list"`
+}
+
+// PaymentPositionsInput defines model for PaymentPositionsInput.
+type PaymentPositionsInput struct {
+	PaymentPositions []PaymentPositionInput `json:"paymentPositions"`
 }
 
 // Pdnd The organization's client on the national data platform (PDND).
@@ -688,7 +897,7 @@ type Problem struct {
 	// Example: 400
 	Status int `json:"status"`
 
-	// Title What kind of refusal it is; the same for the same code.
+	// Title What kind of refusal it is. An operation that GPD has too gives GPD's title and detail.
 	Title string `json:"title"`
 
 	// Type Reference that explains the code.
@@ -789,6 +998,12 @@ type QuoteLine struct {
 	Rule *string `json:"rule,omitempty"`
 }
 
+// ReasonInput defines model for ReasonInput.
+type ReasonInput struct {
+	// Reason Why; part of the version. No personal data.
+	Reason string `json:"reason"`
+}
+
 // Receipt defines model for Receipt.
 type Receipt struct {
 	// ApplicationDate As the Nodo wrote it.
@@ -859,16 +1074,19 @@ type ReceiptList struct {
 	Receipts []Receipt `json:"receipts"`
 }
 
-// Relay An act-management system that answers in SEND's place.
+// Relay An act-management system that answers in SEND's place, with `send.route` `RELAY`.
 type Relay struct {
+	// Kind `NATIVE`: `POST {url}/amount-update` with `token`, signed (INTEGRITY_REST_02) with the key of `send.pdnd` where there is one. `LEGACY`: `POST {url}/login` with `username` and `password`, then `POST {url}/notification-price`.
 	Kind     string      `json:"kind"`
 	Password SecretField `json:"password,omitempty,omitzero"`
 	Token    SecretField `json:"token,omitempty,omitzero"`
 
-	// URL https, except towards loopback.
+	// URL The base that the contract's paths are added to; https, except towards loopback.
 	//
 	// Example: https://atti.example/prezzi
-	URL      string `json:"url"`
+	URL string `json:"url"`
+
+	// Username Needed with `LEGACY`, as `password` is; `token` is with `NATIVE`.
 	Username string `json:"username,omitempty"`
 }
 
@@ -887,7 +1105,7 @@ type Send struct {
 	// Pdnd The organization's client on the national data platform (PDND).
 	Pdnd *Pdnd `json:"pdnd,omitempty"`
 
-	// Route Whom the price is asked of. `RELAY`, the organization's act-management system, is refused with 422 by this version.
+	// Route Whom the price is asked of. `RELAY`: the organization's act-management system, described in `relay`; its fee and dates are taken, its amounts are not.
 	Route positions.Route `json:"route,omitempty"`
 
 	// Streams Follow SEND's event streams.
@@ -905,6 +1123,9 @@ type SendExchange struct {
 	// Status HTTP status; absent: no answer.
 	Status *int `json:"status,omitempty"`
 }
+
+// ServiceType GPD's mark of who made the position: always `GPD`, the value for positions made through this API.
+type ServiceType = string
 
 // Stamp Digital revenue stamp (marca da bollo digitale).
 type Stamp struct {
@@ -955,6 +1176,15 @@ type Transfer struct {
 	TransferMetadata []Metadata `json:"transferMetadata,omitempty"`
 }
 
+// TransferAmountInput defines model for TransferAmountInput.
+type TransferAmountInput struct {
+	// Amount Euro cents.
+	//
+	// Example: 8700
+	Amount     Cents  `json:"amount"`
+	IDTransfer string `json:"idTransfer"`
+}
+
 // TransferInput defines model for TransferInput.
 type TransferInput struct {
 	// Amount Euro cents.
@@ -984,8 +1214,45 @@ type TransferInput struct {
 	TransferMetadata []Metadata `json:"transferMetadata,omitempty"`
 }
 
+// Version defines model for Version.
+type Version struct {
+	// Action What was done: CREATE, PUBLISH, INVALIDATE, REPLACE, AMOUNT, BLOCK, UNBLOCK, TRANSFER, CLOSE, REOPEN, PAY, DELETE and the like.
+	//
+	// Example: BLOCK
+	Action string    `json:"action"`
+	Actor  Actor     `json:"actor"`
+	At     time.Time `json:"at"`
+
+	// Changes What differs from the version before, `lastUpdatedDate` apart. Amounts are those stored, without notification
+	// fee. Empty for the first version of a position, which is all new.
+	Changes []FieldChange `json:"changes"`
+
+	// Lifecycle An extension. Who is entitled to collect: `OPEN` this organization, `BLOCKED` nobody for now, `TRANSFERRED`
+	// another organization, `CLOSED` nobody any more.
+	Lifecycle Lifecycle        `json:"lifecycle"`
+	Position  *PaymentPosition `json:"position,omitempty"`
+	Reason    *string          `json:"reason,omitempty"`
+
+	// Status GPD's status of a position.
+	Status  PositionStatus `json:"status"`
+	Version int64          `json:"version"`
+}
+
+// VersionList defines model for VersionList.
+type VersionList struct {
+	// PageInfo GPD's paging.
+	PageInfo PageInfo  `json:"page_info"`
+	Versions []Version `json:"versions"`
+}
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
 
 // Iupd defines model for Iupd.
 type Iupd = string
@@ -1011,6 +1278,12 @@ type Conflict = Problem
 // FacadeRefusal defines model for FacadeRefusal.
 type FacadeRefusal = FacadeError
 
+// FacadeRefusalTooMany defines model for FacadeRefusalTooMany.
+type FacadeRefusalTooMany = FacadeError
+
+// FacadeRefusalUnavailable defines model for FacadeRefusalUnavailable.
+type FacadeRefusalUnavailable = FacadeError
+
 // Forbidden RFC 9457, with GPD's `title`, `status` and `detail`.
 type Forbidden = Problem
 
@@ -1019,6 +1292,12 @@ type InternalError = Problem
 
 // LoginRefusal defines model for LoginRefusal.
 type LoginRefusal = LoginOutcome
+
+// LoginRefusalTooMany defines model for LoginRefusalTooMany.
+type LoginRefusalTooMany = LoginOutcome
+
+// LoginRefusalUnavailable defines model for LoginRefusalUnavailable.
+type LoginRefusalUnavailable = LoginOutcome
 
 // NotFound RFC 9457, with GPD's `title`, `status` and `detail`.
 type NotFound = Problem
@@ -1053,6 +1332,18 @@ type UpdateAmountParams struct {
 	AgidJWTSignature string `json:"Agid-JWT-Signature"`
 }
 
+// ReadDocsParams defines parameters for ReadDocs.
+type ReadDocsParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ReadOpenAPIParams defines parameters for ReadOpenAPI.
+type ReadOpenAPIParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // ListOrganizationsParams defines parameters for ListOrganizations.
 type ListOrganizationsParams struct {
 	// Page Page of the list, the first is 0.
@@ -1060,6 +1351,18 @@ type ListOrganizationsParams struct {
 
 	// Limit Items of a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ReadOrganizationParams defines parameters for ReadOrganization.
+type ReadOrganizationParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// RegisterOrganizationParams defines parameters for RegisterOrganization.
+type RegisterOrganizationParams struct {
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
@@ -1071,21 +1374,162 @@ type ListAPIKeysParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListDebtPositionsParams defines parameters for ListDebtPositions.
+type ListDebtPositionsParams struct {
+	// Page Page of the list, the first is 0.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Items of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// DueDateFrom Some option falls due on this day or later.
+	DueDateFrom *string `form:"due_date_from,omitempty" json:"due_date_from,omitempty"`
+
+	// DueDateTo The same option falls due on this day or earlier.
+	DueDateTo *string `form:"due_date_to,omitempty" json:"due_date_to,omitempty"`
+
+	// PaymentDateFrom Paid on this day or later.
+	PaymentDateFrom *string `form:"payment_date_from,omitempty" json:"payment_date_from,omitempty"`
+
+	// PaymentDateTo Paid on this day or earlier.
+	PaymentDateTo *string `form:"payment_date_to,omitempty" json:"payment_date_to,omitempty"`
+
+	// PaymentDateTimeFrom Paid at this instant or later; UTC when it has no zone.
+	PaymentDateTimeFrom *string `form:"payment_date_time_from,omitempty" json:"payment_date_time_from,omitempty"`
+
+	// PaymentDateTimeTo Paid at this instant or earlier.
+	PaymentDateTimeTo *string `form:"payment_date_time_to,omitempty" json:"payment_date_time_to,omitempty"`
+
+	// Status Only positions that read this status now.
+	Status *PositionStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Orderby What the list is sorted by.
+	Orderby *string `form:"orderby,omitempty" json:"orderby,omitempty"`
+
+	// Ordering In which direction.
+	Ordering *string `form:"ordering,omitempty" json:"ordering,omitempty"`
+}
+
 // CreateDebtPositionParams defines parameters for CreateDebtPosition.
 type CreateDebtPositionParams struct {
 	// ToPublish Publish the position at once.
 	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ChangeIbanParams defines parameters for ChangeIban.
+type ChangeIbanParams struct {
+	// OldIban The account to leave, as it is written in the transfers.
+	OldIban string `form:"oldIban" json:"oldIban"`
+
+	// Limit Transfers to move.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// RemoveDebtPositionParams defines parameters for RemoveDebtPosition.
+type RemoveDebtPositionParams struct {
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReadDebtPositionParams defines parameters for ReadDebtPosition.
+type ReadDebtPositionParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ReplaceDebtPositionParams defines parameters for ReplaceDebtPosition.
+type ReplaceDebtPositionParams struct {
+	// ToPublish Publish the position at once.
+	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// BlockDebtPositionParams defines parameters for BlockDebtPosition.
+type BlockDebtPositionParams struct {
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CloseDebtPositionParams defines parameters for CloseDebtPosition.
+type CloseDebtPositionParams struct {
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // InvalidateDebtPositionParams defines parameters for InvalidateDebtPosition.
 type InvalidateDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // PublishDebtPositionParams defines parameters for PublishDebtPosition.
 type PublishDebtPositionParams struct {
-	// IfMatch Do it only if the position still has this ETag; else 412.
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReopenDebtPositionParams defines parameters for ReopenDebtPosition.
+type ReopenDebtPositionParams struct {
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// TransferDebtPositionParams defines parameters for TransferDebtPosition.
+type TransferDebtPositionParams struct {
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UnblockDebtPositionParams defines parameters for UnblockDebtPosition.
+type UnblockDebtPositionParams struct {
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListVersionsParams defines parameters for ListVersions.
+type ListVersionsParams struct {
+	// Page Page of the list, the first is 0.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Items of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ReadNoticeParams defines parameters for ReadNotice.
+type ReadNoticeParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// SetNoticeAmountParams defines parameters for SetNoticeAmount.
+type SetNoticeAmountParams struct {
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -1102,6 +1546,30 @@ type ListAnswersParams struct {
 type QuoteNoticeParams struct {
 	// At The instant; RFC 3339, UTC when it has no zone.
 	At *string `form:"at,omitempty" json:"at,omitempty"`
+}
+
+// SetPaymentOptionPaidParams defines parameters for SetPaymentOptionPaid.
+type SetPaymentOptionPaidParams struct {
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReadPaymentOptionParams defines parameters for ReadPaymentOption.
+type ReadPaymentOptionParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PayPaymentOptionParams defines parameters for PayPaymentOption.
+type PayPaymentOptionParams struct {
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListReceiptsParams defines parameters for ListReceipts.
@@ -1125,17 +1593,47 @@ type ListReceiptsParams struct {
 	Flagged *bool `form:"flagged,omitempty" json:"flagged,omitempty"`
 }
 
+// ReadReceiptParams defines parameters for ReadReceipt.
+type ReadReceiptParams struct {
+	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// CreateDebtPositionsParams defines parameters for CreateDebtPositions.
+type CreateDebtPositionsParams struct {
+	// ToPublish Publish the positions at once.
+	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ReplaceDebtPositionsParams defines parameters for ReplaceDebtPositions.
+type ReplaceDebtPositionsParams struct {
+	// ToPublish Publish the positions at once.
+	ToPublish *bool `form:"toPublish,omitempty" json:"toPublish,omitempty"`
+}
+
+// SetPaymentOptionPaidV2Params defines parameters for SetPaymentOptionPaidV2.
+type SetPaymentOptionPaidV2Params struct {
+	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // UpdateAmountJSONRequestBody defines body for UpdateAmount for application/json ContentType.
 type UpdateAmountJSONRequestBody = AmountUpdateRequest
 
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
 
-// GetNotificationPriceJSONRequestBody defines body for GetNotificationPrice for application/json ContentType.
-type GetNotificationPriceJSONRequestBody = NotificationPriceRequest
+// TellNotificationPriceJSONRequestBody defines body for TellNotificationPrice for application/json ContentType.
+type TellNotificationPriceJSONRequestBody = NotificationPriceRequest
 
-// PutOrganizationJSONRequestBody defines body for PutOrganization for application/json ContentType.
-type PutOrganizationJSONRequestBody = OrganizationInput
+// RegisterOrganizationJSONRequestBody defines body for RegisterOrganization for application/json ContentType.
+type RegisterOrganizationJSONRequestBody = OrganizationInput
 
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyInput
@@ -1143,80 +1641,188 @@ type CreateAPIKeyJSONRequestBody = APIKeyInput
 // CreateDebtPositionJSONRequestBody defines body for CreateDebtPosition for application/json ContentType.
 type CreateDebtPositionJSONRequestBody = PaymentPositionInput
 
+// ChangeIbanJSONRequestBody defines body for ChangeIban for application/json ContentType.
+type ChangeIbanJSONRequestBody = IbanChangeInput
+
+// ReplaceDebtPositionJSONRequestBody defines body for ReplaceDebtPosition for application/json ContentType.
+type ReplaceDebtPositionJSONRequestBody = PaymentPositionInput
+
+// BlockDebtPositionJSONRequestBody defines body for BlockDebtPosition for application/json ContentType.
+type BlockDebtPositionJSONRequestBody = BlockInput
+
+// CloseDebtPositionJSONRequestBody defines body for CloseDebtPosition for application/json ContentType.
+type CloseDebtPositionJSONRequestBody = ReasonInput
+
+// ReopenDebtPositionJSONRequestBody defines body for ReopenDebtPosition for application/json ContentType.
+type ReopenDebtPositionJSONRequestBody = ReasonInput
+
+// TransferDebtPositionJSONRequestBody defines body for TransferDebtPosition for application/json ContentType.
+type TransferDebtPositionJSONRequestBody = HandoverInput
+
+// UnblockDebtPositionJSONRequestBody defines body for UnblockDebtPosition for application/json ContentType.
+type UnblockDebtPositionJSONRequestBody = ReasonInput
+
+// SetNoticeAmountJSONRequestBody defines body for SetNoticeAmount for application/json ContentType.
+type SetNoticeAmountJSONRequestBody = AmountInput
+
+// SetPaymentOptionPaidJSONRequestBody defines body for SetPaymentOptionPaid for application/json ContentType.
+type SetPaymentOptionPaidJSONRequestBody = AlreadyPaidPaymentOption
+
+// UpdateNotificationFeeJSONRequestBody defines body for UpdateNotificationFee for application/json ContentType.
+type UpdateNotificationFeeJSONRequestBody = NotificationFeeUpdate
+
+// PayPaymentOptionJSONRequestBody defines body for PayPaymentOption for application/json ContentType.
+type PayPaymentOptionJSONRequestBody = PayPaymentOption
+
+// RemoveDebtPositionsJSONRequestBody defines body for RemoveDebtPositions for application/json ContentType.
+type RemoveDebtPositionsJSONRequestBody = IupdsInput
+
+// CreateDebtPositionsJSONRequestBody defines body for CreateDebtPositions for application/json ContentType.
+type CreateDebtPositionsJSONRequestBody = PaymentPositionsInput
+
+// ReplaceDebtPositionsJSONRequestBody defines body for ReplaceDebtPositions for application/json ContentType.
+type ReplaceDebtPositionsJSONRequestBody = PaymentPositionsInput
+
+// SetPaymentOptionPaidV2JSONRequestBody defines body for SetPaymentOptionPaidV2 for application/json ContentType.
+type SetPaymentOptionPaidV2JSONRequestBody = AlreadyPaidPaymentOption
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// UpdateAmount What a notice costs now (native)
 	// (POST /amount-update)
 	UpdateAmount(ctx echo.Context, params UpdateAmountParams) error
-	// GetDocs A page to read this document
+	// ReadDocs A page to read this document
 	// (GET /docs)
-	GetDocs(ctx echo.Context) error
-	// GetInfo Name, version and environment
+	ReadDocs(ctx echo.Context, params ReadDocsParams) error
+	// ReadInfo Name, version and environment
 	// (GET /info)
-	GetInfo(ctx echo.Context) error
+	ReadInfo(ctx echo.Context) error
 	// Login A token for /notification-price (legacy)
 	// (POST /login)
 	Login(ctx echo.Context) error
-	// GetNotificationPrice What a notice costs now (legacy)
+	// TellNotificationPrice What a notice costs now (legacy)
 	// (POST /notification-price)
-	GetNotificationPrice(ctx echo.Context) error
-	// GetOpenAPI This document
+	TellNotificationPrice(ctx echo.Context) error
+	// ReadOpenAPI This document
 	// (GET /openapi.yaml)
-	GetOpenAPI(ctx echo.Context) error
-	// GetStatus Whether the service can do its work
+	ReadOpenAPI(ctx echo.Context, params ReadOpenAPIParams) error
+	// ReadStatus Whether the service can do its work
 	// (GET /status)
-	GetStatus(ctx echo.Context) error
-	// GetInfoV1 Name, version and environment, where GPD has it
+	ReadStatus(ctx echo.Context) error
+	// ReadInfoV1 Name, version and environment, where GPD has it
 	// (GET /v1/info)
-	GetInfoV1(ctx echo.Context) error
+	ReadInfoV1(ctx echo.Context) error
 	// ListOrganizations List the registered organizations
 	// (GET /v1/organizations)
 	ListOrganizations(ctx echo.Context, params ListOrganizationsParams) error
-	// DeleteOrganization Unregister an organization
+	// UnregisterOrganization Unregister an organization
 	// (DELETE /v1/organizations/{organizationFiscalCode})
-	DeleteOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
-	// GetOrganization Read a registration
+	UnregisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
+	// ReadOrganization Read a registration
 	// (GET /v1/organizations/{organizationFiscalCode})
-	GetOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
-	// PutOrganization Register an organization, or replace its registration
+	ReadOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReadOrganizationParams) error
+	// RegisterOrganization Register an organization, or replace its registration
 	// (PUT /v1/organizations/{organizationFiscalCode})
-	PutOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
+	RegisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params RegisterOrganizationParams) error
 	// ListAPIKeys List the keys of an organization
 	// (GET /v1/organizations/{organizationFiscalCode}/api-keys)
 	ListAPIKeys(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListAPIKeysParams) error
 	// CreateAPIKey Issue a key for a system of the organization
 	// (POST /v1/organizations/{organizationFiscalCode}/api-keys)
 	CreateAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
-	// DeleteAPIKey Revoke a key
+	// RevokeAPIKey Revoke a key
 	// (DELETE /v1/organizations/{organizationFiscalCode}/api-keys/{id})
-	DeleteAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error
+	RevokeAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error
+	// ListDebtPositions List debt positions
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions)
+	ListDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListDebtPositionsParams) error
 	// CreateDebtPosition Create a debt position
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions)
 	CreateDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params CreateDebtPositionParams) error
-	// GetDebtPosition Read a debt position
+	// ChangeIban Move transfers from one account to another
+	// (PATCH /v1/organizations/{organizationFiscalCode}/debtpositions/transfers)
+	ChangeIban(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ChangeIbanParams) error
+	// RemoveDebtPosition Delete a debt position that nobody has paid
+	// (DELETE /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
+	RemoveDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params RemoveDebtPositionParams) error
+	// ReadDebtPosition Read a debt position
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
-	GetDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd) error
+	ReadDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReadDebtPositionParams) error
+	// ReplaceDebtPosition Replace a debt position
+	// (PUT /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
+	ReplaceDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReplaceDebtPositionParams) error
+	// BlockDebtPosition Suspend a position
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/block)
+	BlockDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params BlockDebtPositionParams) error
+	// CloseDebtPosition End a position without a payment
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/close)
+	CloseDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params CloseDebtPositionParams) error
 	// InvalidateDebtPosition Withdraw a position that nobody has paid
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/invalidate)
 	InvalidateDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params InvalidateDebtPositionParams) error
 	// PublishDebtPosition Publish a draft
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/publish)
 	PublishDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params PublishDebtPositionParams) error
-	// GetNotice Verify that a notice exists
+	// ReopenDebtPosition Collect again
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/reopen)
+	ReopenDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReopenDebtPositionParams) error
+	// TransferDebtPosition Hand a position over to another organization
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/transfer)
+	TransferDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params TransferDebtPositionParams) error
+	// UnblockDebtPosition End a suspension
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/unblock)
+	UnblockDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params UnblockDebtPositionParams) error
+	// ListVersions The history of a position: who, when, why and what
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions)
+	ListVersions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ListVersionsParams) error
+	// ReadVersion A position as it was
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions/{version})
+	ReadVersion(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, version int64) error
+	// ReadNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
-	GetNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
+	ReadNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadNoticeParams) error
+	// SetNoticeAmount Set the amount of a notice
+	// (PUT /v1/organizations/{organizationFiscalCode}/notices/{nav}/amount)
+	SetNoticeAmount(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetNoticeAmountParams) error
 	// ListAnswers What the Nodo was told for this notice
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/answers)
 	ListAnswers(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ListAnswersParams) error
 	// QuoteNotice What would be asked, and why
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/quote)
 	QuoteNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params QuoteNoticeParams) error
+	// SetPaymentOptionPaid Record a payment made outside of pagoPA
+	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
+	SetPaymentOptionPaid(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidParams) error
+	// ReadPaymentOption Read a payment option with today's amount
+	// (GET /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav})
+	ReadPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadPaymentOptionParams) error
+	// UpdateNotificationFee Set the notification fee
+	// (PUT /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/notificationfee)
+	UpdateNotificationFee(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
+	// PayPaymentOption Record a payment
+	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/pay)
+	PayPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params PayPaymentOptionParams) error
 	// ListReceipts List receipts
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts)
 	ListReceipts(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListReceiptsParams) error
-	// GetReceipt Read a receipt
+	// ReadReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
-	GetReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string) error
+	ReadReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string, params ReadReceiptParams) error
+	// ReadInfoV2 Name, version and environment, where GPD v2 has it
+	// (GET /v2/info)
+	ReadInfoV2(ctx echo.Context) error
+	// RemoveDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
+	// (DELETE /v2/organizations/{organizationFiscalCode}/debtpositions)
+	RemoveDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error
+	// CreateDebtPositions Create up to 100 debt positions, all or none
+	// (POST /v2/organizations/{organizationFiscalCode}/debtpositions)
+	CreateDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params CreateDebtPositionsParams) error
+	// ReplaceDebtPositions Replace up to 100 debt positions, all or none
+	// (PUT /v2/organizations/{organizationFiscalCode}/debtpositions)
+	ReplaceDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReplaceDebtPositionsParams) error
+	// SetPaymentOptionPaidV2 Record a payment made outside of pagoPA, where GPD v2 has it
+	// (POST /v2/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
+	SetPaymentOptionPaidV2(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidV2Params) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -1272,21 +1878,41 @@ func (w *ServerInterfaceWrapper) UpdateAmount(ctx echo.Context) error {
 	return err
 }
 
-// GetDocs converts echo context to params.
-func (w *ServerInterfaceWrapper) GetDocs(ctx echo.Context) error {
+// ReadDocs converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadDocs(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadDocsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetDocs(ctx)
+	err = w.Handler.ReadDocs(ctx, params)
 	return err
 }
 
-// GetInfo converts echo context to params.
-func (w *ServerInterfaceWrapper) GetInfo(ctx echo.Context) error {
+// ReadInfo converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadInfo(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetInfo(ctx)
+	err = w.Handler.ReadInfo(ctx)
 	return err
 }
 
@@ -1299,39 +1925,59 @@ func (w *ServerInterfaceWrapper) Login(ctx echo.Context) error {
 	return err
 }
 
-// GetNotificationPrice converts echo context to params.
-func (w *ServerInterfaceWrapper) GetNotificationPrice(ctx echo.Context) error {
+// TellNotificationPrice converts echo context to params.
+func (w *ServerInterfaceWrapper) TellNotificationPrice(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetNotificationPrice(ctx)
+	err = w.Handler.TellNotificationPrice(ctx)
 	return err
 }
 
-// GetOpenAPI converts echo context to params.
-func (w *ServerInterfaceWrapper) GetOpenAPI(ctx echo.Context) error {
+// ReadOpenAPI converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadOpenAPI(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadOpenAPIParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetOpenAPI(ctx)
+	err = w.Handler.ReadOpenAPI(ctx, params)
 	return err
 }
 
-// GetStatus converts echo context to params.
-func (w *ServerInterfaceWrapper) GetStatus(ctx echo.Context) error {
+// ReadStatus converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadStatus(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetStatus(ctx)
+	err = w.Handler.ReadStatus(ctx)
 	return err
 }
 
-// GetInfoV1 converts echo context to params.
-func (w *ServerInterfaceWrapper) GetInfoV1(ctx echo.Context) error {
+// ReadInfoV1 converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadInfoV1(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetInfoV1(ctx)
+	err = w.Handler.ReadInfoV1(ctx)
 	return err
 }
 
@@ -1360,8 +2006,8 @@ func (w *ServerInterfaceWrapper) ListOrganizations(ctx echo.Context) error {
 	return err
 }
 
-// DeleteOrganization converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteOrganization(ctx echo.Context) error {
+// UnregisterOrganization converts echo context to params.
+func (w *ServerInterfaceWrapper) UnregisterOrganization(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1372,12 +2018,12 @@ func (w *ServerInterfaceWrapper) DeleteOrganization(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteOrganization(ctx, organizationFiscalCode)
+	err = w.Handler.UnregisterOrganization(ctx, organizationFiscalCode)
 	return err
 }
 
-// GetOrganization converts echo context to params.
-func (w *ServerInterfaceWrapper) GetOrganization(ctx echo.Context) error {
+// ReadOrganization converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadOrganization(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1387,13 +2033,33 @@ func (w *ServerInterfaceWrapper) GetOrganization(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadOrganizationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetOrganization(ctx, organizationFiscalCode)
+	err = w.Handler.ReadOrganization(ctx, organizationFiscalCode, params)
 	return err
 }
 
-// PutOrganization converts echo context to params.
-func (w *ServerInterfaceWrapper) PutOrganization(ctx echo.Context) error {
+// RegisterOrganization converts echo context to params.
+func (w *ServerInterfaceWrapper) RegisterOrganization(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1403,8 +2069,28 @@ func (w *ServerInterfaceWrapper) PutOrganization(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RegisterOrganizationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PutOrganization(ctx, organizationFiscalCode)
+	err = w.Handler.RegisterOrganization(ctx, organizationFiscalCode, params)
 	return err
 }
 
@@ -1456,8 +2142,8 @@ func (w *ServerInterfaceWrapper) CreateAPIKey(ctx echo.Context) error {
 	return err
 }
 
-// DeleteAPIKey converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
+// RevokeAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeAPIKey(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1476,7 +2162,102 @@ func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteAPIKey(ctx, organizationFiscalCode, id)
+	err = w.Handler.RevokeAPIKey(ctx, organizationFiscalCode, id)
+	return err
+}
+
+// ListDebtPositions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDebtPositions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDebtPositionsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "due_date_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "due_date_from", ctx.QueryParams(), &params.DueDateFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter due_date_from: %s", err))
+	}
+
+	// ------------- Optional query parameter "due_date_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "due_date_to", ctx.QueryParams(), &params.DueDateTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter due_date_to: %s", err))
+	}
+
+	// ------------- Optional query parameter "payment_date_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "payment_date_from", ctx.QueryParams(), &params.PaymentDateFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_date_from: %s", err))
+	}
+
+	// ------------- Optional query parameter "payment_date_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "payment_date_to", ctx.QueryParams(), &params.PaymentDateTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_date_to: %s", err))
+	}
+
+	// ------------- Optional query parameter "payment_date_time_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "payment_date_time_from", ctx.QueryParams(), &params.PaymentDateTimeFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_date_time_from: %s", err))
+	}
+
+	// ------------- Optional query parameter "payment_date_time_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "payment_date_time_to", ctx.QueryParams(), &params.PaymentDateTimeTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_date_time_to: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "orderby" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "orderby", ctx.QueryParams(), &params.Orderby, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter orderby: %s", err))
+	}
+
+	// ------------- Optional query parameter "ordering" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ordering", ctx.QueryParams(), &params.Ordering, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ordering: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDebtPositions(ctx, organizationFiscalCode, params)
 	return err
 }
 
@@ -1500,13 +2281,62 @@ func (w *ServerInterfaceWrapper) CreateDebtPosition(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter toPublish: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateDebtPosition(ctx, organizationFiscalCode, params)
 	return err
 }
 
-// GetDebtPosition converts echo context to params.
-func (w *ServerInterfaceWrapper) GetDebtPosition(ctx echo.Context) error {
+// ChangeIban converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeIban(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeIbanParams
+	// ------------- Required query parameter "oldIban" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "oldIban", ctx.QueryParams(), &params.OldIban, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter oldIban: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeIban(ctx, organizationFiscalCode, params)
+	return err
+}
+
+// RemoveDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveDebtPosition(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1524,8 +2354,240 @@ func (w *ServerInterfaceWrapper) GetDebtPosition(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemoveDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetDebtPosition(ctx, organizationFiscalCode, iupd)
+	err = w.Handler.RemoveDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// ReadDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// ReplaceDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceDebtPositionParams
+	// ------------- Optional query parameter "toPublish" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "toPublish", ctx.QueryParams(), &params.ToPublish, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter toPublish: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// BlockDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) BlockDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BlockDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BlockDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// CloseDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) CloseDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CloseDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CloseDebtPosition(ctx, organizationFiscalCode, iupd, params)
 	return err
 }
 
@@ -1552,6 +2614,21 @@ func (w *ServerInterfaceWrapper) InvalidateDebtPosition(ctx echo.Context) error 
 	var params InvalidateDebtPositionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -1596,6 +2673,21 @@ func (w *ServerInterfaceWrapper) PublishDebtPosition(ctx echo.Context) error {
 	var params PublishDebtPositionParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
 		var IfMatch IfMatch
@@ -1617,8 +2709,257 @@ func (w *ServerInterfaceWrapper) PublishDebtPosition(ctx echo.Context) error {
 	return err
 }
 
-// GetNotice converts echo context to params.
-func (w *ServerInterfaceWrapper) GetNotice(ctx echo.Context) error {
+// ReopenDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) ReopenDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReopenDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReopenDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// TransferDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) TransferDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TransferDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TransferDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// UnblockDebtPosition converts echo context to params.
+func (w *ServerInterfaceWrapper) UnblockDebtPosition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UnblockDebtPositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UnblockDebtPosition(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// ListVersions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListVersions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListVersionsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListVersions(ctx, organizationFiscalCode, iupd, params)
+	return err
+}
+
+// ReadVersion converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadVersion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "iupd" -------------
+	var iupd Iupd
+
+	err = runtime.BindStyledParameterWithOptions("simple", "iupd", ctx.Param("iupd"), &iupd, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iupd: %s", err))
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", ctx.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadVersion(ctx, organizationFiscalCode, iupd, version)
+	return err
+}
+
+// ReadNotice converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadNotice(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1636,8 +2977,72 @@ func (w *ServerInterfaceWrapper) GetNotice(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadNoticeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetNotice(ctx, organizationFiscalCode, nav)
+	err = w.Handler.ReadNotice(ctx, organizationFiscalCode, nav, params)
+	return err
+}
+
+// SetNoticeAmount converts echo context to params.
+func (w *ServerInterfaceWrapper) SetNoticeAmount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetNoticeAmountParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetNoticeAmount(ctx, organizationFiscalCode, nav, params)
 	return err
 }
 
@@ -1714,6 +3119,192 @@ func (w *ServerInterfaceWrapper) QuoteNotice(ctx echo.Context) error {
 	return err
 }
 
+// SetPaymentOptionPaid converts echo context to params.
+func (w *ServerInterfaceWrapper) SetPaymentOptionPaid(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetPaymentOptionPaidParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetPaymentOptionPaid(ctx, organizationFiscalCode, nav, params)
+	return err
+}
+
+// ReadPaymentOption converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadPaymentOption(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadPaymentOptionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadPaymentOption(ctx, organizationFiscalCode, nav, params)
+	return err
+}
+
+// UpdateNotificationFee converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateNotificationFee(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateNotificationFee(ctx, organizationFiscalCode, nav)
+	return err
+}
+
+// PayPaymentOption converts echo context to params.
+func (w *ServerInterfaceWrapper) PayPaymentOption(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PayPaymentOptionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PayPaymentOption(ctx, organizationFiscalCode, nav, params)
+	return err
+}
+
 // ListReceipts converts echo context to params.
 func (w *ServerInterfaceWrapper) ListReceipts(ctx echo.Context) error {
 	var err error
@@ -1774,8 +3365,8 @@ func (w *ServerInterfaceWrapper) ListReceipts(ctx echo.Context) error {
 	return err
 }
 
-// GetReceipt converts echo context to params.
-func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
+// ReadReceipt converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadReceipt(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "organizationFiscalCode" -------------
 	var organizationFiscalCode OrganizationFiscalCode
@@ -1793,8 +3384,179 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter receiptId: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadReceiptParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetReceipt(ctx, organizationFiscalCode, receiptID)
+	err = w.Handler.ReadReceipt(ctx, organizationFiscalCode, receiptID, params)
+	return err
+}
+
+// ReadInfoV2 converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadInfoV2(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadInfoV2(ctx)
+	return err
+}
+
+// RemoveDebtPositions converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveDebtPositions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RemoveDebtPositions(ctx, organizationFiscalCode)
+	return err
+}
+
+// CreateDebtPositions converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateDebtPositions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDebtPositionsParams
+	// ------------- Optional query parameter "toPublish" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "toPublish", ctx.QueryParams(), &params.ToPublish, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter toPublish: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateDebtPositions(ctx, organizationFiscalCode, params)
+	return err
+}
+
+// ReplaceDebtPositions converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceDebtPositions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceDebtPositionsParams
+	// ------------- Optional query parameter "toPublish" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "toPublish", ctx.QueryParams(), &params.ToPublish, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter toPublish: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceDebtPositions(ctx, organizationFiscalCode, params)
+	return err
+}
+
+// SetPaymentOptionPaidV2 converts echo context to params.
+func (w *ServerInterfaceWrapper) SetPaymentOptionPaidV2(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetPaymentOptionPaidV2Params
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetPaymentOptionPaidV2(ctx, organizationFiscalCode, nav, params)
 	return err
 }
 
@@ -1846,29 +3608,50 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/v1/organizations", wrapper.ListOrganizations, options.OperationMiddlewares["ListOrganizations"]...)
-	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.DeleteOrganization, options.OperationMiddlewares["DeleteOrganization"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.GetOrganization, options.OperationMiddlewares["GetOrganization"]...)
-	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.PutOrganization, options.OperationMiddlewares["PutOrganization"]...)
+	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.UnregisterOrganization, options.OperationMiddlewares["UnregisterOrganization"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.ReadOrganization, options.OperationMiddlewares["ReadOrganization"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode", wrapper.RegisterOrganization, options.OperationMiddlewares["RegisterOrganization"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["ListApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["CreateApiKey"]...)
-	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys/:id", wrapper.DeleteAPIKey, options.OperationMiddlewares["DeleteApiKey"]...)
+	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/api-keys/:id", wrapper.RevokeAPIKey, options.OperationMiddlewares["RevokeApiKey"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions", wrapper.ListDebtPositions, options.OperationMiddlewares["ListDebtPositions"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions", wrapper.CreateDebtPosition, options.OperationMiddlewares["CreateDebtPosition"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.GetDebtPosition, options.OperationMiddlewares["GetDebtPosition"]...)
+	router.PATCH(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/transfers", wrapper.ChangeIban, options.OperationMiddlewares["ChangeIban"]...)
+	router.DELETE(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.RemoveDebtPosition, options.OperationMiddlewares["RemoveDebtPosition"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.ReadDebtPosition, options.OperationMiddlewares["ReadDebtPosition"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd", wrapper.ReplaceDebtPosition, options.OperationMiddlewares["ReplaceDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/publish", wrapper.PublishDebtPosition, options.OperationMiddlewares["PublishDebtPosition"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/invalidate", wrapper.InvalidateDebtPosition, options.OperationMiddlewares["InvalidateDebtPosition"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav", wrapper.GetNotice, options.OperationMiddlewares["GetNotice"]...)
+	router.DELETE(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.RemoveDebtPositions, options.OperationMiddlewares["RemoveDebtPositions"]...)
+	router.POST(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.CreateDebtPositions, options.OperationMiddlewares["CreateDebtPositions"]...)
+	router.PUT(options.BaseURL+"/v2/organizations/:organizationFiscalCode/debtpositions", wrapper.ReplaceDebtPositions, options.OperationMiddlewares["ReplaceDebtPositions"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav", wrapper.ReadPaymentOption, options.OperationMiddlewares["ReadPaymentOption"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav/pay", wrapper.PayPaymentOption, options.OperationMiddlewares["PayPaymentOption"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/paids/:nav", wrapper.SetPaymentOptionPaid, options.OperationMiddlewares["SetPaymentOptionPaid"]...)
+	router.POST(options.BaseURL+"/v2/organizations/:organizationFiscalCode/paymentoptions/paids/:nav", wrapper.SetPaymentOptionPaidV2, options.OperationMiddlewares["SetPaymentOptionPaidV2"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/paymentoptions/:nav/notificationfee", wrapper.UpdateNotificationFee, options.OperationMiddlewares["UpdateNotificationFee"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/block", wrapper.BlockDebtPosition, options.OperationMiddlewares["BlockDebtPosition"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/unblock", wrapper.UnblockDebtPosition, options.OperationMiddlewares["UnblockDebtPosition"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/transfer", wrapper.TransferDebtPosition, options.OperationMiddlewares["TransferDebtPosition"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/close", wrapper.CloseDebtPosition, options.OperationMiddlewares["CloseDebtPosition"]...)
+	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/reopen", wrapper.ReopenDebtPosition, options.OperationMiddlewares["ReopenDebtPosition"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/versions", wrapper.ListVersions, options.OperationMiddlewares["ListVersions"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/versions/:version", wrapper.ReadVersion, options.OperationMiddlewares["ReadVersion"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav", wrapper.ReadNotice, options.OperationMiddlewares["ReadNotice"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/amount", wrapper.SetNoticeAmount, options.OperationMiddlewares["SetNoticeAmount"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/quote", wrapper.QuoteNotice, options.OperationMiddlewares["QuoteNotice"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/answers", wrapper.ListAnswers, options.OperationMiddlewares["ListAnswers"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts", wrapper.ListReceipts, options.OperationMiddlewares["ListReceipts"]...)
-	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.GetReceipt, options.OperationMiddlewares["GetReceipt"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.ReadReceipt, options.OperationMiddlewares["ReadReceipt"]...)
 	router.POST(options.BaseURL+"/amount-update", wrapper.UpdateAmount, options.OperationMiddlewares["UpdateAmount"]...)
 	router.POST(options.BaseURL+"/login", wrapper.Login, options.OperationMiddlewares["Login"]...)
-	router.POST(options.BaseURL+"/notification-price", wrapper.GetNotificationPrice, options.OperationMiddlewares["GetNotificationPrice"]...)
-	router.GET(options.BaseURL+"/info", wrapper.GetInfo, options.OperationMiddlewares["GetInfo"]...)
-	router.GET(options.BaseURL+"/v1/info", wrapper.GetInfoV1, options.OperationMiddlewares["GetInfoV1"]...)
-	router.GET(options.BaseURL+"/status", wrapper.GetStatus, options.OperationMiddlewares["GetStatus"]...)
-	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetOpenAPI, options.OperationMiddlewares["GetOpenAPI"]...)
-	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["GetDocs"]...)
+	router.POST(options.BaseURL+"/notification-price", wrapper.TellNotificationPrice, options.OperationMiddlewares["TellNotificationPrice"]...)
+	router.GET(options.BaseURL+"/info", wrapper.ReadInfo, options.OperationMiddlewares["ReadInfo"]...)
+	router.GET(options.BaseURL+"/v1/info", wrapper.ReadInfoV1, options.OperationMiddlewares["ReadInfoV1"]...)
+	router.GET(options.BaseURL+"/v2/info", wrapper.ReadInfoV2, options.OperationMiddlewares["ReadInfoV2"]...)
+	router.GET(options.BaseURL+"/status", wrapper.ReadStatus, options.OperationMiddlewares["ReadStatus"]...)
+	router.GET(options.BaseURL+"/openapi.yaml", wrapper.ReadOpenAPI, options.OperationMiddlewares["ReadOpenAPI"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.ReadDocs, options.OperationMiddlewares["ReadDocs"]...)
 
 }
 
@@ -1878,23 +3661,85 @@ type ConflictApplicationProblemPlusJSONResponse Problem
 
 type FacadeRefusalJSONResponse FacadeError
 
+type FacadeRefusalTooManyResponseHeaders struct {
+	RetryAfter          *int32
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+type FacadeRefusalTooManyJSONResponse struct {
+	Body FacadeError
+
+	Headers FacadeRefusalTooManyResponseHeaders
+}
+
+type FacadeRefusalUnavailableResponseHeaders struct {
+	RetryAfter *int32
+}
+type FacadeRefusalUnavailableJSONResponse struct {
+	Body FacadeError
+
+	Headers FacadeRefusalUnavailableResponseHeaders
+}
+
 type ForbiddenApplicationProblemPlusJSONResponse Problem
 
 type InternalErrorApplicationProblemPlusJSONResponse Problem
 
 type LoginRefusalJSONResponse LoginOutcome
 
+type LoginRefusalTooManyResponseHeaders struct {
+	RetryAfter          *int32
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+type LoginRefusalTooManyJSONResponse struct {
+	Body LoginOutcome
+
+	Headers LoginRefusalTooManyResponseHeaders
+}
+
+type LoginRefusalUnavailableResponseHeaders struct {
+	RetryAfter *int32
+}
+type LoginRefusalUnavailableJSONResponse struct {
+	Body LoginOutcome
+
+	Headers LoginRefusalUnavailableResponseHeaders
+}
+
 type NotFoundApplicationProblemPlusJSONResponse Problem
+
+type NotModifiedResponse struct {
+}
 
 type PreconditionFailedApplicationProblemPlusJSONResponse Problem
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
 
-type TooManyRequestsApplicationProblemPlusJSONResponse Problem
+type TooManyRequestsResponseHeaders struct {
+	RetryAfter          *int32
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+type TooManyRequestsApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TooManyRequestsResponseHeaders
+}
 
 type UnauthorizedApplicationProblemPlusJSONResponse Problem
 
-type UnavailableApplicationProblemPlusJSONResponse Problem
+type UnavailableResponseHeaders struct {
+	RetryAfter *int32
+}
+type UnavailableApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnavailableResponseHeaders
+}
 
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
@@ -2035,15 +3880,29 @@ func (response UpdateAmount422JSONResponse) VisitUpdateAmountResponse(w http.Res
 	return err
 }
 
-type UpdateAmount429JSONResponse FacadeError
+type UpdateAmount429JSONResponse struct {
+	FacadeRefusalTooManyJSONResponse
+}
 
 func (response UpdateAmount429JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2063,37 +3922,67 @@ func (response UpdateAmount500JSONResponse) VisitUpdateAmountResponse(w http.Res
 	return err
 }
 
-type UpdateAmount503JSONResponse FacadeError
+type UpdateAmount503JSONResponse struct {
+	FacadeRefusalUnavailableJSONResponse
+}
 
 func (response UpdateAmount503JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetDocsRequestObject struct {
+type ReadDocsRequestObject struct {
+	Params ReadDocsParams
 }
 
-type GetDocsResponseObject interface {
-	VisitGetDocsResponse(w http.ResponseWriter) error
+type ReadDocsResponseObject interface {
+	VisitReadDocsResponse(w http.ResponseWriter) error
 }
 
-type GetDocs200TextHTMLResponse struct {
+type ReadDocs200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type ReadDocs200TextHTMLResponse struct {
 	Body          io.Reader
+	Headers       ReadDocs200ResponseHeaders
 	ContentLength int64
 }
 
-func (response GetDocs200TextHTMLResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs200TextHTMLResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	w.Header().Set("Content-Type", "text/html")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 
@@ -2104,11 +3993,18 @@ func (response GetDocs200TextHTMLResponse) VisitGetDocsResponse(w http.ResponseW
 	return err
 }
 
-type GetDocs400ApplicationProblemPlusJSONResponse struct {
+type ReadDocs304Response = NotModifiedResponse
+
+func (response ReadDocs304Response) VisitReadDocsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadDocs400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetDocs400ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs400ApplicationProblemPlusJSONResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2120,27 +4016,39 @@ func (response GetDocs400ApplicationProblemPlusJSONResponse) VisitGetDocsRespons
 	return err
 }
 
-type GetDocs429ApplicationProblemPlusJSONResponse struct {
+type ReadDocs429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetDocs429ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs429ApplicationProblemPlusJSONResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetDocs500ApplicationProblemPlusJSONResponse struct {
+type ReadDocs500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetDocs500ApplicationProblemPlusJSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+func (response ReadDocs500ApplicationProblemPlusJSONResponse) VisitReadDocsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2152,16 +4060,16 @@ func (response GetDocs500ApplicationProblemPlusJSONResponse) VisitGetDocsRespons
 	return err
 }
 
-type GetInfoRequestObject struct {
+type ReadInfoRequestObject struct {
 }
 
-type GetInfoResponseObject interface {
-	VisitGetInfoResponse(w http.ResponseWriter) error
+type ReadInfoResponseObject interface {
+	VisitReadInfoResponse(w http.ResponseWriter) error
 }
 
-type GetInfo200JSONResponse Info
+type ReadInfo200JSONResponse Info
 
-func (response GetInfo200JSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo200JSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2173,11 +4081,11 @@ func (response GetInfo200JSONResponse) VisitGetInfoResponse(w http.ResponseWrite
 	return err
 }
 
-type GetInfo400ApplicationProblemPlusJSONResponse struct {
+type ReadInfo400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfo400ApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo400ApplicationProblemPlusJSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2189,27 +4097,39 @@ func (response GetInfo400ApplicationProblemPlusJSONResponse) VisitGetInfoRespons
 	return err
 }
 
-type GetInfo429ApplicationProblemPlusJSONResponse struct {
+type ReadInfo429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfo429ApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo429ApplicationProblemPlusJSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetInfo500ApplicationProblemPlusJSONResponse struct {
+type ReadInfo500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfo500ApplicationProblemPlusJSONResponse) VisitGetInfoResponse(w http.ResponseWriter) error {
+func (response ReadInfo500ApplicationProblemPlusJSONResponse) VisitReadInfoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2257,6 +4177,20 @@ func (response Login400JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
+type Login409JSONResponse LoginOutcome
+
+func (response Login409JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Login413JSONResponse LoginOutcome
 
 func (response Login413JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
@@ -2285,15 +4219,29 @@ func (response Login415JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login429JSONResponse LoginOutcome
+type Login429JSONResponse struct {
+	LoginRefusalTooManyJSONResponse
+}
 
 func (response Login429JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2313,31 +4261,36 @@ func (response Login500JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login503JSONResponse LoginOutcome
+type Login503JSONResponse struct {
+	LoginRefusalUnavailableJSONResponse
+}
 
 func (response Login503JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetNotificationPriceRequestObject struct {
-	Body *GetNotificationPriceJSONRequestBody
+type TellNotificationPriceRequestObject struct {
+	Body *TellNotificationPriceJSONRequestBody
 }
 
-type GetNotificationPriceResponseObject interface {
-	VisitGetNotificationPriceResponse(w http.ResponseWriter) error
+type TellNotificationPriceResponseObject interface {
+	VisitTellNotificationPriceResponse(w http.ResponseWriter) error
 }
 
-type GetNotificationPrice200JSONResponse NotificationPrice
+type TellNotificationPrice200JSONResponse NotificationPrice
 
-func (response GetNotificationPrice200JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice200JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2349,9 +4302,9 @@ func (response GetNotificationPrice200JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice400JSONResponse struct{ FacadeRefusalJSONResponse }
+type TellNotificationPrice400JSONResponse struct{ FacadeRefusalJSONResponse }
 
-func (response GetNotificationPrice400JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice400JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2363,9 +4316,9 @@ func (response GetNotificationPrice400JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice401JSONResponse FacadeError
+type TellNotificationPrice401JSONResponse FacadeError
 
-func (response GetNotificationPrice401JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice401JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2377,9 +4330,9 @@ func (response GetNotificationPrice401JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice403JSONResponse FacadeError
+type TellNotificationPrice403JSONResponse FacadeError
 
-func (response GetNotificationPrice403JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice403JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2391,9 +4344,9 @@ func (response GetNotificationPrice403JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice404JSONResponse FacadeError
+type TellNotificationPrice404JSONResponse FacadeError
 
-func (response GetNotificationPrice404JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice404JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2405,9 +4358,9 @@ func (response GetNotificationPrice404JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice409JSONResponse FacadeError
+type TellNotificationPrice409JSONResponse FacadeError
 
-func (response GetNotificationPrice409JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice409JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2419,9 +4372,9 @@ func (response GetNotificationPrice409JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice413JSONResponse FacadeError
+type TellNotificationPrice413JSONResponse FacadeError
 
-func (response GetNotificationPrice413JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice413JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2433,9 +4386,9 @@ func (response GetNotificationPrice413JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice415JSONResponse FacadeError
+type TellNotificationPrice415JSONResponse FacadeError
 
-func (response GetNotificationPrice415JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice415JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2447,9 +4400,9 @@ func (response GetNotificationPrice415JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice422JSONResponse FacadeError
+type TellNotificationPrice422JSONResponse FacadeError
 
-func (response GetNotificationPrice422JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice422JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2461,23 +4414,37 @@ func (response GetNotificationPrice422JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice429JSONResponse FacadeError
+type TellNotificationPrice429JSONResponse struct {
+	FacadeRefusalTooManyJSONResponse
+}
 
-func (response GetNotificationPrice429JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice429JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetNotificationPrice500JSONResponse FacadeError
+type TellNotificationPrice500JSONResponse FacadeError
 
-func (response GetNotificationPrice500JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice500JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2489,37 +4456,67 @@ func (response GetNotificationPrice500JSONResponse) VisitGetNotificationPriceRes
 	return err
 }
 
-type GetNotificationPrice503JSONResponse FacadeError
+type TellNotificationPrice503JSONResponse struct {
+	FacadeRefusalUnavailableJSONResponse
+}
 
-func (response GetNotificationPrice503JSONResponse) VisitGetNotificationPriceResponse(w http.ResponseWriter) error {
+func (response TellNotificationPrice503JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetOpenAPIRequestObject struct {
+type ReadOpenAPIRequestObject struct {
+	Params ReadOpenAPIParams
 }
 
-type GetOpenAPIResponseObject interface {
-	VisitGetOpenAPIResponse(w http.ResponseWriter) error
+type ReadOpenAPIResponseObject interface {
+	VisitReadOpenAPIResponse(w http.ResponseWriter) error
 }
 
-type GetOpenAPI200ApplicationYamlResponse struct {
+type ReadOpenAPI200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type ReadOpenAPI200ApplicationYamlResponse struct {
 	Body          io.Reader
+	Headers       ReadOpenAPI200ResponseHeaders
 	ContentLength int64
 }
 
-func (response GetOpenAPI200ApplicationYamlResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI200ApplicationYamlResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	w.Header().Set("Content-Type", "application/yaml")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 
@@ -2530,11 +4527,18 @@ func (response GetOpenAPI200ApplicationYamlResponse) VisitGetOpenAPIResponse(w h
 	return err
 }
 
-type GetOpenAPI400ApplicationProblemPlusJSONResponse struct {
+type ReadOpenAPI304Response = NotModifiedResponse
+
+func (response ReadOpenAPI304Response) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadOpenAPI400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetOpenAPI400ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI400ApplicationProblemPlusJSONResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2546,27 +4550,39 @@ func (response GetOpenAPI400ApplicationProblemPlusJSONResponse) VisitGetOpenAPIR
 	return err
 }
 
-type GetOpenAPI429ApplicationProblemPlusJSONResponse struct {
+type ReadOpenAPI429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetOpenAPI429ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI429ApplicationProblemPlusJSONResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetOpenAPI500ApplicationProblemPlusJSONResponse struct {
+type ReadOpenAPI500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetOpenAPI500ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
+func (response ReadOpenAPI500ApplicationProblemPlusJSONResponse) VisitReadOpenAPIResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2578,16 +4594,16 @@ func (response GetOpenAPI500ApplicationProblemPlusJSONResponse) VisitGetOpenAPIR
 	return err
 }
 
-type GetStatusRequestObject struct {
+type ReadStatusRequestObject struct {
 }
 
-type GetStatusResponseObject interface {
-	VisitGetStatusResponse(w http.ResponseWriter) error
+type ReadStatusResponseObject interface {
+	VisitReadStatusResponse(w http.ResponseWriter) error
 }
 
-type GetStatus200ApplicationProblemPlusJSONResponse Problem
+type ReadStatus200ApplicationProblemPlusJSONResponse Problem
 
-func (response GetStatus200ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus200ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2599,11 +4615,11 @@ func (response GetStatus200ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus400ApplicationProblemPlusJSONResponse struct {
+type ReadStatus400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus400ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus400ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2615,27 +4631,39 @@ func (response GetStatus400ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus429ApplicationProblemPlusJSONResponse struct {
+type ReadStatus429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus429ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus429ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetStatus500ApplicationProblemPlusJSONResponse struct {
+type ReadStatus500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus500ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus500ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2647,32 +4675,35 @@ func (response GetStatus500ApplicationProblemPlusJSONResponse) VisitGetStatusRes
 	return err
 }
 
-type GetStatus503ApplicationProblemPlusJSONResponse struct {
+type ReadStatus503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetStatus503ApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+func (response ReadStatus503ApplicationProblemPlusJSONResponse) VisitReadStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetInfoV1RequestObject struct {
+type ReadInfoV1RequestObject struct {
 }
 
-type GetInfoV1ResponseObject interface {
-	VisitGetInfoV1Response(w http.ResponseWriter) error
+type ReadInfoV1ResponseObject interface {
+	VisitReadInfoV1Response(w http.ResponseWriter) error
 }
 
-type GetInfoV1200JSONResponse Info
+type ReadInfoV1200JSONResponse Info
 
-func (response GetInfoV1200JSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1200JSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2684,11 +4715,11 @@ func (response GetInfoV1200JSONResponse) VisitGetInfoV1Response(w http.ResponseW
 	return err
 }
 
-type GetInfoV1400ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV1400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV1400ApplicationProblemPlusJSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1400ApplicationProblemPlusJSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2700,27 +4731,39 @@ func (response GetInfoV1400ApplicationProblemPlusJSONResponse) VisitGetInfoV1Res
 	return err
 }
 
-type GetInfoV1429ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV1429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV1429ApplicationProblemPlusJSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1429ApplicationProblemPlusJSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetInfoV1500ApplicationProblemPlusJSONResponse struct {
+type ReadInfoV1500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetInfoV1500ApplicationProblemPlusJSONResponse) VisitGetInfoV1Response(w http.ResponseWriter) error {
+func (response ReadInfoV1500ApplicationProblemPlusJSONResponse) VisitReadInfoV1Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2809,10 +4852,22 @@ type ListOrganizations429ApplicationProblemPlusJSONResponse struct {
 func (response ListOrganizations429ApplicationProblemPlusJSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2841,36 +4896,39 @@ type ListOrganizations503ApplicationProblemPlusJSONResponse struct {
 func (response ListOrganizations503ApplicationProblemPlusJSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteOrganizationRequestObject struct {
+type UnregisterOrganizationRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 }
 
-type DeleteOrganizationResponseObject interface {
-	VisitDeleteOrganizationResponse(w http.ResponseWriter) error
+type UnregisterOrganizationResponseObject interface {
+	VisitUnregisterOrganizationResponse(w http.ResponseWriter) error
 }
 
-type DeleteOrganization204Response struct {
+type UnregisterOrganization204Response struct {
 }
 
-func (response DeleteOrganization204Response) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization204Response) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteOrganization400ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization400ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization400ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2882,11 +4940,11 @@ func (response DeleteOrganization400ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization401ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization401ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization401ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2898,11 +4956,11 @@ func (response DeleteOrganization401ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization403ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization403ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization403ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2914,11 +4972,11 @@ func (response DeleteOrganization403ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization404ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization404ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization404ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2930,27 +4988,39 @@ func (response DeleteOrganization404ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization429ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization429ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization429ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteOrganization500ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization500ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization500ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2962,49 +5032,86 @@ func (response DeleteOrganization500ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteOrganization503ApplicationProblemPlusJSONResponse struct {
+type UnregisterOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteOrganization503ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+func (response UnregisterOrganization503ApplicationProblemPlusJSONResponse) VisitUnregisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetOrganizationRequestObject struct {
+type ReadOrganizationRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 ReadOrganizationParams
 }
 
-type GetOrganizationResponseObject interface {
-	VisitGetOrganizationResponse(w http.ResponseWriter) error
+type ReadOrganizationResponseObject interface {
+	VisitReadOrganizationResponse(w http.ResponseWriter) error
 }
 
-type GetOrganization200JSONResponse Organization
+type ReadOrganization200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
 
-func (response GetOrganization200JSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+type ReadOrganization200JSONResponse struct {
+	Body    Organization
+	Headers ReadOrganization200ResponseHeaders
+}
+
+func (response ReadOrganization200JSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetOrganization400ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization304Response = NotModifiedResponse
+
+func (response ReadOrganization304Response) VisitReadOrganizationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadOrganization400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization400ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization400ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3016,11 +5123,11 @@ func (response GetOrganization400ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization401ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization401ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization401ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3032,11 +5139,11 @@ func (response GetOrganization401ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization403ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization403ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization403ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3048,11 +5155,11 @@ func (response GetOrganization403ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization404ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization404ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization404ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3064,27 +5171,39 @@ func (response GetOrganization404ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization429ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization429ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization429ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetOrganization500ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization500ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization500ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3096,64 +5215,120 @@ func (response GetOrganization500ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
-type GetOrganization503ApplicationProblemPlusJSONResponse struct {
+type ReadOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetOrganization503ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+func (response ReadOrganization503ApplicationProblemPlusJSONResponse) VisitReadOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutOrganizationRequestObject struct {
+type RegisterOrganizationRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
-	Body                   *PutOrganizationJSONRequestBody
+	Params                 RegisterOrganizationParams
+	Body                   *RegisterOrganizationJSONRequestBody
 }
 
-type PutOrganizationResponseObject interface {
-	VisitPutOrganizationResponse(w http.ResponseWriter) error
+type RegisterOrganizationResponseObject interface {
+	VisitRegisterOrganizationResponse(w http.ResponseWriter) error
 }
 
-type PutOrganization200JSONResponse Organization
+type RegisterOrganization200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
 
-func (response PutOrganization200JSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+type RegisterOrganization200JSONResponse struct {
+	Body    Organization
+	Headers RegisterOrganization200ResponseHeaders
+}
+
+func (response RegisterOrganization200JSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutOrganization201JSONResponse Organization
+type RegisterOrganization201ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
 
-func (response PutOrganization201JSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+type RegisterOrganization201JSONResponse struct {
+	Body    Organization
+	Headers RegisterOrganization201ResponseHeaders
+}
+
+func (response RegisterOrganization201JSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutOrganization400ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization400ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization400ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3165,11 +5340,11 @@ func (response PutOrganization400ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization401ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization401ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization401ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3181,11 +5356,11 @@ func (response PutOrganization401ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization403ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization403ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization403ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3197,11 +5372,11 @@ func (response PutOrganization403ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization404ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization404ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization404ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3213,11 +5388,43 @@ func (response PutOrganization404ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization413ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RegisterOrganization409ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RegisterOrganization412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response RegisterOrganization412ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RegisterOrganization413ApplicationProblemPlusJSONResponse struct {
 	TooLargeApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization413ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization413ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3229,11 +5436,11 @@ func (response PutOrganization413ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization415ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization415ApplicationProblemPlusJSONResponse struct {
 	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization415ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization415ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3245,11 +5452,11 @@ func (response PutOrganization415ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization422ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization422ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization422ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3261,27 +5468,39 @@ func (response PutOrganization422ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization429ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization429ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization429ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutOrganization500ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization500ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization500ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3293,17 +5512,20 @@ func (response PutOrganization500ApplicationProblemPlusJSONResponse) VisitPutOrg
 	return err
 }
 
-type PutOrganization503ApplicationProblemPlusJSONResponse struct {
+type RegisterOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response PutOrganization503ApplicationProblemPlusJSONResponse) VisitPutOrganizationResponse(w http.ResponseWriter) error {
+func (response RegisterOrganization503ApplicationProblemPlusJSONResponse) VisitRegisterOrganizationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3403,10 +5625,22 @@ type ListAPIKeys429ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys429ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3435,10 +5669,13 @@ type ListAPIKeys503ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys503ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3602,10 +5839,22 @@ type CreateAPIKey429ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey429ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3634,37 +5883,40 @@ type CreateAPIKey503ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey503ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteAPIKeyRequestObject struct {
+type RevokeAPIKeyRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	ID                     string                 `json:"id"`
 }
 
-type DeleteAPIKeyResponseObject interface {
-	VisitDeleteAPIKeyResponse(w http.ResponseWriter) error
+type RevokeAPIKeyResponseObject interface {
+	VisitRevokeAPIKeyResponse(w http.ResponseWriter) error
 }
 
-type DeleteAPIKey204Response struct {
+type RevokeAPIKey204Response struct {
 }
 
-func (response DeleteAPIKey204Response) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey204Response) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteAPIKey400ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey400ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey400ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3676,11 +5928,11 @@ func (response DeleteAPIKey400ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey401ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey401ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey401ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3692,11 +5944,11 @@ func (response DeleteAPIKey401ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey403ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey403ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3708,11 +5960,11 @@ func (response DeleteAPIKey403ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey404ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey404ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey404ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3724,27 +5976,39 @@ func (response DeleteAPIKey404ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey429ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey429ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey429ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteAPIKey500ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey500ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey500ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3756,17 +6020,170 @@ func (response DeleteAPIKey500ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey503ApplicationProblemPlusJSONResponse struct {
+type RevokeAPIKey503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteAPIKey503ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+func (response RevokeAPIKey503ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 ListDebtPositionsParams
+}
+
+type ListDebtPositionsResponseObject interface {
+	VisitListDebtPositionsResponse(w http.ResponseWriter) error
+}
+
+type ListDebtPositions200JSONResponse PaymentPositionList
+
+func (response ListDebtPositions200JSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions400ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions401ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions403ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions404ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions429ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions500ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDebtPositions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDebtPositions503ApplicationProblemPlusJSONResponse) VisitListDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3783,7 +6200,11 @@ type CreateDebtPositionResponseObject interface {
 }
 
 type CreateDebtPosition201ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type CreateDebtPosition201JSONResponse struct {
@@ -3798,8 +6219,20 @@ func (response CreateDebtPosition201JSONResponse) VisitCreateDebtPositionRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
@@ -3941,10 +6374,22 @@ type CreateDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response CreateDebtPosition429ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3973,53 +6418,47 @@ type CreateDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response CreateDebtPosition503ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetDebtPositionRequestObject struct {
+type ChangeIbanRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
-	Iupd                   Iupd                   `json:"iupd"`
+	Params                 ChangeIbanParams
+	Body                   *ChangeIbanJSONRequestBody
 }
 
-type GetDebtPositionResponseObject interface {
-	VisitGetDebtPositionResponse(w http.ResponseWriter) error
+type ChangeIbanResponseObject interface {
+	VisitChangeIbanResponse(w http.ResponseWriter) error
 }
 
-type GetDebtPosition200ResponseHeaders struct {
-	ETag *string
-}
+type ChangeIban200JSONResponse IbanChange
 
-type GetDebtPosition200JSONResponse struct {
-	Body    PaymentPosition
-	Headers GetDebtPosition200ResponseHeaders
-}
-
-func (response GetDebtPosition200JSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ChangeIban200JSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.ETag != nil {
-		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
-	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetDebtPosition400ApplicationProblemPlusJSONResponse struct {
+type ChangeIban400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition400ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ChangeIban400ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4031,11 +6470,11 @@ func (response GetDebtPosition400ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition401ApplicationProblemPlusJSONResponse struct {
+type ChangeIban401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition401ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ChangeIban401ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4047,11 +6486,11 @@ func (response GetDebtPosition401ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition403ApplicationProblemPlusJSONResponse struct {
+type ChangeIban403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition403ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ChangeIban403ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4063,11 +6502,11 @@ func (response GetDebtPosition403ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition404ApplicationProblemPlusJSONResponse struct {
+type ChangeIban404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition404ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ChangeIban404ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4079,27 +6518,87 @@ func (response GetDebtPosition404ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition429ApplicationProblemPlusJSONResponse struct {
-	TooManyRequestsApplicationProblemPlusJSONResponse
+type ChangeIban409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition429ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ChangeIban409ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban413ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban415ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeIban429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeIban429ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetDebtPosition500ApplicationProblemPlusJSONResponse struct {
+type ChangeIban500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition500ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ChangeIban500ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4111,17 +6610,1161 @@ func (response GetDebtPosition500ApplicationProblemPlusJSONResponse) VisitGetDeb
 	return err
 }
 
-type GetDebtPosition503ApplicationProblemPlusJSONResponse struct {
+type ChangeIban503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetDebtPosition503ApplicationProblemPlusJSONResponse) VisitGetDebtPositionResponse(w http.ResponseWriter) error {
+func (response ChangeIban503ApplicationProblemPlusJSONResponse) VisitChangeIbanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 RemoveDebtPositionParams
+}
+
+type RemoveDebtPositionResponseObject interface {
+	VisitRemoveDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type RemoveDebtPosition200JSONResponse string
+
+func (response RemoveDebtPosition200JSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPosition400ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPosition401ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPosition403ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPosition404ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPosition409ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPosition412ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPosition429ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPosition500ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPosition503ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 ReadDebtPositionParams
+}
+
+type ReadDebtPositionResponseObject interface {
+	VisitReadDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type ReadDebtPosition200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type ReadDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers ReadDebtPosition200ResponseHeaders
+}
+
+func (response ReadDebtPosition200JSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDebtPosition304Response = NotModifiedResponse
+
+func (response ReadDebtPosition304Response) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReadDebtPosition400ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadDebtPosition401ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadDebtPosition403ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadDebtPosition404ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReadDebtPosition429ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReadDebtPosition500ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReadDebtPosition503ApplicationProblemPlusJSONResponse) VisitReadDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 ReplaceDebtPositionParams
+	Body                   *ReplaceDebtPositionJSONRequestBody
+}
+
+type ReplaceDebtPositionResponseObject interface {
+	VisitReplaceDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type ReplaceDebtPosition200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type ReplaceDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers ReplaceDebtPosition200ResponseHeaders
+}
+
+func (response ReplaceDebtPosition200JSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition400ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition401ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition403ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition404ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition409ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition412ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition413ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition415ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition422ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition429ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition500ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPosition503ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 BlockDebtPositionParams
+	Body                   *BlockDebtPositionJSONRequestBody
+}
+
+type BlockDebtPositionResponseObject interface {
+	VisitBlockDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type BlockDebtPosition200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type BlockDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers BlockDebtPosition200ResponseHeaders
+}
+
+func (response BlockDebtPosition200JSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition400ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition401ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition403ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition404ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition409ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition412ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition413ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition415ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition422ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition429ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition500ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BlockDebtPosition503ApplicationProblemPlusJSONResponse) VisitBlockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 CloseDebtPositionParams
+	Body                   *CloseDebtPositionJSONRequestBody
+}
+
+type CloseDebtPositionResponseObject interface {
+	VisitCloseDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type CloseDebtPosition200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type CloseDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers CloseDebtPosition200ResponseHeaders
+}
+
+func (response CloseDebtPosition200JSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition400ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition401ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition403ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition404ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition409ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition412ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition413ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition415ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition422ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition429ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition500ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CloseDebtPosition503ApplicationProblemPlusJSONResponse) VisitCloseDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4138,7 +7781,11 @@ type InvalidateDebtPositionResponseObject interface {
 }
 
 type InvalidateDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type InvalidateDebtPosition200JSONResponse struct {
@@ -4153,8 +7800,20 @@ func (response InvalidateDebtPosition200JSONResponse) VisitInvalidateDebtPositio
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -4257,6 +7916,22 @@ func (response InvalidateDebtPosition412ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type InvalidateDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response InvalidateDebtPosition422ApplicationProblemPlusJSONResponse) VisitInvalidateDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type InvalidateDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -4264,10 +7939,22 @@ type InvalidateDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response InvalidateDebtPosition429ApplicationProblemPlusJSONResponse) VisitInvalidateDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4296,10 +7983,13 @@ type InvalidateDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response InvalidateDebtPosition503ApplicationProblemPlusJSONResponse) VisitInvalidateDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4316,7 +8006,11 @@ type PublishDebtPositionResponseObject interface {
 }
 
 type PublishDebtPosition200ResponseHeaders struct {
-	ETag *string
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
 }
 
 type PublishDebtPosition200JSONResponse struct {
@@ -4331,8 +8025,20 @@ func (response PublishDebtPosition200JSONResponse) VisitPublishDebtPositionRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
 	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -4435,6 +8141,22 @@ func (response PublishDebtPosition412ApplicationProblemPlusJSONResponse) VisitPu
 	return err
 }
 
+type PublishDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PublishDebtPosition422ApplicationProblemPlusJSONResponse) VisitPublishDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PublishDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -4442,10 +8164,22 @@ type PublishDebtPosition429ApplicationProblemPlusJSONResponse struct {
 func (response PublishDebtPosition429ApplicationProblemPlusJSONResponse) VisitPublishDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4474,43 +8208,74 @@ type PublishDebtPosition503ApplicationProblemPlusJSONResponse struct {
 func (response PublishDebtPosition503ApplicationProblemPlusJSONResponse) VisitPublishDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetNoticeRequestObject struct {
+type ReopenDebtPositionRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
-	Nav                    Nav                    `json:"nav"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 ReopenDebtPositionParams
+	Body                   *ReopenDebtPositionJSONRequestBody
 }
 
-type GetNoticeResponseObject interface {
-	VisitGetNoticeResponse(w http.ResponseWriter) error
+type ReopenDebtPositionResponseObject interface {
+	VisitReopenDebtPositionResponse(w http.ResponseWriter) error
 }
 
-type GetNotice200JSONResponse Notice
+type ReopenDebtPosition200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
 
-func (response GetNotice200JSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+type ReopenDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers ReopenDebtPosition200ResponseHeaders
+}
+
+func (response ReopenDebtPosition200JSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetNotice400ApplicationProblemPlusJSONResponse struct {
+type ReopenDebtPosition400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice400ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReopenDebtPosition400ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4522,11 +8287,11 @@ func (response GetNotice400ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice401ApplicationProblemPlusJSONResponse struct {
+type ReopenDebtPosition401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice401ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReopenDebtPosition401ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4538,11 +8303,11 @@ func (response GetNotice401ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice403ApplicationProblemPlusJSONResponse struct {
+type ReopenDebtPosition403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice403ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReopenDebtPosition403ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4554,11 +8319,11 @@ func (response GetNotice403ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice404ApplicationProblemPlusJSONResponse struct {
+type ReopenDebtPosition404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice404ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReopenDebtPosition404ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4570,11 +8335,75 @@ func (response GetNotice404ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice422ApplicationProblemPlusJSONResponse struct {
+type ReopenDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition409ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition412ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition413ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenDebtPosition415ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenDebtPosition422ApplicationProblemPlusJSONResponse struct {
 	UnprocessableApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice422ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReopenDebtPosition422ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4586,27 +8415,39 @@ func (response GetNotice422ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice429ApplicationProblemPlusJSONResponse struct {
+type ReopenDebtPosition429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice429ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReopenDebtPosition429ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetNotice500ApplicationProblemPlusJSONResponse struct {
+type ReopenDebtPosition500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice500ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReopenDebtPosition500ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4618,17 +8459,1296 @@ func (response GetNotice500ApplicationProblemPlusJSONResponse) VisitGetNoticeRes
 	return err
 }
 
-type GetNotice503ApplicationProblemPlusJSONResponse struct {
+type ReopenDebtPosition503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetNotice503ApplicationProblemPlusJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+func (response ReopenDebtPosition503ApplicationProblemPlusJSONResponse) VisitReopenDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 TransferDebtPositionParams
+	Body                   *TransferDebtPositionJSONRequestBody
+}
+
+type TransferDebtPositionResponseObject interface {
+	VisitTransferDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type TransferDebtPosition200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type TransferDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers TransferDebtPosition200ResponseHeaders
+}
+
+func (response TransferDebtPosition200JSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition400ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition401ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition403ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition404ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition409ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition412ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition413ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition415ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition422ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition429ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition500ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TransferDebtPosition503ApplicationProblemPlusJSONResponse) VisitTransferDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPositionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 UnblockDebtPositionParams
+	Body                   *UnblockDebtPositionJSONRequestBody
+}
+
+type UnblockDebtPositionResponseObject interface {
+	VisitUnblockDebtPositionResponse(w http.ResponseWriter) error
+}
+
+type UnblockDebtPosition200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type UnblockDebtPosition200JSONResponse struct {
+	Body    PaymentPosition
+	Headers UnblockDebtPosition200ResponseHeaders
+}
+
+func (response UnblockDebtPosition200JSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition400ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition401ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition403ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition404ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition409ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition412ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition413ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition415ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition422ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition429ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition500ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockDebtPosition503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UnblockDebtPosition503ApplicationProblemPlusJSONResponse) VisitUnblockDebtPositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Params                 ListVersionsParams
+}
+
+type ListVersionsResponseObject interface {
+	VisitListVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListVersions200JSONResponse VersionList
+
+func (response ListVersions200JSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions400ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions401ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions403ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions404ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions429ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions500ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListVersions503ApplicationProblemPlusJSONResponse) VisitListVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadVersionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Iupd                   Iupd                   `json:"iupd"`
+	Version                int64                  `json:"version"`
+}
+
+type ReadVersionResponseObject interface {
+	VisitReadVersionResponse(w http.ResponseWriter) error
+}
+
+type ReadVersion200JSONResponse Version
+
+func (response ReadVersion200JSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadVersion400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReadVersion400ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadVersion401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadVersion401ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadVersion403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadVersion403ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadVersion404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadVersion404ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadVersion429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReadVersion429ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadVersion500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReadVersion500ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadVersion503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReadVersion503ApplicationProblemPlusJSONResponse) VisitReadVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNoticeRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 ReadNoticeParams
+}
+
+type ReadNoticeResponseObject interface {
+	VisitReadNoticeResponse(w http.ResponseWriter) error
+}
+
+type ReadNotice200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type ReadNotice200JSONResponse struct {
+	Body    Notice
+	Headers ReadNotice200ResponseHeaders
+}
+
+func (response ReadNotice200JSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotice304Response = NotModifiedResponse
+
+func (response ReadNotice304Response) VisitReadNoticeResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadNotice400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReadNotice400ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotice401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadNotice401ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotice403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadNotice403ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotice404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadNotice404ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotice422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ReadNotice422ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotice429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReadNotice429ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotice500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReadNotice500ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotice503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReadNotice503ApplicationProblemPlusJSONResponse) VisitReadNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmountRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 SetNoticeAmountParams
+	Body                   *SetNoticeAmountJSONRequestBody
+}
+
+type SetNoticeAmountResponseObject interface {
+	VisitSetNoticeAmountResponse(w http.ResponseWriter) error
+}
+
+type SetNoticeAmount200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type SetNoticeAmount200JSONResponse struct {
+	Body    Notice
+	Headers SetNoticeAmount200ResponseHeaders
+}
+
+func (response SetNoticeAmount200JSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount400ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount401ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount403ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount404ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount409ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount412ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount413ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount415ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount422ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount429ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount500ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetNoticeAmount503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SetNoticeAmount503ApplicationProblemPlusJSONResponse) VisitSetNoticeAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4729,10 +9849,22 @@ type ListAnswers429ApplicationProblemPlusJSONResponse struct {
 func (response ListAnswers429ApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4761,10 +9893,13 @@ type ListAnswers503ApplicationProblemPlusJSONResponse struct {
 func (response ListAnswers503ApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4881,10 +10016,22 @@ type QuoteNotice429ApplicationProblemPlusJSONResponse struct {
 func (response QuoteNotice429ApplicationProblemPlusJSONResponse) VisitQuoteNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4913,10 +10060,954 @@ type QuoteNotice503ApplicationProblemPlusJSONResponse struct {
 func (response QuoteNotice503ApplicationProblemPlusJSONResponse) VisitQuoteNoticeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 SetPaymentOptionPaidParams
+	Body                   *SetPaymentOptionPaidJSONRequestBody
+}
+
+type SetPaymentOptionPaidResponseObject interface {
+	VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error
+}
+
+type SetPaymentOptionPaid200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type SetPaymentOptionPaid200JSONResponse struct {
+	Body    PaymentOption
+	Headers SetPaymentOptionPaid200ResponseHeaders
+}
+
+func (response SetPaymentOptionPaid200JSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid400ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid401ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid403ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid404ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid409ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid412ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid413ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid415ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid422ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid429ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid500ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaid503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaid503ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPaymentOptionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 ReadPaymentOptionParams
+}
+
+type ReadPaymentOptionResponseObject interface {
+	VisitReadPaymentOptionResponse(w http.ResponseWriter) error
+}
+
+type ReadPaymentOption200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type ReadPaymentOption200JSONResponse struct {
+	Body    PaymentOptionWithDebtor
+	Headers ReadPaymentOption200ResponseHeaders
+}
+
+func (response ReadPaymentOption200JSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPaymentOption304Response = NotModifiedResponse
+
+func (response ReadPaymentOption304Response) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadPaymentOption400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPaymentOption400ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPaymentOption401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPaymentOption401ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPaymentOption403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPaymentOption403ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPaymentOption404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPaymentOption404ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPaymentOption422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPaymentOption422ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPaymentOption429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPaymentOption429ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPaymentOption500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPaymentOption500ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadPaymentOption503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReadPaymentOption503ApplicationProblemPlusJSONResponse) VisitReadPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFeeRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Body                   *UpdateNotificationFeeJSONRequestBody
+}
+
+type UpdateNotificationFeeResponseObject interface {
+	VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error
+}
+
+type UpdateNotificationFee200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type UpdateNotificationFee200JSONResponse struct {
+	Body    PaymentOption
+	Headers UpdateNotificationFee200ResponseHeaders
+}
+
+func (response UpdateNotificationFee200JSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee400ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee401ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee403ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee404ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee413ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee415ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee422ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee429ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee500ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee503ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOptionRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 PayPaymentOptionParams
+	Body                   *PayPaymentOptionJSONRequestBody
+}
+
+type PayPaymentOptionResponseObject interface {
+	VisitPayPaymentOptionResponse(w http.ResponseWriter) error
+}
+
+type PayPaymentOption200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type PayPaymentOption200JSONResponse struct {
+	Body    PaymentOption
+	Headers PayPaymentOption200ResponseHeaders
+}
+
+func (response PayPaymentOption200JSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption400ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption401ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption403ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption404ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption409ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption412ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption413ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption415ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption422ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption429ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption500ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayPaymentOption503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PayPaymentOption503ApplicationProblemPlusJSONResponse) VisitPayPaymentOptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5016,10 +11107,22 @@ type ListReceipts429ApplicationProblemPlusJSONResponse struct {
 func (response ListReceipts429ApplicationProblemPlusJSONResponse) VisitListReceiptsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5048,43 +11151,80 @@ type ListReceipts503ApplicationProblemPlusJSONResponse struct {
 func (response ListReceipts503ApplicationProblemPlusJSONResponse) VisitListReceiptsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetReceiptRequestObject struct {
+type ReadReceiptRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	ReceiptID              string                 `json:"receiptId"`
+	Params                 ReadReceiptParams
 }
 
-type GetReceiptResponseObject interface {
-	VisitGetReceiptResponse(w http.ResponseWriter) error
+type ReadReceiptResponseObject interface {
+	VisitReadReceiptResponse(w http.ResponseWriter) error
 }
 
-type GetReceipt200JSONResponse Receipt
+type ReadReceipt200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
 
-func (response GetReceipt200JSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+type ReadReceipt200JSONResponse struct {
+	Body    Receipt
+	Headers ReadReceipt200ResponseHeaders
+}
+
+func (response ReadReceipt200JSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetReceipt400ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt304Response = NotModifiedResponse
+
+func (response ReadReceipt304Response) VisitReadReceiptResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadReceipt400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt400ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt400ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5096,11 +11236,11 @@ func (response GetReceipt400ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt401ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt401ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt401ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5112,11 +11252,11 @@ func (response GetReceipt401ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt403ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt403ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt403ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5128,11 +11268,11 @@ func (response GetReceipt403ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt404ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt404ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt404ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5144,27 +11284,39 @@ func (response GetReceipt404ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt429ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt429ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt429ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetReceipt500ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt500ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt500ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5176,17 +11328,975 @@ func (response GetReceipt500ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 	return err
 }
 
-type GetReceipt503ApplicationProblemPlusJSONResponse struct {
+type ReadReceipt503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetReceipt503ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+func (response ReadReceipt503ApplicationProblemPlusJSONResponse) VisitReadReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadInfoV2RequestObject struct {
+}
+
+type ReadInfoV2ResponseObject interface {
+	VisitReadInfoV2Response(w http.ResponseWriter) error
+}
+
+type ReadInfoV2200JSONResponse Info
+
+func (response ReadInfoV2200JSONResponse) VisitReadInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadInfoV2400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReadInfoV2400ApplicationProblemPlusJSONResponse) VisitReadInfoV2Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadInfoV2429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReadInfoV2429ApplicationProblemPlusJSONResponse) VisitReadInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadInfoV2500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReadInfoV2500ApplicationProblemPlusJSONResponse) VisitReadInfoV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Body                   *RemoveDebtPositionsJSONRequestBody
+}
+
+type RemoveDebtPositionsResponseObject interface {
+	VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error
+}
+
+type RemoveDebtPositions200JSONResponse string
+
+func (response RemoveDebtPositions200JSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions400ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions401ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions403ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions404ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions409ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions413ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions415ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions429ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions500ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveDebtPositions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveDebtPositions503ApplicationProblemPlusJSONResponse) VisitRemoveDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 CreateDebtPositionsParams
+	Body                   *CreateDebtPositionsJSONRequestBody
+}
+
+type CreateDebtPositionsResponseObject interface {
+	VisitCreateDebtPositionsResponse(w http.ResponseWriter) error
+}
+
+type CreateDebtPositions201Response struct {
+}
+
+func (response CreateDebtPositions201Response) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(201)
+	return nil
+}
+
+type CreateDebtPositions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions400ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions401ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions403ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions404ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions409ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions413ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions415ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions422ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions429ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions500ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDebtPositions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDebtPositions503ApplicationProblemPlusJSONResponse) VisitCreateDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositionsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 ReplaceDebtPositionsParams
+	Body                   *ReplaceDebtPositionsJSONRequestBody
+}
+
+type ReplaceDebtPositionsResponseObject interface {
+	VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error
+}
+
+type ReplaceDebtPositions200Response struct {
+}
+
+func (response ReplaceDebtPositions200Response) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(200)
+	return nil
+}
+
+type ReplaceDebtPositions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions400ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions401ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions403ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions404ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions409ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions413ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions415ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions422ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions429ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions500ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceDebtPositions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceDebtPositions503ApplicationProblemPlusJSONResponse) VisitReplaceDebtPositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2RequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 SetPaymentOptionPaidV2Params
+	Body                   *SetPaymentOptionPaidV2JSONRequestBody
+}
+
+type SetPaymentOptionPaidV2ResponseObject interface {
+	VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error
+}
+
+type SetPaymentOptionPaidV2200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type SetPaymentOptionPaidV2200JSONResponse struct {
+	Body    PaymentOption
+	Headers SetPaymentOptionPaidV2200ResponseHeaders
+}
+
+func (response SetPaymentOptionPaidV2200JSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2400ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2401ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2403ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2404ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2409ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2412ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2413ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2415ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2422ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2429ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2500ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaymentOptionPaidV2503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SetPaymentOptionPaidV2503ApplicationProblemPlusJSONResponse) VisitSetPaymentOptionPaidV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5197,75 +12307,138 @@ type StrictServerInterface interface {
 	// UpdateAmount What a notice costs now (native)
 	// (POST /amount-update)
 	UpdateAmount(ctx context.Context, request UpdateAmountRequestObject) (UpdateAmountResponseObject, error)
-	// GetDocs A page to read this document
+	// ReadDocs A page to read this document
 	// (GET /docs)
-	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
-	// GetInfo Name, version and environment
+	ReadDocs(ctx context.Context, request ReadDocsRequestObject) (ReadDocsResponseObject, error)
+	// ReadInfo Name, version and environment
 	// (GET /info)
-	GetInfo(ctx context.Context, request GetInfoRequestObject) (GetInfoResponseObject, error)
+	ReadInfo(ctx context.Context, request ReadInfoRequestObject) (ReadInfoResponseObject, error)
 	// Login A token for /notification-price (legacy)
 	// (POST /login)
 	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
-	// GetNotificationPrice What a notice costs now (legacy)
+	// TellNotificationPrice What a notice costs now (legacy)
 	// (POST /notification-price)
-	GetNotificationPrice(ctx context.Context, request GetNotificationPriceRequestObject) (GetNotificationPriceResponseObject, error)
-	// GetOpenAPI This document
+	TellNotificationPrice(ctx context.Context, request TellNotificationPriceRequestObject) (TellNotificationPriceResponseObject, error)
+	// ReadOpenAPI This document
 	// (GET /openapi.yaml)
-	GetOpenAPI(ctx context.Context, request GetOpenAPIRequestObject) (GetOpenAPIResponseObject, error)
-	// GetStatus Whether the service can do its work
+	ReadOpenAPI(ctx context.Context, request ReadOpenAPIRequestObject) (ReadOpenAPIResponseObject, error)
+	// ReadStatus Whether the service can do its work
 	// (GET /status)
-	GetStatus(ctx context.Context, request GetStatusRequestObject) (GetStatusResponseObject, error)
-	// GetInfoV1 Name, version and environment, where GPD has it
+	ReadStatus(ctx context.Context, request ReadStatusRequestObject) (ReadStatusResponseObject, error)
+	// ReadInfoV1 Name, version and environment, where GPD has it
 	// (GET /v1/info)
-	GetInfoV1(ctx context.Context, request GetInfoV1RequestObject) (GetInfoV1ResponseObject, error)
+	ReadInfoV1(ctx context.Context, request ReadInfoV1RequestObject) (ReadInfoV1ResponseObject, error)
 	// ListOrganizations List the registered organizations
 	// (GET /v1/organizations)
 	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
-	// DeleteOrganization Unregister an organization
+	// UnregisterOrganization Unregister an organization
 	// (DELETE /v1/organizations/{organizationFiscalCode})
-	DeleteOrganization(ctx context.Context, request DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error)
-	// GetOrganization Read a registration
+	UnregisterOrganization(ctx context.Context, request UnregisterOrganizationRequestObject) (UnregisterOrganizationResponseObject, error)
+	// ReadOrganization Read a registration
 	// (GET /v1/organizations/{organizationFiscalCode})
-	GetOrganization(ctx context.Context, request GetOrganizationRequestObject) (GetOrganizationResponseObject, error)
-	// PutOrganization Register an organization, or replace its registration
+	ReadOrganization(ctx context.Context, request ReadOrganizationRequestObject) (ReadOrganizationResponseObject, error)
+	// RegisterOrganization Register an organization, or replace its registration
 	// (PUT /v1/organizations/{organizationFiscalCode})
-	PutOrganization(ctx context.Context, request PutOrganizationRequestObject) (PutOrganizationResponseObject, error)
+	RegisterOrganization(ctx context.Context, request RegisterOrganizationRequestObject) (RegisterOrganizationResponseObject, error)
 	// ListAPIKeys List the keys of an organization
 	// (GET /v1/organizations/{organizationFiscalCode}/api-keys)
 	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
 	// CreateAPIKey Issue a key for a system of the organization
 	// (POST /v1/organizations/{organizationFiscalCode}/api-keys)
 	CreateAPIKey(ctx context.Context, request CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error)
-	// DeleteAPIKey Revoke a key
+	// RevokeAPIKey Revoke a key
 	// (DELETE /v1/organizations/{organizationFiscalCode}/api-keys/{id})
-	DeleteAPIKey(ctx context.Context, request DeleteAPIKeyRequestObject) (DeleteAPIKeyResponseObject, error)
+	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
+	// ListDebtPositions List debt positions
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions)
+	ListDebtPositions(ctx context.Context, request ListDebtPositionsRequestObject) (ListDebtPositionsResponseObject, error)
 	// CreateDebtPosition Create a debt position
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions)
 	CreateDebtPosition(ctx context.Context, request CreateDebtPositionRequestObject) (CreateDebtPositionResponseObject, error)
-	// GetDebtPosition Read a debt position
+	// ChangeIban Move transfers from one account to another
+	// (PATCH /v1/organizations/{organizationFiscalCode}/debtpositions/transfers)
+	ChangeIban(ctx context.Context, request ChangeIbanRequestObject) (ChangeIbanResponseObject, error)
+	// RemoveDebtPosition Delete a debt position that nobody has paid
+	// (DELETE /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
+	RemoveDebtPosition(ctx context.Context, request RemoveDebtPositionRequestObject) (RemoveDebtPositionResponseObject, error)
+	// ReadDebtPosition Read a debt position
 	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
-	GetDebtPosition(ctx context.Context, request GetDebtPositionRequestObject) (GetDebtPositionResponseObject, error)
+	ReadDebtPosition(ctx context.Context, request ReadDebtPositionRequestObject) (ReadDebtPositionResponseObject, error)
+	// ReplaceDebtPosition Replace a debt position
+	// (PUT /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd})
+	ReplaceDebtPosition(ctx context.Context, request ReplaceDebtPositionRequestObject) (ReplaceDebtPositionResponseObject, error)
+	// BlockDebtPosition Suspend a position
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/block)
+	BlockDebtPosition(ctx context.Context, request BlockDebtPositionRequestObject) (BlockDebtPositionResponseObject, error)
+	// CloseDebtPosition End a position without a payment
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/close)
+	CloseDebtPosition(ctx context.Context, request CloseDebtPositionRequestObject) (CloseDebtPositionResponseObject, error)
 	// InvalidateDebtPosition Withdraw a position that nobody has paid
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/invalidate)
 	InvalidateDebtPosition(ctx context.Context, request InvalidateDebtPositionRequestObject) (InvalidateDebtPositionResponseObject, error)
 	// PublishDebtPosition Publish a draft
 	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/publish)
 	PublishDebtPosition(ctx context.Context, request PublishDebtPositionRequestObject) (PublishDebtPositionResponseObject, error)
-	// GetNotice Verify that a notice exists
+	// ReopenDebtPosition Collect again
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/reopen)
+	ReopenDebtPosition(ctx context.Context, request ReopenDebtPositionRequestObject) (ReopenDebtPositionResponseObject, error)
+	// TransferDebtPosition Hand a position over to another organization
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/transfer)
+	TransferDebtPosition(ctx context.Context, request TransferDebtPositionRequestObject) (TransferDebtPositionResponseObject, error)
+	// UnblockDebtPosition End a suspension
+	// (POST /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/unblock)
+	UnblockDebtPosition(ctx context.Context, request UnblockDebtPositionRequestObject) (UnblockDebtPositionResponseObject, error)
+	// ListVersions The history of a position: who, when, why and what
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions)
+	ListVersions(ctx context.Context, request ListVersionsRequestObject) (ListVersionsResponseObject, error)
+	// ReadVersion A position as it was
+	// (GET /v1/organizations/{organizationFiscalCode}/debtpositions/{iupd}/versions/{version})
+	ReadVersion(ctx context.Context, request ReadVersionRequestObject) (ReadVersionResponseObject, error)
+	// ReadNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
-	GetNotice(ctx context.Context, request GetNoticeRequestObject) (GetNoticeResponseObject, error)
+	ReadNotice(ctx context.Context, request ReadNoticeRequestObject) (ReadNoticeResponseObject, error)
+	// SetNoticeAmount Set the amount of a notice
+	// (PUT /v1/organizations/{organizationFiscalCode}/notices/{nav}/amount)
+	SetNoticeAmount(ctx context.Context, request SetNoticeAmountRequestObject) (SetNoticeAmountResponseObject, error)
 	// ListAnswers What the Nodo was told for this notice
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/answers)
 	ListAnswers(ctx context.Context, request ListAnswersRequestObject) (ListAnswersResponseObject, error)
 	// QuoteNotice What would be asked, and why
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/quote)
 	QuoteNotice(ctx context.Context, request QuoteNoticeRequestObject) (QuoteNoticeResponseObject, error)
+	// SetPaymentOptionPaid Record a payment made outside of pagoPA
+	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
+	SetPaymentOptionPaid(ctx context.Context, request SetPaymentOptionPaidRequestObject) (SetPaymentOptionPaidResponseObject, error)
+	// ReadPaymentOption Read a payment option with today's amount
+	// (GET /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav})
+	ReadPaymentOption(ctx context.Context, request ReadPaymentOptionRequestObject) (ReadPaymentOptionResponseObject, error)
+	// UpdateNotificationFee Set the notification fee
+	// (PUT /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/notificationfee)
+	UpdateNotificationFee(ctx context.Context, request UpdateNotificationFeeRequestObject) (UpdateNotificationFeeResponseObject, error)
+	// PayPaymentOption Record a payment
+	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/pay)
+	PayPaymentOption(ctx context.Context, request PayPaymentOptionRequestObject) (PayPaymentOptionResponseObject, error)
 	// ListReceipts List receipts
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts)
 	ListReceipts(ctx context.Context, request ListReceiptsRequestObject) (ListReceiptsResponseObject, error)
-	// GetReceipt Read a receipt
+	// ReadReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
-	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	ReadReceipt(ctx context.Context, request ReadReceiptRequestObject) (ReadReceiptResponseObject, error)
+	// ReadInfoV2 Name, version and environment, where GPD v2 has it
+	// (GET /v2/info)
+	ReadInfoV2(ctx context.Context, request ReadInfoV2RequestObject) (ReadInfoV2ResponseObject, error)
+	// RemoveDebtPositions Delete up to 20 debt positions that nobody has paid, all or none
+	// (DELETE /v2/organizations/{organizationFiscalCode}/debtpositions)
+	RemoveDebtPositions(ctx context.Context, request RemoveDebtPositionsRequestObject) (RemoveDebtPositionsResponseObject, error)
+	// CreateDebtPositions Create up to 100 debt positions, all or none
+	// (POST /v2/organizations/{organizationFiscalCode}/debtpositions)
+	CreateDebtPositions(ctx context.Context, request CreateDebtPositionsRequestObject) (CreateDebtPositionsResponseObject, error)
+	// ReplaceDebtPositions Replace up to 100 debt positions, all or none
+	// (PUT /v2/organizations/{organizationFiscalCode}/debtpositions)
+	ReplaceDebtPositions(ctx context.Context, request ReplaceDebtPositionsRequestObject) (ReplaceDebtPositionsResponseObject, error)
+	// SetPaymentOptionPaidV2 Record a payment made outside of pagoPA, where GPD v2 has it
+	// (POST /v2/organizations/{organizationFiscalCode}/paymentoptions/paids/{nav})
+	SetPaymentOptionPaidV2(ctx context.Context, request SetPaymentOptionPaidV2RequestObject) (SetPaymentOptionPaidV2ResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -5328,46 +12501,48 @@ func (sh *strictHandler) UpdateAmount(ctx echo.Context, params UpdateAmountParam
 	return nil
 }
 
-// GetDocs operation middleware
-func (sh *strictHandler) GetDocs(ctx echo.Context) error {
-	var request GetDocsRequestObject
+// ReadDocs operation middleware
+func (sh *strictHandler) ReadDocs(ctx echo.Context, params ReadDocsParams) error {
+	var request ReadDocsRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetDocs(ctx.Request().Context(), request.(GetDocsRequestObject))
+		return sh.ssi.ReadDocs(ctx.Request().Context(), request.(ReadDocsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetDocs")
+		handler = middleware(handler, "ReadDocs")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetDocsResponseObject); ok {
-		return validResponse.VisitGetDocsResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadDocsResponseObject); ok {
+		return validResponse.VisitReadDocsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetInfo operation middleware
-func (sh *strictHandler) GetInfo(ctx echo.Context) error {
-	var request GetInfoRequestObject
+// ReadInfo operation middleware
+func (sh *strictHandler) ReadInfo(ctx echo.Context) error {
+	var request ReadInfoRequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetInfo(ctx.Request().Context(), request.(GetInfoRequestObject))
+		return sh.ssi.ReadInfo(ctx.Request().Context(), request.(ReadInfoRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetInfo")
+		handler = middleware(handler, "ReadInfo")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetInfoResponseObject); ok {
-		return validResponse.VisitGetInfoResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadInfoResponseObject); ok {
+		return validResponse.VisitReadInfoResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5420,11 +12595,11 @@ func (sh *strictHandler) Login(ctx echo.Context) error {
 	return nil
 }
 
-// GetNotificationPrice operation middleware
-func (sh *strictHandler) GetNotificationPrice(ctx echo.Context) error {
-	var request GetNotificationPriceRequestObject
+// TellNotificationPrice operation middleware
+func (sh *strictHandler) TellNotificationPrice(ctx echo.Context) error {
+	var request TellNotificationPriceRequestObject
 
-	var body GetNotificationPriceJSONRequestBody
+	var body TellNotificationPriceJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -5448,87 +12623,89 @@ func (sh *strictHandler) GetNotificationPrice(ctx echo.Context) error {
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetNotificationPrice(ctx.Request().Context(), request.(GetNotificationPriceRequestObject))
+		return sh.ssi.TellNotificationPrice(ctx.Request().Context(), request.(TellNotificationPriceRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetNotificationPrice")
+		handler = middleware(handler, "TellNotificationPrice")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetNotificationPriceResponseObject); ok {
-		return validResponse.VisitGetNotificationPriceResponse(ctx.Response())
+	} else if validResponse, ok := response.(TellNotificationPriceResponseObject); ok {
+		return validResponse.VisitTellNotificationPriceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetOpenAPI operation middleware
-func (sh *strictHandler) GetOpenAPI(ctx echo.Context) error {
-	var request GetOpenAPIRequestObject
+// ReadOpenAPI operation middleware
+func (sh *strictHandler) ReadOpenAPI(ctx echo.Context, params ReadOpenAPIParams) error {
+	var request ReadOpenAPIRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetOpenAPI(ctx.Request().Context(), request.(GetOpenAPIRequestObject))
+		return sh.ssi.ReadOpenAPI(ctx.Request().Context(), request.(ReadOpenAPIRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetOpenAPI")
+		handler = middleware(handler, "ReadOpenAPI")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetOpenAPIResponseObject); ok {
-		return validResponse.VisitGetOpenAPIResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadOpenAPIResponseObject); ok {
+		return validResponse.VisitReadOpenAPIResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetStatus operation middleware
-func (sh *strictHandler) GetStatus(ctx echo.Context) error {
-	var request GetStatusRequestObject
+// ReadStatus operation middleware
+func (sh *strictHandler) ReadStatus(ctx echo.Context) error {
+	var request ReadStatusRequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetStatus(ctx.Request().Context(), request.(GetStatusRequestObject))
+		return sh.ssi.ReadStatus(ctx.Request().Context(), request.(ReadStatusRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetStatus")
+		handler = middleware(handler, "ReadStatus")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetStatusResponseObject); ok {
-		return validResponse.VisitGetStatusResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadStatusResponseObject); ok {
+		return validResponse.VisitReadStatusResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetInfoV1 operation middleware
-func (sh *strictHandler) GetInfoV1(ctx echo.Context) error {
-	var request GetInfoV1RequestObject
+// ReadInfoV1 operation middleware
+func (sh *strictHandler) ReadInfoV1(ctx echo.Context) error {
+	var request ReadInfoV1RequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetInfoV1(ctx.Request().Context(), request.(GetInfoV1RequestObject))
+		return sh.ssi.ReadInfoV1(ctx.Request().Context(), request.(ReadInfoV1RequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetInfoV1")
+		handler = middleware(handler, "ReadInfoV1")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetInfoV1ResponseObject); ok {
-		return validResponse.VisitGetInfoV1Response(ctx.Response())
+	} else if validResponse, ok := response.(ReadInfoV1ResponseObject); ok {
+		return validResponse.VisitReadInfoV1Response(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5560,63 +12737,65 @@ func (sh *strictHandler) ListOrganizations(ctx echo.Context, params ListOrganiza
 	return nil
 }
 
-// DeleteOrganization operation middleware
-func (sh *strictHandler) DeleteOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
-	var request DeleteOrganizationRequestObject
+// UnregisterOrganization operation middleware
+func (sh *strictHandler) UnregisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
+	var request UnregisterOrganizationRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteOrganization(ctx.Request().Context(), request.(DeleteOrganizationRequestObject))
+		return sh.ssi.UnregisterOrganization(ctx.Request().Context(), request.(UnregisterOrganizationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteOrganization")
+		handler = middleware(handler, "UnregisterOrganization")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteOrganizationResponseObject); ok {
-		return validResponse.VisitDeleteOrganizationResponse(ctx.Response())
+	} else if validResponse, ok := response.(UnregisterOrganizationResponseObject); ok {
+		return validResponse.VisitUnregisterOrganizationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetOrganization operation middleware
-func (sh *strictHandler) GetOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
-	var request GetOrganizationRequestObject
+// ReadOrganization operation middleware
+func (sh *strictHandler) ReadOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReadOrganizationParams) error {
+	var request ReadOrganizationRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetOrganization(ctx.Request().Context(), request.(GetOrganizationRequestObject))
+		return sh.ssi.ReadOrganization(ctx.Request().Context(), request.(ReadOrganizationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetOrganization")
+		handler = middleware(handler, "ReadOrganization")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetOrganizationResponseObject); ok {
-		return validResponse.VisitGetOrganizationResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadOrganizationResponseObject); ok {
+		return validResponse.VisitReadOrganizationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// PutOrganization operation middleware
-func (sh *strictHandler) PutOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
-	var request PutOrganizationRequestObject
+// RegisterOrganization operation middleware
+func (sh *strictHandler) RegisterOrganization(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params RegisterOrganizationParams) error {
+	var request RegisterOrganizationRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
 
-	var body PutOrganizationJSONRequestBody
+	var body RegisterOrganizationJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -5640,18 +12819,18 @@ func (sh *strictHandler) PutOrganization(ctx echo.Context, organizationFiscalCod
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.PutOrganization(ctx.Request().Context(), request.(PutOrganizationRequestObject))
+		return sh.ssi.RegisterOrganization(ctx.Request().Context(), request.(RegisterOrganizationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "PutOrganization")
+		handler = middleware(handler, "RegisterOrganization")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(PutOrganizationResponseObject); ok {
-		return validResponse.VisitPutOrganizationResponse(ctx.Response())
+	} else if validResponse, ok := response.(RegisterOrganizationResponseObject); ok {
+		return validResponse.VisitRegisterOrganizationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5732,26 +12911,52 @@ func (sh *strictHandler) CreateAPIKey(ctx echo.Context, organizationFiscalCode O
 	return nil
 }
 
-// DeleteAPIKey operation middleware
-func (sh *strictHandler) DeleteAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error {
-	var request DeleteAPIKeyRequestObject
+// RevokeAPIKey operation middleware
+func (sh *strictHandler) RevokeAPIKey(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, id string) error {
+	var request RevokeAPIKeyRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.ID = id
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteAPIKey(ctx.Request().Context(), request.(DeleteAPIKeyRequestObject))
+		return sh.ssi.RevokeAPIKey(ctx.Request().Context(), request.(RevokeAPIKeyRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteAPIKey")
+		handler = middleware(handler, "RevokeAPIKey")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteAPIKeyResponseObject); ok {
-		return validResponse.VisitDeleteAPIKeyResponse(ctx.Response())
+	} else if validResponse, ok := response.(RevokeAPIKeyResponseObject); ok {
+		return validResponse.VisitRevokeAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListDebtPositions operation middleware
+func (sh *strictHandler) ListDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListDebtPositionsParams) error {
+	var request ListDebtPositionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDebtPositions(ctx.Request().Context(), request.(ListDebtPositionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDebtPositions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDebtPositionsResponseObject); ok {
+		return validResponse.VisitListDebtPositionsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5807,26 +13012,253 @@ func (sh *strictHandler) CreateDebtPosition(ctx echo.Context, organizationFiscal
 	return nil
 }
 
-// GetDebtPosition operation middleware
-func (sh *strictHandler) GetDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd) error {
-	var request GetDebtPositionRequestObject
+// ChangeIban operation middleware
+func (sh *strictHandler) ChangeIban(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ChangeIbanParams) error {
+	var request ChangeIbanRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
-	request.Iupd = iupd
+	request.Params = params
+
+	var body ChangeIbanJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetDebtPosition(ctx.Request().Context(), request.(GetDebtPositionRequestObject))
+		return sh.ssi.ChangeIban(ctx.Request().Context(), request.(ChangeIbanRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetDebtPosition")
+		handler = middleware(handler, "ChangeIban")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetDebtPositionResponseObject); ok {
-		return validResponse.VisitGetDebtPositionResponse(ctx.Response())
+	} else if validResponse, ok := response.(ChangeIbanResponseObject); ok {
+		return validResponse.VisitChangeIbanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RemoveDebtPosition operation middleware
+func (sh *strictHandler) RemoveDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params RemoveDebtPositionParams) error {
+	var request RemoveDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveDebtPosition(ctx.Request().Context(), request.(RemoveDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RemoveDebtPositionResponseObject); ok {
+		return validResponse.VisitRemoveDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadDebtPosition operation middleware
+func (sh *strictHandler) ReadDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReadDebtPositionParams) error {
+	var request ReadDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadDebtPosition(ctx.Request().Context(), request.(ReadDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadDebtPositionResponseObject); ok {
+		return validResponse.VisitReadDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceDebtPosition operation middleware
+func (sh *strictHandler) ReplaceDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReplaceDebtPositionParams) error {
+	var request ReplaceDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body ReplaceDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceDebtPosition(ctx.Request().Context(), request.(ReplaceDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceDebtPositionResponseObject); ok {
+		return validResponse.VisitReplaceDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BlockDebtPosition operation middleware
+func (sh *strictHandler) BlockDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params BlockDebtPositionParams) error {
+	var request BlockDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body BlockDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BlockDebtPosition(ctx.Request().Context(), request.(BlockDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BlockDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BlockDebtPositionResponseObject); ok {
+		return validResponse.VisitBlockDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CloseDebtPosition operation middleware
+func (sh *strictHandler) CloseDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params CloseDebtPositionParams) error {
+	var request CloseDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body CloseDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CloseDebtPosition(ctx.Request().Context(), request.(CloseDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CloseDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CloseDebtPositionResponseObject); ok {
+		return validResponse.VisitCloseDebtPositionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5887,26 +13319,281 @@ func (sh *strictHandler) PublishDebtPosition(ctx echo.Context, organizationFisca
 	return nil
 }
 
-// GetNotice operation middleware
-func (sh *strictHandler) GetNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
-	var request GetNoticeRequestObject
+// ReopenDebtPosition operation middleware
+func (sh *strictHandler) ReopenDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ReopenDebtPositionParams) error {
+	var request ReopenDebtPositionRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
-	request.Nav = nav
+	request.Iupd = iupd
+	request.Params = params
+
+	var body ReopenDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetNotice(ctx.Request().Context(), request.(GetNoticeRequestObject))
+		return sh.ssi.ReopenDebtPosition(ctx.Request().Context(), request.(ReopenDebtPositionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetNotice")
+		handler = middleware(handler, "ReopenDebtPosition")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetNoticeResponseObject); ok {
-		return validResponse.VisitGetNoticeResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReopenDebtPositionResponseObject); ok {
+		return validResponse.VisitReopenDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TransferDebtPosition operation middleware
+func (sh *strictHandler) TransferDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params TransferDebtPositionParams) error {
+	var request TransferDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body TransferDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TransferDebtPosition(ctx.Request().Context(), request.(TransferDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TransferDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TransferDebtPositionResponseObject); ok {
+		return validResponse.VisitTransferDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UnblockDebtPosition operation middleware
+func (sh *strictHandler) UnblockDebtPosition(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params UnblockDebtPositionParams) error {
+	var request UnblockDebtPositionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	var body UnblockDebtPositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnblockDebtPosition(ctx.Request().Context(), request.(UnblockDebtPositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnblockDebtPosition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UnblockDebtPositionResponseObject); ok {
+		return validResponse.VisitUnblockDebtPositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListVersions operation middleware
+func (sh *strictHandler) ListVersions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, params ListVersionsParams) error {
+	var request ListVersionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListVersions(ctx.Request().Context(), request.(ListVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListVersionsResponseObject); ok {
+		return validResponse.VisitListVersionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadVersion operation middleware
+func (sh *strictHandler) ReadVersion(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, iupd Iupd, version int64) error {
+	var request ReadVersionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Iupd = iupd
+	request.Version = version
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadVersion(ctx.Request().Context(), request.(ReadVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadVersion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadVersionResponseObject); ok {
+		return validResponse.VisitReadVersionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadNotice operation middleware
+func (sh *strictHandler) ReadNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadNoticeParams) error {
+	var request ReadNoticeRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadNotice(ctx.Request().Context(), request.(ReadNoticeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadNotice")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadNoticeResponseObject); ok {
+		return validResponse.VisitReadNoticeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetNoticeAmount operation middleware
+func (sh *strictHandler) SetNoticeAmount(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetNoticeAmountParams) error {
+	var request SetNoticeAmountRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	var body SetNoticeAmountJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetNoticeAmount(ctx.Request().Context(), request.(SetNoticeAmountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetNoticeAmount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetNoticeAmountResponseObject); ok {
+		return validResponse.VisitSetNoticeAmountResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5967,6 +13654,182 @@ func (sh *strictHandler) QuoteNotice(ctx echo.Context, organizationFiscalCode Or
 	return nil
 }
 
+// SetPaymentOptionPaid operation middleware
+func (sh *strictHandler) SetPaymentOptionPaid(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidParams) error {
+	var request SetPaymentOptionPaidRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	var body SetPaymentOptionPaidJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPaymentOptionPaid(ctx.Request().Context(), request.(SetPaymentOptionPaidRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPaymentOptionPaid")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetPaymentOptionPaidResponseObject); ok {
+		return validResponse.VisitSetPaymentOptionPaidResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadPaymentOption operation middleware
+func (sh *strictHandler) ReadPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadPaymentOptionParams) error {
+	var request ReadPaymentOptionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadPaymentOption(ctx.Request().Context(), request.(ReadPaymentOptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadPaymentOption")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadPaymentOptionResponseObject); ok {
+		return validResponse.VisitReadPaymentOptionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateNotificationFee operation middleware
+func (sh *strictHandler) UpdateNotificationFee(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
+	var request UpdateNotificationFeeRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+
+	var body UpdateNotificationFeeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateNotificationFee(ctx.Request().Context(), request.(UpdateNotificationFeeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateNotificationFee")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateNotificationFeeResponseObject); ok {
+		return validResponse.VisitUpdateNotificationFeeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PayPaymentOption operation middleware
+func (sh *strictHandler) PayPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params PayPaymentOptionParams) error {
+	var request PayPaymentOptionRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	var body PayPaymentOptionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PayPaymentOption(ctx.Request().Context(), request.(PayPaymentOptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PayPaymentOption")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PayPaymentOptionResponseObject); ok {
+		return validResponse.VisitPayPaymentOptionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListReceipts operation middleware
 func (sh *strictHandler) ListReceipts(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListReceiptsParams) error {
 	var request ListReceiptsRequestObject
@@ -5993,26 +13856,246 @@ func (sh *strictHandler) ListReceipts(ctx echo.Context, organizationFiscalCode O
 	return nil
 }
 
-// GetReceipt operation middleware
-func (sh *strictHandler) GetReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string) error {
-	var request GetReceiptRequestObject
+// ReadReceipt operation middleware
+func (sh *strictHandler) ReadReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string, params ReadReceiptParams) error {
+	var request ReadReceiptRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.ReceiptID = receiptID
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetReceipt(ctx.Request().Context(), request.(GetReceiptRequestObject))
+		return sh.ssi.ReadReceipt(ctx.Request().Context(), request.(ReadReceiptRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetReceipt")
+		handler = middleware(handler, "ReadReceipt")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
-		return validResponse.VisitGetReceiptResponse(ctx.Response())
+	} else if validResponse, ok := response.(ReadReceiptResponseObject); ok {
+		return validResponse.VisitReadReceiptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadInfoV2 operation middleware
+func (sh *strictHandler) ReadInfoV2(ctx echo.Context) error {
+	var request ReadInfoV2RequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadInfoV2(ctx.Request().Context(), request.(ReadInfoV2RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadInfoV2")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadInfoV2ResponseObject); ok {
+		return validResponse.VisitReadInfoV2Response(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RemoveDebtPositions operation middleware
+func (sh *strictHandler) RemoveDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode) error {
+	var request RemoveDebtPositionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+
+	var body RemoveDebtPositionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveDebtPositions(ctx.Request().Context(), request.(RemoveDebtPositionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveDebtPositions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RemoveDebtPositionsResponseObject); ok {
+		return validResponse.VisitRemoveDebtPositionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateDebtPositions operation middleware
+func (sh *strictHandler) CreateDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params CreateDebtPositionsParams) error {
+	var request CreateDebtPositionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
+
+	var body CreateDebtPositionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateDebtPositions(ctx.Request().Context(), request.(CreateDebtPositionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateDebtPositions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateDebtPositionsResponseObject); ok {
+		return validResponse.VisitCreateDebtPositionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceDebtPositions operation middleware
+func (sh *strictHandler) ReplaceDebtPositions(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ReplaceDebtPositionsParams) error {
+	var request ReplaceDebtPositionsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
+
+	var body ReplaceDebtPositionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceDebtPositions(ctx.Request().Context(), request.(ReplaceDebtPositionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceDebtPositions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceDebtPositionsResponseObject); ok {
+		return validResponse.VisitReplaceDebtPositionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetPaymentOptionPaidV2 operation middleware
+func (sh *strictHandler) SetPaymentOptionPaidV2(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params SetPaymentOptionPaidV2Params) error {
+	var request SetPaymentOptionPaidV2RequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	var body SetPaymentOptionPaidV2JSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPaymentOptionPaidV2(ctx.Request().Context(), request.(SetPaymentOptionPaidV2RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPaymentOptionPaidV2")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetPaymentOptionPaidV2ResponseObject); ok {
+		return validResponse.VisitSetPaymentOptionPaidV2Response(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

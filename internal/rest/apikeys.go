@@ -110,10 +110,10 @@ func (s *server) ListAPIKeys(ctx context.Context, r ListAPIKeysRequestObject) (L
 	return ListAPIKeys200JSONResponse(list), nil
 }
 
-// DeleteAPIKey implements the operation of that name.
-func (s *server) DeleteAPIKey(ctx context.Context, r DeleteAPIKeyRequestObject) (DeleteAPIKeyResponseObject, error) {
+// RevokeAPIKey implements the operation of that name.
+func (s *server) RevokeAPIKey(ctx context.Context, r RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error) {
 	if err := s.Store.DeleteKey(ctx, r.OrganizationFiscalCode, r.ID); err != nil {
 		return nil, err
 	}
-	return DeleteAPIKey204Response{}, nil
+	return RevokeAPIKey204Response{}, nil
 }

@@ -58,16 +58,32 @@ func alsoWrong(problems []positions.Problem, body any, organization string) []po
 	switch b := body.(type) {
 	case *PaymentPositionInput:
 		_, err := b.position(organization, time.Time{})
-		var refusal *positions.Error
-		if errors.As(err, &refusal) {
-			more = refusal.Problems
-		}
+		more = problemsOf(err)
+	case *PaymentPositionsInput:
+		_, err := b.each(organization, time.Time{})
+		more = problemsOf(err)
+	case *PayPaymentOption:
+		payment := b.payment()
+		more = payment.Validate(false)
 	case *OrganizationInput:
 		more = b.organization(organization).Validate()
 	case *APIKeyInput:
 		more = b.problems()
+	case interface {
+		problems(organization string, now time.Time) []positions.Problem
+	}:
+		more = b.problems(organization, time.Time{})
 	}
 	return mergeProblems(problems, more)
+}
+
+// problemsOf returns what a refusal points at.
+func problemsOf(err error) []positions.Problem {
+	var refusal *positions.Error
+	if errors.As(err, &refusal) {
+		return refusal.Problems
+	}
+	return nil
 }
 
 // mergeProblems appends those of more whose pointer nobody complained about.

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,4 +168,51 @@ func TestTheGeneratedCodeIsOfToday(t *testing.T) {
 	if string(fresh) != string(stored) {
 		t.Error("api.gen.go is not what api.yaml generates: run go generate ./internal/rest")
 	}
+}
+
+// counted is a body that tells how much of it was read.
+type counted struct {
+	io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func TestABodyAboveTheLimitIsNotReadFurther(t *testing.T) {
+	h := openHouse(t).furnish(t)
+	handler, err := New(h.cfg)
+	must(t, err)
+	const size = 10 << 20
+	for name, header := range map[string]http.Header{"plain": {}, "with an Idempotency-Key": {"Idempotency-Key": {"k"}}} {
+		for announced, atMost := range map[int64]int64{size: 0, -1: DefaultMaxBody + 1} {
+			body := &counted{Reader: io.LimitReader(zeros{}, size)}
+			r := httptest.NewRequest("POST", base+"/debtpositions", io.MultiReader(strings.NewReader(`{"x":"`), body))
+			r.ContentLength = announced
+			r.Header = header.Clone()
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("X-Api-Key", h.keys["writer"])
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			if w.Code != 413 || body.n > atMost {
+				t.Errorf("%s, announced %d: status %d after %d bytes", name, announced, w.Code, body.n)
+			}
+		}
+	}
+	// And over a socket, where who is refused early may not have sent it all.
+	h.want(t, 413, call{method: "POST", path: base + "/debtpositions", key: "writer", body: strings.Repeat(" ", size)})
+	h.want(t, 201, keyed("k", creating("P-1", "01000000000000177"))) // no key was used up
+}
+
+// zeros is a text without end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = '0'
+	}
+	return len(p), nil
 }

@@ -3,6 +3,7 @@ package rest
 import (
 	_ "embed"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -93,10 +94,22 @@ type operation struct {
 	Integrity   integrity              `yaml:"x-integrity"`
 	Security    *[]map[string][]string `yaml:"security"`
 	Parameters  []parameter            `yaml:"parameters"`
+	// Idempotency is NEVER where an answer must not be kept for a retry.
+	Idempotency string `yaml:"x-idempotency"`
 	RequestBody *struct {
 		Content map[string]media `yaml:"content"`
 	} `yaml:"requestBody"`
 	Responses map[string]response `yaml:"responses"`
+}
+
+// tagged reports whether a success of the operation declares an ETag.
+func (op *operation) tagged() bool {
+	for _, status := range []string{"200", "201"} {
+		if _, ok := op.Responses[status].Headers["ETag"]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 type parameter struct {
@@ -112,6 +125,9 @@ type response struct {
 	Ref         string           `yaml:"$ref"`
 	Description string           `yaml:"description"`
 	Content     map[string]media `yaml:"content"`
+	Headers     map[string]struct {
+		Ref string `yaml:"$ref"`
+	} `yaml:"headers"`
 }
 
 type media struct {
@@ -150,6 +166,9 @@ func readContract(text []byte) (*contract, error) {
 			}
 			if open := op.Security != nil && len(*op.Security) == 0; open != (op.Access == forAll) {
 				return nil, fmt.Errorf("rest: api.yaml: %s %s: security and x-access disagree", method, path)
+			}
+			if method == http.MethodPost && op.Access == forAll && op.Idempotency != neverIdempotent {
+				return nil, fmt.Errorf("rest: api.yaml: POST %s: without a key nobody can repeat it: x-idempotency must be NEVER", path)
 			}
 			if !slices.Contains([]errorStyle{asProblem, asCodeMessage, asOutcome}, op.Errors) {
 				return nil, fmt.Errorf("rest: api.yaml: %s %s: there is no x-errors %s", method, path, op.Errors)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
@@ -21,18 +19,10 @@ const (
 // CreateDebtPosition implements the operation of that name.
 func (s *server) CreateDebtPosition(ctx context.Context, r CreateDebtPositionRequestObject) (CreateDebtPositionResponseObject, error) {
 	now := s.Now()
-	p, err := r.Body.position(r.OrganizationFiscalCode, now)
+	who := callerOf(ctx)
+	p, err := r.Body.created(r.OrganizationFiscalCode, who, isTrue(r.Params.ToPublish), now)
 	if err != nil {
 		return nil, err
-	}
-	who := callerOf(ctx)
-	if !who.seesAll(p) {
-		return nil, positions.Errorf(forbidden, "a notice number lies outside of the key's segregation codes")
-	}
-	if publish := r.Params.ToPublish; publish != nil && *publish {
-		if err := p.Publish(now); err != nil {
-			return nil, err
-		}
 	}
 	if err := s.Store.CreatePosition(ctx, p, positions.Change{Actor: who.actor(), Action: actionCreate, At: now}); err != nil {
 		return nil, err
@@ -44,8 +34,8 @@ func (s *server) CreateDebtPosition(ctx context.Context, r CreateDebtPositionReq
 	return CreateDebtPosition201JSONResponse{Body: body, Headers: CreateDebtPosition201ResponseHeaders{ETag: etag(p)}}, nil
 }
 
-// GetDebtPosition implements the operation of that name.
-func (s *server) GetDebtPosition(ctx context.Context, r GetDebtPositionRequestObject) (GetDebtPositionResponseObject, error) {
+// ReadDebtPosition implements the operation of that name.
+func (s *server) ReadDebtPosition(ctx context.Context, r ReadDebtPositionRequestObject) (ReadDebtPositionResponseObject, error) {
 	p, err := s.position(ctx, r.OrganizationFiscalCode, r.Iupd)
 	if err != nil {
 		return nil, err
@@ -54,12 +44,12 @@ func (s *server) GetDebtPosition(ctx context.Context, r GetDebtPositionRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return GetDebtPosition200JSONResponse{Body: body, Headers: GetDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
+	return ReadDebtPosition200JSONResponse{Body: body, Headers: ReadDebtPosition200ResponseHeaders{ETag: etag(p)}}, nil
 }
 
 // PublishDebtPosition implements the operation of that name.
 func (s *server) PublishDebtPosition(ctx context.Context, r PublishDebtPositionRequestObject) (PublishDebtPositionResponseObject, error) {
-	p, body, err := s.change(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, actionPublish, (*positions.Position).Publish)
+	p, body, err := s.change(ctx, r.OrganizationFiscalCode, r.Iupd, r.Params.IfMatch, actionPublish, (*positions.Position).PublishInTime)
 	if err != nil {
 		return nil, err
 	}
@@ -94,52 +84,92 @@ const maxAttempts = 5
 // change applies an event to a position, on the version that the caller named
 // or, without If-Match, on whichever is the current one.
 func (s *server) change(ctx context.Context, organization, iupd string, ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, PaymentPosition, error) {
-	var none PaymentPosition
+	p, err := s.amend(ctx, organization, iupd, ifMatch, positions.Change{Action: action}, event)
+	if err != nil {
+		return nil, PaymentPosition{}, err
+	}
+	body, err := s.positionBody(ctx, p)
+	return p, body, err
+}
+
+// amend is [server.change] for those who answer something else than the position.
+// The caller becomes the change's actor.
+func (s *server) amend(ctx context.Context, organization, iupd string, ifMatch *string, c positions.Change, event func(*positions.Position, time.Time) error) (*positions.Position, error) {
+	return s.write(ctx, edit{
+		read:    func() (*positions.Position, error) { return s.position(ctx, organization, iupd) },
+		ifMatch: ifMatch, change: c, event: event, store: s.Store.UpdatePosition,
+	})
+}
+
+// errUnchanged is what an event returns when everything is as it should be: no
+// version is made of it.
+var errUnchanged = errors.New("nothing changes")
+
+// edit is something that happens to one position.
+type edit struct {
+	read    func() (*positions.Position, error) // as the caller may see it
+	ifMatch *string
+	change  positions.Change
+	event   func(*positions.Position, time.Time) error
+	store   func(context.Context, *positions.Position, positions.Change) error // of what became of it
+}
+
+// write is [server.amend] for a position that is found, or stored, in another
+// way.
+func (s *server) write(ctx context.Context, e edit) (*positions.Position, error) {
+	e.change.Actor = callerOf(ctx).actor()
 	for range maxAttempts {
-		p, err := s.position(ctx, organization, iupd)
+		p, err := e.read()
 		if err != nil {
-			return nil, none, err
+			return nil, err
 		}
-		if ifMatch != nil && !matches(*ifMatch, p) {
-			return nil, none, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
+		if e.ifMatch != nil && !matches(*e.ifMatch, p) {
+			return nil, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
 		}
-		now := s.Now()
-		if err := event(p, now); err != nil {
-			return nil, none, err
+		e.change.At = s.Now()
+		switch err := e.event(p, e.change.At); {
+		case errors.Is(err, errUnchanged):
+			return p, nil
+		case err != nil:
+			return nil, err
 		}
-		err = s.Store.UpdatePosition(ctx, p, positions.Change{Actor: callerOf(ctx).actor(), Action: action, At: now})
-		if positions.CodeOf(err) == positions.Stale && ifMatch == nil {
+		err = e.store(ctx, p, e.change)
+		if positions.CodeOf(err) == positions.Stale && e.ifMatch == nil {
 			continue // somebody was faster: judge the event on what there is now
 		}
 		if err != nil {
-			return nil, none, err
+			return nil, err
 		}
-		body, err := s.positionBody(ctx, p)
-		return p, body, err
+		return p, nil
 	}
-	return nil, none, positions.Errorf(positions.Conflict, "others keep changing this position: try again")
+	return nil, &positions.Error{Code: tryAgain, Message: "others keep changing this position: try again", Err: errOurs}
 }
 
-// etag is the version of a position as an HTTP entity tag.
-func etag(p *positions.Position) *string {
-	tag := `"` + strconv.FormatInt(p.Version, 10) + `"`
-	return &tag
-}
-
-// matches evaluates If-Match (RFC 9110, 13.1.1): strong comparison, so a weak
-// tag never matches.
-func matches(ifMatch string, p *positions.Position) bool {
-	for tag := range strings.SplitSeq(ifMatch, ",") {
-		if tag = strings.TrimSpace(tag); tag == "*" || tag == *etag(p) {
-			return true
+// created makes the position that a body of a caller's asks for, published or a
+// DRAFT.
+func (b *PaymentPositionInput) created(organization string, who caller, publish bool, now time.Time) (*positions.Position, error) {
+	p, err := b.position(organization, now, (*positions.Position).ValidateDates)
+	if err != nil {
+		return nil, err
+	}
+	if !who.seesAll(p) {
+		return nil, outsideSegregation()
+	}
+	if publish {
+		if err := p.Publish(now); err != nil {
+			return nil, err
 		}
 	}
-	return false
+	return p, nil
+}
+
+func outsideSegregation() error {
+	return positions.Errorf(forbidden, "a notice number lies outside of the key's segregation codes")
 }
 
 // position makes a valid DRAFT of a body, or says everything that is wrong with
-// it.
-func (b *PaymentPositionInput) position(organization string, now time.Time) (*positions.Position, error) {
+// it, by its own rules and by further ones.
+func (b *PaymentPositionInput) position(organization string, now time.Time, further ...func(*positions.Position, time.Time) error) (*positions.Position, error) {
 	p := &positions.Position{
 		OrganizationFiscalCode: organization, IUPD: b.Iupd,
 		Debtor: positions.Debtor{
@@ -169,11 +199,13 @@ func (b *PaymentPositionInput) position(organization string, now time.Time) (*po
 		p.Options = append(p.Options, option)
 	}
 	err := p.Validate()
-	if positions.CodeOf(err) == positions.Invalid || len(problems) > 0 {
-		var wrong *positions.Error
-		if errors.As(err, &wrong) {
-			problems = mergeProblems(problems, wrong.Problems)
-		}
+	if positions.CodeOf(err) == positions.Invalid {
+		problems = mergeProblems(problems, problemsOf(err))
+	}
+	for _, rule := range further {
+		problems = mergeProblems(problems, problemsOf(rule(p, now)))
+	}
+	if len(problems) > 0 {
 		return nil, invalid("the position is not valid", problems)
 	}
 	if err != nil {
@@ -212,15 +244,20 @@ func (b *TransferInput) transfer() positions.Transfer {
 	t := positions.Transfer{
 		Amount: b.Amount, OrganizationFiscalCode: b.OrganizationFiscalCode, CompanyName: b.CompanyName,
 		RemittanceInformation: b.RemittanceInformation, Category: b.Category, IBAN: b.Iban, PostalIBAN: b.PostalIban,
-		Metadata: metadataOf(b.TransferMetadata),
-	}
-	if id := b.IDTransfer; len(id) == 1 && id[0] >= '1' && id[0] <= '5' {
-		t.ID = int(id[0] - '0')
+		Metadata: metadataOf(b.TransferMetadata), ID: transferID(b.IDTransfer),
 	}
 	if b.Stamp != nil {
 		t.Stamp = &positions.Stamp{HashDocument: b.Stamp.HashDocument, Type: b.Stamp.StampType, ProvincialResidence: b.Stamp.ProvincialResidence}
 	}
 	return t
+}
+
+// transferID reads GPD's "1" to "5"; anything else is 0, which is no transfer.
+func transferID(text string) int {
+	if len(text) == 1 && text[0] >= '1' && text[0] <= '5' {
+		return int(text[0] - '0')
+	}
+	return 0
 }
 
 func metadataOf(entries []Metadata) []positions.Metadata {

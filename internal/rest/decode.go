@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -131,6 +132,19 @@ func (d *decoder) ours(raw []byte, v reflect.Value) bool {
 	case *PublicKeysField:
 		if raw[0] != 'n' && !into.read(raw) {
 			d.add("must be a JWK set or a list of JWKs")
+		}
+	case *FeeField:
+		text, ok := string(raw), true
+		if raw[0] == '"' {
+			text, ok = d.text(raw)
+		}
+		if ok && raw[0] != 'n' {
+			cents, err := strconv.ParseUint(text, 10, 64)
+			if err != nil || cents > uint64(money.Max) {
+				d.add("must be a number of cents, at most %d", money.Max)
+				return true
+			}
+			into.cents = money.Cents(cents)
 		}
 	case *NotYetField:
 		// An empty list asks for nothing, and so does null.
@@ -296,6 +310,7 @@ type fields struct {
 	required []field
 	names    []string
 	gpd      bool // a body of GPD's, in which members of other versions are ignored
+	closed   bool // an order, of which nothing may be ignored: "untill" would block for ever
 }
 
 type field struct {
@@ -313,8 +328,13 @@ func fieldsOf(t reflect.Type) *fields {
 	f := &fields{byName: map[string]field{}}
 	switch t {
 	case reflect.TypeFor[PaymentPositionInput](), reflect.TypeFor[PaymentOptionInput](), reflect.TypeFor[TransferInput](),
-		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata]():
+		reflect.TypeFor[Stamp](), reflect.TypeFor[Metadata](),
+		reflect.TypeFor[PayPaymentOption](), reflect.TypeFor[AlreadyPaidPaymentOption](), reflect.TypeFor[NotificationFeeUpdate](),
+		reflect.TypeFor[PaymentPositionsInput](), reflect.TypeFor[IupdsInput](), reflect.TypeFor[IbanChangeInput]():
 		f.gpd = true
+	case reflect.TypeFor[ReasonInput](), reflect.TypeFor[BlockInput](), reflect.TypeFor[HandoverInput](),
+		reflect.TypeFor[AmountInput](), reflect.TypeFor[TransferAmountInput]():
+		f.closed = true
 	}
 	for i := range t.NumField() {
 		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")

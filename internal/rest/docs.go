@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -69,7 +70,9 @@ func renderDocs(c *contract) ([]byte, error) {
 		}
 		page.Groups = append(page.Groups, group)
 	}
-	for _, code := range slices.SortedFunc(maps.Keys(kinds), func(a, b positions.Code) int { return kinds[a].status - kinds[b].status }) {
+	for _, code := range slices.SortedFunc(maps.Keys(kinds), func(a, b positions.Code) int {
+		return cmp.Or(kinds[a].status-kinds[b].status, cmp.Compare(a, b))
+	}) {
 		page.Codes = append(page.Codes, docsCode{Code: string(code), Title: kinds[code].title, Status: kinds[code].status})
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Components.Schemas)) {
@@ -152,6 +155,8 @@ func typeInWords(s *schema) string {
 		return strings.Join(s.Enum, " | ")
 	case s.Format != "":
 		return s.Type + " (" + s.Format + ")"
+	case s.Type == "":
+		return "anything"
 	}
 	return s.Type
 }

@@ -11,6 +11,7 @@ var inItalian = map[positions.Code]string{
 	positions.Invalid:     "Richiesta non valida: servono username e password, in JSON",
 	notJSON:               "Il corpo della richiesta deve essere JSON (Content-Type application/json)",
 	tooLarge:              "Il corpo della richiesta è troppo grande",
+	positions.Conflict:    "Idempotency-Key non è ammesso: un token non viene conservato",
 	methodNotAllowed:      "Metodo non ammesso: usare POST",
 	tooManyRequests:       "Troppe richieste: riprovare dopo i secondi indicati in Retry-After",
 	positions.Unavailable: "Servizio momentaneamente non disponibile: riprovare",

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/attualizza/attualizza/internal/money"
 )
 
 // storedSecret is what a read shows of a secret, and what a write may send back
@@ -41,6 +43,12 @@ type NotYetField struct{ present bool }
 // IsZero reports absence.
 func (f NotYetField) IsZero() bool { return !f.present }
 
+// FeeField is an amount in cents that GPD writes as text; a number is taken too.
+type FeeField struct{ cents money.Cents }
+
+// IsZero reports absence, which is no fee.
+func (f FeeField) IsZero() bool { return f.cents == 0 }
+
 // parseInstant reads RFC 3339; without a zone it is UTC, as GPD's dates are.
 // Stores keep microseconds.
 func parseInstant(text string) (time.Time, bool) {
@@ -64,6 +72,9 @@ func instantParameter(name string, text *string) (time.Time, error) {
 	}
 	return t, nil
 }
+
+// isTrue reads an optional flag that is false by default.
+func isTrue(flag *bool) bool { return flag != nil && *flag }
 
 // present returns a pointer to v, or nil for the zero value, which answers
 // leave out.

@@ -10,6 +10,9 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
+// admission marks a request that the guard let through to its operation.
+const admission = "rest.admission"
+
 // guard lets a request through to its operation when the document, its key and
 // its limits allow. Nothing else decides that.
 func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
@@ -48,6 +51,7 @@ func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		if who.key != nil {
 			s.touch(r.Context(), who.key.ID)
 		}
+		c.Set(admission, true)
 		return next(c)
 	}
 }
@@ -104,7 +108,7 @@ func (s *server) authorize(a access, who caller, organization string) error {
 	case a == forOperator && s.adminHash == nil:
 		return positions.Errorf(unauthorized, "this service has no operator's key: set ATTUALIZZA_ADMIN_KEY")
 	case foreign:
-		return positions.Errorf(positions.NotFound, "there is no such organization")
+		return &positions.Error{Code: positions.NotFound, Message: "there is no such organization", Err: errForeign}
 	case a == forOperator && !who.operator:
 		return positions.Errorf(forbidden, "this takes the operator's key")
 	case a == forOperator:

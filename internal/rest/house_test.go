@@ -24,7 +24,9 @@ import (
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/secrets"
+	"github.com/attualizza/attualizza/internal/testservers"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/postgres"
 	"github.com/attualizza/attualizza/positions/sqlite"
 	"github.com/attualizza/attualizza/sendclient"
 )
@@ -40,13 +42,14 @@ const (
 // registered organizations.
 type house struct {
 	url       string
-	store     *sqlite.Store
+	store     positions.Store
 	directory *registry.Registry
 	keys      map[string]string // by name: admin, writer, reader, segregated, foreign
 	log       *lockedBuffer
 	sendCalls atomic.Int64
 	send      atomic.Value // http.HandlerFunc
 	clock     atomic.Int64 // what is added to the time of day
+	cfg       Config
 }
 
 type lockedBuffer struct {
@@ -78,7 +81,27 @@ func sendAnswers(status int, body string) http.HandlerFunc {
 	}
 }
 
+// stores opens an empty store of each kind that a house can stand on.
+var stores = map[string]func(*testing.T) positions.Store{
+	"sqlite": func(t *testing.T) positions.Store {
+		s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
+		must(t, err)
+		return s
+	},
+	"postgres": func(t *testing.T) positions.Store {
+		s, err := postgres.Open(t.Context(), testservers.Postgres(t))
+		must(t, err)
+		return s
+	},
+}
+
+// openHouse opens a house on SQLite.
 func openHouse(t *testing.T, adjust ...func(*Config)) *house {
+	t.Helper()
+	return openHouseOn(t, stores["sqlite"], adjust...)
+}
+
+func openHouseOn(t *testing.T, open func(*testing.T) positions.Store, adjust ...func(*Config)) *house {
 	t.Helper()
 	ctx := t.Context()
 	h := &house{log: &lockedBuffer{}, keys: map[string]string{"admin": adminKey, "": ""}}
@@ -89,9 +112,7 @@ func openHouse(t *testing.T, adjust ...func(*Config)) *house {
 	}))
 	t.Cleanup(send.Close)
 
-	var err error
-	h.store, err = sqlite.Open(ctx, filepath.Join(t.TempDir(), "test.db"))
-	must(t, err)
+	h.store = open(t)
 	t.Cleanup(func() { _ = h.store.Close() })
 	must(t, h.store.Migrate(ctx))
 	box, err := secrets.New(bytes.Repeat([]byte{7}, secrets.KeySize))
@@ -106,9 +127,20 @@ func openHouse(t *testing.T, adjust ...func(*Config)) *house {
 
 	cfg := Config{
 		Store: h.store, Directory: h.directory, Box: box, AdminKey: adminKey, RateLimit: 10_000, Logger: logger, Now: h.now,
-		Quoter: actualize.New(actualize.Config{Store: h.store, Prices: client, Cache: prices, SendTimeout: 300 * time.Millisecond, Now: h.now}),
-		Name:   "attualizza", Version: "1.2.3", Environment: "test",
+		Quoter:   actualize.New(actualize.Config{Store: h.store, Prices: client, Cache: prices, SendTimeout: 300 * time.Millisecond, Now: h.now}),
+		Audience: ourAudience,
+		Name:     "attualizza", Version: "1.2.3", Environment: "test",
 	}
+	h.cfg = cfg
+	h.url = h.again(t, adjust...)
+	return h
+}
+
+// again starts another replica of the API on the same store and returns its
+// address.
+func (h *house) again(t testing.TB, adjust ...func(*Config)) string {
+	t.Helper()
+	cfg := h.cfg
 	for _, f := range adjust {
 		f(&cfg)
 	}
@@ -116,8 +148,7 @@ func openHouse(t *testing.T, adjust ...func(*Config)) *house {
 	must(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	h.url = server.URL
-	return h
+	return server.URL
 }
 
 // furnish registers two organizations and issues their keys, through the API.
@@ -235,6 +266,7 @@ var theContract = sync.OnceValues(func() (*openapi3.T, routers.Router) {
 	if err := doc.Validate(context.Background()); err != nil {
 		panic(err)
 	}
+	doc.Servers = nil // the tests' installation is at an address of its own
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
 		panic(err)
@@ -312,7 +344,7 @@ func holdToFacade(t *testing.T, r *http.Request, style errorStyle, a answer) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -32,3 +32,6 @@ func ibanRight(iban string) bool {
 	}
 	return rest == 1
 }
+
+// wrongIBAN is the warning about an IBAN that is not right.
+const wrongIBAN = "the check digits or the length of the IBAN are not right"

@@ -65,9 +65,10 @@ func (l *limits) exhausted(name string, now time.Time, header http.Header) bool 
 }
 
 func (l *limits) tell(left float64, ok bool, header http.Header) {
-	header.Set("X-RateLimit-Limit", strconv.Itoa(l.burst))
-	header.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, int(left))))
-	header.Set("X-RateLimit-Reset", strconv.Itoa(l.seconds(float64(l.burst)-left)))
+	// In the spelling of net/http, which would have to be made of any other.
+	header.Set("X-Ratelimit-Limit", strconv.Itoa(l.burst))
+	header.Set("X-Ratelimit-Remaining", strconv.Itoa(max(0, int(left))))
+	header.Set("X-Ratelimit-Reset", strconv.Itoa(l.seconds(float64(l.burst)-left)))
 	if !ok {
 		header.Set("Retry-After", strconv.Itoa(max(1, l.seconds(1-left))))
 	}

@@ -9,32 +9,41 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// GetNotice implements the operation of that name.
-func (s *server) GetNotice(ctx context.Context, r GetNoticeRequestObject) (GetNoticeResponseObject, error) {
+// ReadNotice implements the operation of that name.
+func (s *server) ReadNotice(ctx context.Context, r ReadNoticeRequestObject) (ReadNoticeResponseObject, error) {
 	org, nav, err := s.notice(ctx, r.OrganizationFiscalCode, r.Nav)
 	if err != nil {
 		return nil, err
 	}
+	body, tag, err := s.noticeBody(ctx, org, nav)
+	if err != nil {
+		return nil, err
+	}
+	return ReadNotice200JSONResponse{Body: body, Headers: ReadNotice200ResponseHeaders{ETag: tag}}, nil
+}
+
+// noticeBody tells what is known of a notice, and the version of its position.
+func (s *server) noticeBody(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (Notice, *string, error) {
 	now := s.Now()
 	q, err := s.Quoter.QuoteAt(ctx, org, nav, now)
 	if q == nil {
-		return nil, err
+		return Notice{}, nil, err
 	}
 	fault := actualize.Fault(q, err)
 	p, o := &q.Notice.Position, &q.Notice.Option
 	status, err := s.statusOf(ctx, p, now)
 	if err != nil {
-		return nil, err
+		return Notice{}, nil, err
 	}
 	amount, fee := q.Amount, q.NotificationFee
 	if fault != "" { // nothing is asked, but the debt is still that much
 		fee, _ = o.KnownFee(org.FiscalCode, q.Notice.Price)
 		amount = o.Amount + fee
 	}
-	return GetNotice200JSONResponse{
+	return Notice{
 		Exists: true, Nav: nav, Iupd: p.IUPD, Iuv: o.IUV, Status: status, Lifecycle: p.LifecycleAt(now),
 		Payable: fault == "", Fault: present(fault), Amount: amount, NotificationFee: fee, SendBound: o.SendBound,
-	}, nil
+	}, etag(p), nil
 }
 
 // statusOf is the status of a notice's position. Only whether it is EXPIRED

@@ -21,9 +21,9 @@ var notPayable = map[positions.Refusal]string{
 	positions.RefusedInProgress: "Avviso non pagabile: la posizione è momentaneamente bloccata",
 }
 
-// GetNotificationPrice implements the operation of that name, the legacy façade
+// TellNotificationPrice implements the operation of that name, the legacy façade
 // of p4pa-pu-sil.actualization-legacy (pagopa/p4pa-doc), which is MyPay's.
-func (s *server) GetNotificationPrice(ctx context.Context, r GetNotificationPriceRequestObject) (GetNotificationPriceResponseObject, error) {
+func (s *server) TellNotificationPrice(ctx context.Context, r TellNotificationPriceRequestObject) (TellNotificationPriceResponseObject, error) {
 	if r.Body.ImportoPosizione != "S" {
 		return nil, invalid("the body is not valid", []positions.Problem{{Pointer: "/importoPosizione", Detail: "must be S: nothing else is supported"}})
 	}
@@ -48,13 +48,13 @@ func (s *server) GetNotificationPrice(ctx context.Context, r GetNotificationPric
 	if q.Notice.Option.SendBound && p.NotificationViewDate.IsZero() && p.RefinementDate.IsZero() {
 		return legacyError(number, legacyNotNotified, "Avviso non ancora notificato"), nil
 	}
-	return GetNotificationPrice200JSONResponse{
+	return TellNotificationPrice200JSONResponse{
 		NumeroAvviso: number, Stato: "200", Iun: p.IUN, SpeseNotifica: &q.NotificationFee, ImportoPosizione: &q.Amount,
 		DataVisualizzazione: inRome(p.NotificationViewDate), DataPerfezionamentoDecorrenzaTermini: inRome(p.RefinementDate),
 	}, nil
 }
 
 // legacyError is a business error, which this interface tells with HTTP 200.
-func legacyError(number, code, detail string) GetNotificationPrice200JSONResponse {
-	return GetNotificationPrice200JSONResponse{NumeroAvviso: number, Stato: "200", Codice: code, Dettaglio: detail}
+func legacyError(number, code, detail string) TellNotificationPrice200JSONResponse {
+	return TellNotificationPrice200JSONResponse{NumeroAvviso: number, Stato: "200", Codice: code, Dettaglio: detail}
 }

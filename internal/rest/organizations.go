@@ -32,17 +32,17 @@ func (s *server) ListOrganizations(ctx context.Context, r ListOrganizationsReque
 	return ListOrganizations200JSONResponse(list), nil
 }
 
-// GetOrganization implements the operation of that name.
-func (s *server) GetOrganization(ctx context.Context, r GetOrganizationRequestObject) (GetOrganizationResponseObject, error) {
+// ReadOrganization implements the operation of that name.
+func (s *server) ReadOrganization(ctx context.Context, r ReadOrganizationRequestObject) (ReadOrganizationResponseObject, error) {
 	o, err := s.Store.Organization(ctx, r.OrganizationFiscalCode)
 	if err != nil {
 		return nil, err
 	}
-	return GetOrganization200JSONResponse(organizationBody(o)), nil
+	return ReadOrganization200JSONResponse{Body: organizationBody(o), Headers: ReadOrganization200ResponseHeaders{ETag: versionTag(o.Version)}}, nil
 }
 
-// DeleteOrganization implements the operation of that name.
-func (s *server) DeleteOrganization(ctx context.Context, r DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error) {
+// UnregisterOrganization implements the operation of that name.
+func (s *server) UnregisterOrganization(ctx context.Context, r UnregisterOrganizationRequestObject) (UnregisterOrganizationResponseObject, error) {
 	s.registering.Lock()
 	defer s.registering.Unlock()
 	if err := s.Store.DeleteOrganization(ctx, r.OrganizationFiscalCode); err != nil {
@@ -51,17 +51,47 @@ func (s *server) DeleteOrganization(ctx context.Context, r DeleteOrganizationReq
 	if err := s.inForce(ctx); err != nil {
 		return nil, err
 	}
-	return DeleteOrganization204Response{}, nil
+	return UnregisterOrganization204Response{}, nil
 }
 
-// PutOrganization implements the operation of that name.
-func (s *server) PutOrganization(ctx context.Context, r PutOrganizationRequestObject) (PutOrganizationResponseObject, error) {
-	o := r.Body.organization(r.OrganizationFiscalCode)
+// RegisterOrganization implements the operation of that name.
+func (s *server) RegisterOrganization(ctx context.Context, r RegisterOrganizationRequestObject) (RegisterOrganizationResponseObject, error) {
 	s.registering.Lock()
 	defer s.registering.Unlock()
+	for range maxAttempts {
+		o, created, err := s.register(ctx, r)
+		if positions.CodeOf(err) == positions.Stale && r.Params.IfMatch == nil {
+			continue // another replica was faster: keep the secrets that there are now
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := s.inForce(ctx); err != nil {
+			return nil, err
+		}
+		tag := versionTag(o.Version)
+		if created {
+			return RegisterOrganization201JSONResponse{Body: organizationBody(o), Headers: RegisterOrganization201ResponseHeaders{ETag: tag}}, nil
+		}
+		return RegisterOrganization200JSONResponse{Body: organizationBody(o), Headers: RegisterOrganization200ResponseHeaders{ETag: tag}}, nil
+	}
+	return nil, positions.Errorf(tryAgain, "others keep changing this registration: try again")
+}
+
+// register stores a registration in the place of the one that it read, and of
+// no other.
+func (s *server) register(ctx context.Context, r RegisterOrganizationRequestObject) (o *positions.Organization, created bool, err error) {
+	o = r.Body.organization(r.OrganizationFiscalCode)
+	o.Version = positions.Unregistered
 	stored, err := s.Store.Organization(ctx, o.FiscalCode)
 	if err != nil && positions.CodeOf(err) != positions.NotFound {
-		return nil, err
+		return nil, false, err
+	}
+	if stored != nil {
+		o.Version = stored.Version
+	}
+	if m := r.Params.IfMatch; m != nil && (stored == nil || !matchesVersion(*m, stored.Version)) {
+		return nil, false, positions.Errorf(positions.Stale, "the registration is not, or no longer, what If-Match says: read it again")
 	}
 	given := r.Body.secrets()
 	kept := map[positions.Secret][]byte{}
@@ -70,40 +100,16 @@ func (s *server) PutOrganization(ctx context.Context, r PutOrganizationRequestOb
 	}
 	problems := append(o.Validate(), given.problems(o, kept)...)
 	if len(problems) > 0 {
-		return nil, invalid("the organization is not valid", problems)
-	}
-	if err := refuseRelayForNow(o); err != nil {
-		return nil, err
+		return nil, false, invalid("the organization is not valid", problems)
 	}
 	if o.Sealed, err = s.seal(o.FiscalCode, given, kept); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if stored == nil {
 		o.CreatedAt = s.Now().UTC()
 	}
-	created, err := s.Store.PutOrganization(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.inForce(ctx); err != nil {
-		return nil, err
-	}
-	if created {
-		return PutOrganization201JSONResponse(organizationBody(o)), nil
-	}
-	return PutOrganization200JSONResponse(organizationBody(o)), nil
-}
-
-// refuseRelayForNow refuses route RELAY: prices are asked of SEND only, and
-// asking SEND where the organization said relay would be silently wrong.
-func refuseRelayForNow(o *positions.Organization) error {
-	if o.Send == nil || o.Send.Route != positions.RouteRelay {
-		return nil
-	}
-	return &positions.Error{
-		Code: positions.Unprocessable, Message: "this version cannot ask a relay for the price: register route DIRECT",
-		Problems: []positions.Problem{{Pointer: "/send/route", Detail: "RELAY is not supported yet"}},
-	}
+	created, err = s.Store.PutOrganization(ctx, o)
+	return o, created, err
 }
 
 // inForce makes a stored registration count on this replica before the answer
@@ -199,14 +205,16 @@ func (s organizationSecrets) problems(o *positions.Organization, kept map[positi
 	}
 	if o.Send != nil && o.Send.PDND != nil && o.Send.PDND.Mode == positions.PDNDRequired {
 		name := positions.SecretPDNDPrivateKey
-		if pem, given := s[name].replacement(); given {
-			if _, err := sendclient.ParsePrivateKey(pem); err != nil {
-				add(name, err.Error()) // never quotes the key
-			}
-		} else if kept[name] == nil {
+		if _, given := s[name].replacement(); !given && kept[name] == nil {
 			add(name, "is needed with mode REQUIRED")
 		}
 	}
+	if pem, given := s[positions.SecretPDNDPrivateKey].replacement(); given {
+		if _, err := sendclient.ParsePrivateKey(pem); err != nil {
+			add(positions.SecretPDNDPrivateKey, err.Error()) // never quotes the key
+		}
+	}
+	problems = append(problems, s.relayProblems(o, kept)...)
 	if secret, given := s[positions.SecretDelivery].replacement(); given && !webhookSecret(secret) {
 		add(positions.SecretDelivery, "must be whsec_ and 24 to 64 bytes in base64")
 	}

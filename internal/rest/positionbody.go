@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/attualizza/attualizza/positions"
 )
@@ -11,15 +12,39 @@ import (
 // positionBody is how a position reads: GPD's members, with the fee last known
 // in the amounts, and the extensions.
 func (s *server) positionBody(ctx context.Context, p *positions.Position) (PaymentPosition, error) {
-	navs := make([]positions.NoticeNumber, len(p.Options))
-	for i := range p.Options {
-		navs[i] = p.Options[i].NAV
-	}
-	prices, err := s.Store.Prices(ctx, p.OrganizationFiscalCode, navs)
+	bodies, err := s.positionBodies(ctx, p.OrganizationFiscalCode, []positions.Position{*p})
 	if err != nil {
 		return PaymentPosition{}, err
 	}
+	return bodies[0], nil
+}
+
+// positionBodies is positionBody of several positions of an organization; their
+// prices are read at once.
+func (s *server) positionBodies(ctx context.Context, organization string, ps []positions.Position) ([]PaymentPosition, error) {
+	bodies := make([]PaymentPosition, len(ps))
+	var navs []positions.NoticeNumber
+	for i := range ps {
+		for j := range ps[i].Options {
+			navs = append(navs, ps[i].Options[j].NAV)
+		}
+	}
+	prices, err := s.Store.Prices(ctx, organization, navs)
+	if err != nil {
+		return nil, err
+	}
 	now := s.Now()
+	for i := range ps {
+		bodies[i] = bodyOf(&ps[i], prices, now)
+		for j := range ps[i].Options {
+			bodies[i].PaymentOption[j].Warnings = warningsOf(&ps[i].Options[j], fmt.Sprintf("/paymentOption/%d", j))
+		}
+	}
+	return bodies, nil
+}
+
+// bodyOf is how a position reads at an instant with the prices known then.
+func bodyOf(p *positions.Position, prices map[positions.NoticeNumber]*positions.Price, now time.Time) PaymentPosition {
 	d := &p.Debtor
 	body := PaymentPosition{
 		Iupd: p.IUPD, OrganizationFiscalCode: p.OrganizationFiscalCode,
@@ -29,15 +54,17 @@ func (s *server) positionBody(ctx context.Context, p *positions.Position) (Payme
 		PayStandIn: p.PayStandIn, SwitchToExpired: p.SwitchToExpired, CompanyName: p.CompanyName, OfficeName: present(p.OfficeName),
 		InsertedDate: p.InsertedAt.UTC(), LastUpdatedDate: p.UpdatedAt.UTC(),
 		PublishDate: presentInstant(p.PublishDate), ValidityDate: presentInstant(p.ValidityDate), PaymentDate: presentInstant(p.PaymentDate),
-		Status: p.StatusAt(now), Lifecycle: p.LifecycleAt(now),
+		Status: p.StatusAt(now), Lifecycle: p.LifecycleAt(now), TransferredTo: present(p.TransferTo),
 		PaymentOption: make([]PaymentOption, len(p.Options)),
 	}
 	for i := range p.Options {
 		o := &p.Options[i]
 		body.PaymentOption[i] = optionBody(p, o, prices[o.NAV])
-		body.PaymentOption[i].Warnings = warningsOf(o, fmt.Sprintf("/paymentOption/%d", i))
 	}
-	return body, nil
+	if body.Lifecycle == positions.Blocked {
+		body.BlockedUntil = presentInstant(p.BlockedUntil)
+	}
+	return body
 }
 
 func optionBody(p *positions.Position, o *positions.PaymentOption, price *positions.Price) PaymentOption {
@@ -108,7 +135,7 @@ func warningsOf(o *positions.PaymentOption, at string) []ProblemError {
 		for _, f := range []struct{ name, iban string }{{"iban", o.Transfers[i].IBAN}, {"postalIban", o.Transfers[i].PostalIBAN}} {
 			if f.iban != "" && !ibanRight(f.iban) {
 				warnings = append(warnings, ProblemError{
-					Pointer: fmt.Sprintf("%s/transfer/%d/%s", at, i, f.name), Detail: "the check digits or the length of the IBAN are not right",
+					Pointer: fmt.Sprintf("%s/transfer/%d/%s", at, i, f.name), Detail: wrongIBAN,
 				})
 			}
 		}

@@ -22,6 +22,7 @@ const (
 	tooLarge         positions.Code = "TOO_LARGE"
 	notJSON          positions.Code = "UNSUPPORTED_MEDIA_TYPE"
 	tooManyRequests  positions.Code = "TOO_MANY_REQUESTS"
+	tryAgain         positions.Code = "TRY_AGAIN"
 )
 
 // kinds is where a refusal becomes an HTTP status.
@@ -35,6 +36,7 @@ var kinds = map[positions.Code]struct {
 	positions.NotFound:      {http.StatusNotFound, "Not found"},
 	methodNotAllowed:        {http.StatusMethodNotAllowed, "This method is not allowed here"},
 	positions.Conflict:      {http.StatusConflict, "The state forbids this"},
+	tryAgain:                {http.StatusConflict, "Another request is at it"},
 	positions.Stale:         {http.StatusPreconditionFailed, "It changed in the meantime"},
 	tooLarge:                {http.StatusRequestEntityTooLarge, "The body is too large"},
 	notJSON:                 {http.StatusUnsupportedMediaType, "The body must be JSON"},
@@ -69,7 +71,7 @@ func (s *server) refuse(err error, c echo.Context) {
 	switch refusal.Code {
 	case unauthorized:
 		header.Set("WWW-Authenticate", "Bearer")
-	case positions.Unavailable:
+	case positions.Unavailable, tryAgain:
 		header.Set("Retry-After", "1")
 	}
 	if style := s.contract.errors[c.Path()]; style != asProblem {
@@ -91,6 +93,7 @@ func (s *server) refuse(err error, c echo.Context) {
 		}
 		body.Errors = &problems
 	}
+	inGPDsWords(c, refusal, &body)
 	s.send(c, kind.status, "application/problem+json", body)
 }
 

@@ -24,16 +24,16 @@ func (s *server) ListReceipts(ctx context.Context, r ListReceiptsRequestObject) 
 		f.Flagged = *r.Params.Flagged
 	}
 	who := callerOf(ctx)
-	switch {
-	case r.Params.Nav != nil:
+	if r.Params.Nav != nil {
 		if f.NAV, err = positions.ParseNoticeNumber(*r.Params.Nav); err != nil {
 			return nil, invalidParameter("nav", "is not a notice number: "+err.Error())
 		}
 		if !who.sees(f.NAV) {
 			return nil, positions.Errorf(positions.NotFound, "there is no such notice")
 		}
-	case who.key != nil && len(who.key.SegregationCodes) > 0:
-		return nil, positions.Errorf(forbidden, "a key with segregation codes reads the receipts of one notice: name it with nav")
+	}
+	if who.key != nil {
+		f.SegregationCodes = who.key.SegregationCodes
 	}
 	receipts, total, err := s.Store.Receipts(ctx, f)
 	if err != nil {
@@ -46,8 +46,8 @@ func (s *server) ListReceipts(ctx context.Context, r ListReceiptsRequestObject) 
 	return ListReceipts200JSONResponse(list), nil
 }
 
-// GetReceipt implements the operation of that name.
-func (s *server) GetReceipt(ctx context.Context, r GetReceiptRequestObject) (GetReceiptResponseObject, error) {
+// ReadReceipt implements the operation of that name.
+func (s *server) ReadReceipt(ctx context.Context, r ReadReceiptRequestObject) (ReadReceiptResponseObject, error) {
 	receipt, err := s.Store.Receipt(ctx, r.OrganizationFiscalCode, r.ReceiptID)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (s *server) GetReceipt(ctx context.Context, r GetReceiptRequestObject) (Get
 	if !callerOf(ctx).sees(receipt.NAV) {
 		return nil, positions.Errorf(positions.NotFound, "there is no such receipt")
 	}
-	return GetReceipt200JSONResponse(receiptBody(receipt)), nil
+	return ReadReceipt200JSONResponse{Body: receiptBody(receipt)}, nil
 }
 
 // receiptBody is how a receipt reads. Its message stays inside: it names people.

@@ -34,11 +34,24 @@ type Store interface {
 	CreatePosition(ctx context.Context, p *positions.Position, c positions.Change) error
 	Position(ctx context.Context, fiscalCode, iupd string) (*positions.Position, error)
 	UpdatePosition(ctx context.Context, p *positions.Position, c positions.Change) error
+	CreatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error
+	UpdatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error
+	DeletePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error
+	Positions(ctx context.Context, f positions.PositionFilter) ([]positions.Position, int, error)
+	PositionsPaidTo(ctx context.Context, f positions.AccountFilter) (ps []positions.Position, next int64, err error)
+	Versions(ctx context.Context, fiscalCode, iupd string) ([]positions.VersionInfo, error)
+	Version(ctx context.Context, fiscalCode, iupd string, version int64) (*positions.Position, positions.VersionInfo, error)
 
+	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
+	SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error
 	Prices(ctx context.Context, fiscalCode string, navs []positions.NoticeNumber) (map[positions.NoticeNumber]*positions.Price, error)
 	Answers(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, page positions.Page) ([]positions.Answer, int, error)
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error)
+
+	BeginAttempt(ctx context.Context, a *positions.Attempt, now time.Time) (*positions.KeptAnswer, error)
+	FinishAttempt(ctx context.Context, a *positions.Attempt, answer *positions.KeptAnswer) error
+	AbandonAttempt(ctx context.Context, a *positions.Attempt) error
 
 	Ping(ctx context.Context) error
 }
@@ -158,7 +171,7 @@ func (s *server) routes() (http.Handler, error) {
 	e.IPExtractor = echo.ExtractIPDirect() // a forwarded address is whatever the client says
 	e.Binder = bodyBinder{}
 	e.HTTPErrorHandler = s.refuse
-	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.limitBody, s.verifyIntegrity)
+	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.limitBody, s.verifyIntegrity, s.carryOutOnce, s.tagAnswers)
 	RegisterHandlers(e, NewStrictHandler(s, nil))
 	return e, s.contract.covers(e.Routes())
 }

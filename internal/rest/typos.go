@@ -11,7 +11,8 @@ var extensions = []string{"sendBound", "senderFiscalCode", "components", "amount
 
 // mistyped tells what is wrong with a member that a body does not know, or ""
 // when it may be ignored. In GPD's bodies only what looks like an extension is
-// refused, as GPD ignores the rest; our own bodies know all their members.
+// refused, as GPD ignores the rest; our own bodies know all their members, and
+// those that are orders refuse whatever else they hold.
 func (f *fields) mistyped(name string) string {
 	vocabulary := f.names
 	if f.gpd {
@@ -24,6 +25,9 @@ func (f *fields) mistyped(name string) string {
 		case similar(name, known):
 			return fmt.Sprintf("is not known here; is it %s?", known)
 		}
+	}
+	if f.closed {
+		return "is not known here"
 	}
 	return ""
 }

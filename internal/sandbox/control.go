@@ -39,6 +39,7 @@ func (s *Sandbox) control() http.Handler {
 	}
 	s.notificationRoutes(handle)
 	s.accessRoutes(handle)
+	s.relayAccountRoutes(handle)
 	s.trafficRoutes(handle)
 	handle("GET /sandbox/scripts", func(*http.Request) (int, any, error) { return http.StatusOK, Scripts, nil })
 	handle("GET /sandbox/canned", func(*http.Request) (int, any, error) { return http.StatusOK, CannedOutcomes, nil })
@@ -136,6 +137,23 @@ func (s *Sandbox) accessRoutes(handle register) {
 			client.Keys[kid] = key
 		}
 		return http.StatusNoContent, nil, s.RegisterClient(client)
+	})
+}
+
+func (s *Sandbox) relayAccountRoutes(handle register) {
+	handle("POST /sandbox/relay-accounts", func(r *http.Request) (int, any, error) {
+		var account RelayAccount
+		if err := readJSON(r, &account); err != nil {
+			return 0, nil, err
+		}
+		return http.StatusNoContent, nil, s.RegisterRelayAccount(account)
+	})
+	handle("GET /sandbox/relay-accounts", func(*http.Request) (int, any, error) { return http.StatusOK, s.RelayAccounts(), nil })
+	handle("DELETE /sandbox/relay-accounts/{name}", func(r *http.Request) (int, any, error) {
+		return http.StatusNoContent, nil, s.RemoveRelayAccount(r.PathValue("name"))
+	})
+	handle("DELETE /sandbox/relay-accounts/{name}/tokens", func(r *http.Request) (int, any, error) {
+		return http.StatusNoContent, nil, s.ExpireRelayTokens(r.PathValue("name"))
 	})
 }
 

@@ -1,7 +1,8 @@
 // Package sandbox simulates, on one listener, what a payment-position system
 // meets when it asks SEND for the cost of a notification: PDND's token
 // endpoint, SEND's gateway and its authorizer, the price API v2.3 and the
-// payment event.
+// payment event; and an act-management system that stands between, by the two
+// contracts of Piattaforma Unitaria.
 //
 // It exists so that testers can rehearse the outcomes that are hard to obtain
 // from SEND's own test environment, and it tries to be no kinder than the real

@@ -27,7 +27,7 @@ const (
 	WithStatus   Kind = "status"        // answer with Status
 	Malformed    Kind = "malformed"     // 200 with a body that is not JSON
 	Truncated    Kind = "truncated"     // half of the answer, then the connection ends
-	NoTotalPrice Kind = "no-totalprice" // a price without totalPrice
+	NoTotalPrice Kind = "no-totalprice" // a price without totalPrice, or without a relay's fee
 	Drip         Kind = "drip"          // the answer byte by byte
 )
 
@@ -47,8 +47,8 @@ type Fault struct {
 	ID string `json:"id"`
 	// Endpoint defaults to price.
 	Endpoint Endpoint `json:"endpoint,omitempty"`
-	// CreditorTaxID and NoticeCode narrow a fault of the price endpoint to a
-	// creditor or a notice. The most specific fault strikes, then the oldest.
+	// CreditorTaxID and NoticeCode narrow a fault of the price endpoints to a
+	// creditor or a notice, CreditorTaxID one of a relay's login to an account's. The most specific fault strikes, then the oldest.
 	CreditorTaxID string `json:"creditorTaxId,omitempty"`
 	NoticeCode    string `json:"noticeCode,omitempty"`
 
@@ -72,15 +72,19 @@ type Fault struct {
 
 func (f Fault) early() bool { return f.Kind == Latency || f.Kind == Hang || f.Kind == Reset }
 
+func (f Fault) aboutPrice() bool { return f.Endpoint == EndpointPrice || f.Endpoint == EndpointRelay }
+
 func (f Fault) check() error {
+	endpoints := []Endpoint{EndpointPrice, EndpointPaymentEvents, EndpointToken, EndpointRelay, EndpointRelayLogin}
 	kinds := []Kind{Latency, Hang, Reset, WithStatus, Malformed, Truncated, NoTotalPrice, Drip}
 	switch {
 	case !slices.Contains(kinds, f.Kind):
 		return invalid("kind must be one of %v", kinds)
-	case f.Endpoint != EndpointPrice && f.Endpoint != EndpointPaymentEvents && f.Endpoint != EndpointToken:
-		return invalid("endpoint must be %s, %s or %s", EndpointPrice, EndpointPaymentEvents, EndpointToken)
-	case f.Endpoint != EndpointPrice && (f.CreditorTaxID != "" || f.NoticeCode != "" || f.Kind == NoTotalPrice):
-		return invalid("creditorTaxId, noticeCode and %s belong to the %s endpoint", NoTotalPrice, EndpointPrice)
+	case !slices.Contains(endpoints, f.Endpoint):
+		return invalid("endpoint must be one of %v", endpoints)
+	case f.CreditorTaxID != "" && !f.aboutPrice() && f.Endpoint != EndpointRelayLogin,
+		(f.NoticeCode != "" || f.Kind == NoTotalPrice) && !f.aboutPrice():
+		return invalid("creditorTaxId, noticeCode and %s belong to the endpoints %s and %s", NoTotalPrice, EndpointPrice, EndpointRelay)
 	case f.Wait < 0 || f.Wait > Duration(maxWait):
 		return invalid("wait must be between 0 and %s", maxWait)
 	case f.Kind == Latency && f.Wait == 0:
@@ -220,8 +224,11 @@ func (c *call) meet(key noticeKey, respond func() answer) {
 	switch f.Kind {
 	case WithStatus:
 		a := statusAnswer(f.Status, f.Code, c.s.clock())
-		if c.Endpoint == EndpointToken {
+		switch c.Endpoint {
+		case EndpointToken:
 			a = tokenStatusAnswer(f.Status, f.Code)
+		case EndpointRelay, EndpointRelayLogin:
+			a = relayStatusAnswer(f.Status, f.Code)
 		}
 		a.retryAfter = f.RetryAfter
 		c.write(a)
@@ -255,7 +262,9 @@ func withoutTotalPrice(a answer) answer {
 	if a.status != http.StatusOK || json.Unmarshal(a.body, &fields) != nil {
 		return a
 	}
-	a.body = bytes.Replace(a.body, fmt.Appendf(nil, `"totalPrice":%s,`, fields["totalPrice"]), nil, 1)
+	for _, fee := range []string{"totalPrice", "notificationFeeCents", "speseNotifica"} {
+		a.body = bytes.Replace(a.body, fmt.Appendf(nil, `"%s":%s,`, fee, fields[fee]), nil, 1)
+	}
 	return a
 }
 

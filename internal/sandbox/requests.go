@@ -16,6 +16,8 @@ const (
 	EndpointPrice         Endpoint = "price"
 	EndpointPaymentEvents Endpoint = "payment-events"
 	EndpointToken         Endpoint = "token"
+	EndpointRelay         Endpoint = "relay"       // the price, by either contract
+	EndpointRelayLogin    Endpoint = "relay-login" // of the legacy contract
 )
 
 // Entry is one request as the log keeps it. It holds no key, no voucher and no

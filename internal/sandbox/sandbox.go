@@ -70,6 +70,7 @@ type Sandbox struct {
 
 	keys     authorizer
 	pdnd     pdnd
+	relay    relay
 	faults   faults
 	requests requestLog
 
@@ -124,13 +125,14 @@ func New(o Options) *Sandbox {
 	}
 	s.keys.init(o)
 	s.pdnd.init(o)
+	s.relay.init(o)
 	s.requests.init(o.LogSize)
 	s.handler = s.routes()
 	return s
 }
 
-// Handler returns the one handler with every route: SEND's, PDND's and the
-// control API. It may be served by any http.Server; connection resets need
+// Handler returns the one handler with every route: SEND's, PDND's, the
+// act-management system's and the control API. It may be served by any http.Server; connection resets need
 // HTTP/1.1, over HTTP/2 they become stream resets.
 func (s *Sandbox) Handler() http.Handler { return s.handler }
 
@@ -138,7 +140,7 @@ func (s *Sandbox) Handler() http.Handler { return s.handler }
 // can be shut down at once. The sandbox goes on answering, without waits.
 func (s *Sandbox) Close() { s.closing.Do(func() { close(s.closed) }) }
 
-// Reset forgets notifications, keys, clients, denials, faults and the request
+// Reset forgets notifications, keys, clients, accounts, denials, faults and the request
 // log. The voucher signing key stays.
 func (s *Sandbox) Reset() {
 	s.mu.Lock()
@@ -149,6 +151,7 @@ func (s *Sandbox) Reset() {
 	s.mu.Unlock()
 	s.keys.init(s.options)
 	s.pdnd.forget()
+	s.relay.init(s.options)
 	s.faults.clear()
 	s.requests.init(s.options.LogSize)
 }
@@ -159,6 +162,7 @@ func (s *Sandbox) routes() http.Handler {
 	mux.HandleFunc("POST /delivery/events/payment/pagopa", s.servePaymentEvents)
 	mux.HandleFunc("POST /token.oauth2", s.serveToken)
 	mux.HandleFunc("GET /.well-known/jwks.json", s.serveKeySet)
+	s.relayRoutes(mux)
 	mux.Handle("/sandbox/", s.control())
 	// What API Gateway answers to a path or method it does not know.
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {

@@ -69,11 +69,14 @@ func positionConditions(f positions.PositionFilter) (string, []any) {
 		args = append(args, arg)
 		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
 	}
+	if len(f.IUPDs) > 0 {
+		and("p.iupd = ANY (?::text[])", f.IUPDs)
+	}
 	for _, bound := range []struct {
 		condition string
 		at        time.Time
 	}{
-		{"p.last_due_date >= ?", f.DueFrom}, {"p.last_due_date <= ?", f.DueTo}, {"p.payment_date >= ?", f.PaymentFrom}, {"p.payment_date <= ?", f.PaymentTo},
+		{"p.last_due_date >= ?", f.DueFrom}, {"p.payment_date >= ?", f.PaymentFrom}, {"p.payment_date <= ?", f.PaymentTo},
 	} {
 		if !bound.at.IsZero() {
 			and(bound.condition, bound.at)
@@ -83,8 +86,20 @@ func positionConditions(f positions.PositionFilter) (string, []any) {
 		args = append(args, string(f.Status))
 		and(statusAt+" = $"+strconv.Itoa(len(args)), document.Instant(f.Now))
 	}
-	if len(f.SegregationCodes) > 0 {
-		and(`EXISTS (SELECT FROM payment_options o WHERE o.position_id = p.id AND left(o.nav, 1) = '3' AND substr(o.nav, 2, 2) = ANY (?::text[]))`, f.SegregationCodes)
+	// What follows has to hold of one and the same option.
+	all := conditions
+	conditions = nil
+	if !f.DueFrom.IsZero() {
+		and("o.due_date >= ?", f.DueFrom)
 	}
-	return ` WHERE ` + strings.Join(conditions, " AND "), args
+	if !f.DueTo.IsZero() {
+		and("o.due_date <= ?", f.DueTo)
+	}
+	if len(f.SegregationCodes) > 0 {
+		and(`left(o.nav, 1) = '3' AND substr(o.nav, 2, 2) = ANY (?::text[])`, f.SegregationCodes)
+	}
+	if len(conditions) > 0 {
+		all = append(all, `EXISTS (SELECT FROM payment_options o WHERE o.position_id = p.id AND `+strings.Join(conditions, " AND ")+`)`)
+	}
+	return ` WHERE ` + strings.Join(all, " AND "), args
 }

@@ -15,15 +15,20 @@ func (s *Store) PutOrganization(ctx context.Context, o *positions.Organization) 
 	q := *o
 	q.UpdatedAt = document.Instant(time.Time{})
 	err = s.change(ctx, "put organization", func(tx pgx.Tx) error {
-		if err := bumpRevision(ctx, tx); err != nil {
+		var err error
+		if q.Version, err = bumpRevision(ctx, tx); err != nil {
 			return err
 		}
-		err := tx.QueryRow(ctx, `SELECT created_at FROM organizations WHERE organization = $1`, q.FiscalCode).Scan(&q.CreatedAt)
+		stored := positions.Unregistered
+		err = tx.QueryRow(ctx, `SELECT created_at, version FROM organizations WHERE organization = $1`, q.FiscalCode).Scan(&q.CreatedAt, &stored)
 		created = absent(err)
 		switch {
 		case created:
 			q.CreatedAt = document.Instant(o.CreatedAt)
 		case err != nil:
+			return err
+		}
+		if err := document.Replaces(o, stored); err != nil {
 			return err
 		}
 		q.CreatedAt = q.CreatedAt.UTC()
@@ -36,8 +41,8 @@ func (s *Store) PutOrganization(ctx context.Context, o *positions.Organization) 
 			return err
 		}
 		b := new(pgx.Batch)
-		b.Queue(`INSERT INTO organizations (organization, created_at, body) VALUES ($1, $2, $3)
-			ON CONFLICT (organization) DO UPDATE SET body = excluded.body`, q.FiscalCode, q.CreatedAt, body)
+		b.Queue(`INSERT INTO organizations (organization, created_at, version, body) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (organization) DO UPDATE SET version = excluded.version, body = excluded.body`, q.FiscalCode, q.CreatedAt, q.Version, body)
 		b.Queue(`INSERT INTO organization_secrets (organization, sealed) VALUES ($1, $2)
 			ON CONFLICT (organization) DO UPDATE SET sealed = excluded.sealed`, q.FiscalCode, sealed)
 		return send(ctx, tx, b)
@@ -45,16 +50,17 @@ func (s *Store) PutOrganization(ctx context.Context, o *positions.Organization) 
 	if err != nil {
 		return false, err
 	}
-	o.CreatedAt, o.UpdatedAt = q.CreatedAt, q.UpdatedAt
+	o.Version, o.CreatedAt, o.UpdatedAt = q.Version, q.CreatedAt, q.UpdatedAt
 	return created, nil
 }
 
 // Organization implements [positions.Store].
 func (s *Store) Organization(ctx context.Context, fiscalCode string) (*positions.Organization, error) {
 	var body, sealed []byte
+	var version int64
 	err := s.read(ctx, "organization", func() error {
-		err := s.pool.QueryRow(ctx, `SELECT o.body, s.sealed FROM organizations o LEFT JOIN organization_secrets s USING (organization)
-			WHERE o.organization = $1`, fiscalCode).Scan(&body, &sealed)
+		err := s.pool.QueryRow(ctx, `SELECT o.body, o.version, s.sealed FROM organizations o LEFT JOIN organization_secrets s USING (organization)
+			WHERE o.organization = $1`, fiscalCode).Scan(&body, &version, &sealed)
 		if absent(err) {
 			return positions.Errorf(positions.NotFound, "organization %s is not registered", fiscalCode)
 		}
@@ -63,7 +69,7 @@ func (s *Store) Organization(ctx context.Context, fiscalCode string) (*positions
 	if err != nil {
 		return nil, err
 	}
-	return document.Organization(body, sealed)
+	return document.Organization(body, version, sealed)
 }
 
 // Organizations implements [positions.Store].
@@ -71,17 +77,18 @@ func (s *Store) Organizations(ctx context.Context) (organizations []positions.Or
 	err = s.read(ctx, "organizations", func() error {
 		organizations = nil
 		// One statement, so that revision and rows are of one moment.
-		rows, err := s.pool.Query(ctx, `SELECT r.revision, o.body, s.sealed FROM organizations_revision r
+		rows, err := s.pool.Query(ctx, `SELECT r.revision, o.body, coalesce(o.version, 0), s.sealed FROM organizations_revision r
 			LEFT JOIN organizations o ON true LEFT JOIN organization_secrets s USING (organization) ORDER BY o.organization`)
 		if err != nil {
 			return err
 		}
 		var body, sealed []byte
-		_, err = pgx.ForEachRow(rows, []any{&revision, &body, &sealed}, func() error {
+		var version int64
+		_, err = pgx.ForEachRow(rows, []any{&revision, &body, &version, &sealed}, func() error {
 			if body == nil {
 				return nil
 			}
-			o, err := document.Organization(body, sealed)
+			o, err := document.Organization(body, version, sealed)
 			if err != nil {
 				return err
 			}
@@ -104,7 +111,7 @@ func (s *Store) OrganizationsRevision(ctx context.Context) (revision int64, err 
 // DeleteOrganization implements [positions.Store].
 func (s *Store) DeleteOrganization(ctx context.Context, fiscalCode string) error {
 	return s.change(ctx, "delete organization", func(tx pgx.Tx) error {
-		if err := bumpRevision(ctx, tx); err != nil {
+		if _, err := bumpRevision(ctx, tx); err != nil {
 			return err
 		}
 		// Its secrets and keys go with it, by their foreign keys.
@@ -116,7 +123,7 @@ func (s *Store) DeleteOrganization(ctx context.Context, fiscalCode string) error
 	})
 }
 
-func bumpRevision(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `UPDATE organizations_revision SET revision = revision + 1`)
-	return err
+func bumpRevision(ctx context.Context, tx pgx.Tx) (revision int64, err error) {
+	err = tx.QueryRow(ctx, `UPDATE organizations_revision SET revision = revision + 1 RETURNING revision`).Scan(&revision)
+	return revision, err
 }

@@ -27,7 +27,7 @@ func (s *Store) UpdatePosition(ctx context.Context, p *positions.Position, c pos
 
 // UpdatePositions implements [positions.Store].
 func (s *Store) UpdatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error {
-	return s.each(ctx, "update position", ps, c, update)
+	return s.each(ctx, updating, ps, c, update)
 }
 
 // DeletePositions implements [positions.Store].
@@ -35,8 +35,10 @@ func (s *Store) DeletePositions(ctx context.Context, ps []*positions.Position, c
 	return s.each(ctx, "delete position", ps, c, remove)
 }
 
-// creating is the operation that may find its iupd taken.
-const creating = "create position"
+const (
+	creating = "create position" // may find its iupd taken
+	updating = "update position" // its positions may hand numbers to each other
+)
 
 // step writes a version of one position, as part of a transaction.
 type step func(context.Context, pgx.Tx, *positions.Position, positions.Change) (*document.Version, error)
@@ -54,6 +56,11 @@ func (s *Store) each(ctx context.Context, operation string, ps []*positions.Posi
 	sorted := document.ByIUPD(ps)
 	written := make([]*document.Version, len(sorted))
 	err := s.change(ctx, operation, func(tx pgx.Tx) (err error) {
+		if operation == updating && len(sorted) > 1 {
+			if err := handOver(ctx, tx, sorted); err != nil {
+				return err
+			}
+		}
 		for i, p := range sorted {
 			if written[i], err = do(ctx, tx, p, c); err != nil {
 				return err
@@ -71,6 +78,25 @@ func (s *Store) each(ctx context.Context, operation string, ps []*positions.Posi
 		*p = written[i].Position
 	}
 	return nil
+}
+
+// handOver deletes the option rows of positions of a batch whose numbers others
+// of the batch are going to have. It locks the positions first, in the order in
+// which everybody does.
+func handOver(ctx context.Context, tx pgx.Tx, ps []*positions.Position) error {
+	organization := ps[0].OrganizationFiscalCode
+	batch, wants := document.WantsOf(ps)
+	b := new(pgx.Batch)
+	b.Queue(`SELECT FROM positions WHERE organization = $1 AND iupd = ANY ($2::text[]) ORDER BY iupd COLLATE "C" FOR UPDATE`, organization, batch)
+	for _, number := range []struct {
+		column string
+		wanted []string
+	}{{"nav", wants.NAVs}, {"iuv", wants.IUVs}} {
+		b.Queue(`DELETE FROM payment_options o USING positions p, unnest($3::text[], $4::text[]) AS w (iupd, number)
+			WHERE o.organization = $1 AND o.`+number.column+` = w.number AND p.id = o.position_id AND p.iupd <> w.iupd AND p.iupd = ANY ($2::text[])`,
+			organization, batch, wants.IUPDs, number.wanted)
+	}
+	return send(ctx, tx, b)
 }
 
 func create(ctx context.Context, tx pgx.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
@@ -258,6 +284,9 @@ func (s *Store) conflict(ctx context.Context, ps []*positions.Position, creating
 		})
 		if err != nil {
 			return err
+		}
+		if !creating {
+			owners = document.Outside(ps, owners)
 		}
 		e := document.Conflict(p, known, owners)
 		if len(e.Problems) > 0 {

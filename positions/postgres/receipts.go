@@ -131,22 +131,25 @@ func receiptConditions(f positions.ReceiptFilter) (string, []any) {
 	conditions := []string{"true"}
 	and := func(condition string, arg any) {
 		args = append(args, arg)
-		conditions = append(conditions, condition+" $"+strconv.Itoa(len(args)))
+		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
 	}
 	if f.OrganizationFiscalCode != "" {
-		and("organization =", f.OrganizationFiscalCode)
+		and("organization = ?", f.OrganizationFiscalCode)
 	}
 	if f.NAV != "" {
-		and("nav =", string(f.NAV))
+		and("nav = ?", string(f.NAV))
 	}
 	if !f.From.IsZero() {
-		and("received_at >=", f.From)
+		and("received_at >= ?", f.From)
 	}
 	if !f.To.IsZero() {
-		and("received_at <", f.To)
+		and("received_at < ?", f.To)
 	}
 	if f.Flagged {
 		conditions = append(conditions, "flagged")
+	}
+	if len(f.SegregationCodes) > 0 {
+		and("left(nav, 1) = '3' AND substr(nav, 2, 2) = ANY (?::text[])", f.SegregationCodes)
 	}
 	return ` FROM receipts WHERE ` + strings.Join(conditions, " AND "), args
 }

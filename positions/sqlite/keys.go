@@ -72,7 +72,11 @@ func (s *Store) KeyOfPDNDClient(ctx context.Context, clientID string) (*position
 
 // keyBy reads the key that has a value in a unique column.
 func (s *Store) keyBy(ctx context.Context, column, value string) (*positions.Key, error) {
-	k, err := scanKey(s.reader.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE `+column+` = ?`, value).Scan)
+	stmt, err := s.statement(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE `+column+` = ?`)
+	if err != nil {
+		return nil, failure("key", err)
+	}
+	k, err := scanKey(stmt.QueryRowContext(ctx, value).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, positions.Errorf(positions.NotFound, "no such key")
 	}

@@ -64,11 +64,14 @@ func positionConditions(f positions.PositionFilter) (string, []any) {
 		where.WriteString(" AND " + condition)
 		args = append(args, values...)
 	}
+	if len(f.IUPDs) > 0 {
+		and(`iupd IN (SELECT value FROM json_each(?))`, list(f.IUPDs))
+	}
 	for _, bound := range []struct {
 		condition string
 		at        time.Time
 	}{
-		{"last_due_date >= ?", f.DueFrom}, {"last_due_date <= ?", f.DueTo}, {"payment_date >= ?", f.PaymentFrom}, {"payment_date <= ?", f.PaymentTo},
+		{"last_due_date >= ?", f.DueFrom}, {"payment_date >= ?", f.PaymentFrom}, {"payment_date <= ?", f.PaymentTo},
 	} {
 		if !bound.at.IsZero() {
 			and(bound.condition, micros(bound.at))
@@ -78,9 +81,25 @@ func positionConditions(f positions.PositionFilter) (string, []any) {
 		now := micros(document.Instant(f.Now))
 		and(statusAt+" = ?", now, now, string(f.Status))
 	}
-	if len(f.SegregationCodes) > 0 {
-		and(`EXISTS (SELECT 1 FROM payment_options o WHERE o.position_id = p.id AND substr(o.nav, 1, 1) = '3'
-			AND substr(o.nav, 2, 2) IN (SELECT value FROM json_each(?)))`, list(f.SegregationCodes))
+	if option, values := optionConditions(f); option != "" {
+		and(`EXISTS (SELECT 1 FROM payment_options o WHERE o.position_id = p.id`+option+`)`, values...)
 	}
 	return where.String(), args
+}
+
+// optionConditions are those that one and the same option has to meet.
+func optionConditions(f positions.PositionFilter) (conditions string, args []any) {
+	if !f.DueFrom.IsZero() {
+		conditions += ` AND o.due_date >= ?`
+		args = append(args, micros(f.DueFrom))
+	}
+	if !f.DueTo.IsZero() {
+		conditions += ` AND o.due_date <= ?`
+		args = append(args, micros(f.DueTo))
+	}
+	if len(f.SegregationCodes) > 0 {
+		conditions += ` AND substr(o.nav, 1, 1) = '3' AND substr(o.nav, 2, 2) IN (SELECT value FROM json_each(?))`
+		args = append(args, list(f.SegregationCodes))
+	}
+	return conditions, args
 }

@@ -59,8 +59,11 @@ func (s *Store) Prices(ctx context.Context, fiscalCode string, navs []positions.
 	for i, nav := range navs {
 		wanted[i] = string(nav)
 	}
-	rows, err := s.reader.QueryContext(ctx, `SELECT nav, body FROM notice_prices WHERE organization = ? AND nav IN (SELECT value FROM json_each(?))`,
-		fiscalCode, list(wanted))
+	stmt, err := s.statement(ctx, `SELECT nav, body FROM notice_prices WHERE organization = ? AND nav IN (SELECT value FROM json_each(?))`)
+	if err != nil {
+		return nil, failure("prices", err)
+	}
+	rows, err := stmt.QueryContext(ctx, fiscalCode, list(wanted))
 	if err != nil {
 		return nil, failure("prices", err)
 	}

@@ -16,11 +16,9 @@ func (s *Store) PutOrganization(ctx context.Context, o *positions.Organization) 
 	q.CreatedAt = document.Instant(o.CreatedAt)
 	q.UpdatedAt = document.Instant(time.Time{})
 	err = s.change(ctx, "put organization", func(tx *sql.Tx) error {
-		if err := bumpRevision(ctx, tx); err != nil {
-			return err
-		}
 		var before int64
-		err := tx.QueryRowContext(ctx, `SELECT created_at FROM organizations WHERE organization = ?`, q.FiscalCode).Scan(&before)
+		stored := positions.Unregistered
+		err := tx.QueryRowContext(ctx, `SELECT created_at, version FROM organizations WHERE organization = ?`, q.FiscalCode).Scan(&before, &stored)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			created = true
@@ -28,6 +26,12 @@ func (s *Store) PutOrganization(ctx context.Context, o *positions.Organization) 
 			return err
 		default:
 			q.CreatedAt = instant(before)
+		}
+		if err := document.Replaces(o, stored); err != nil {
+			return err
+		}
+		if q.Version, err = bumpRevision(ctx, tx); err != nil {
+			return err
 		}
 		body, err := document.Write(&q)
 		if err != nil {
@@ -37,8 +41,8 @@ func (s *Store) PutOrganization(ctx context.Context, o *positions.Organization) 
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO organizations (organization, created_at, body) VALUES (?, ?, ?)
-			ON CONFLICT (organization) DO UPDATE SET body = excluded.body`, q.FiscalCode, micros(q.CreatedAt), string(body)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO organizations (organization, created_at, version, body) VALUES (?, ?, ?, ?)
+			ON CONFLICT (organization) DO UPDATE SET version = excluded.version, body = excluded.body`, q.FiscalCode, micros(q.CreatedAt), q.Version, string(body)); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO organization_secrets (organization, sealed) VALUES (?, ?)
@@ -48,28 +52,29 @@ func (s *Store) PutOrganization(ctx context.Context, o *positions.Organization) 
 	if err != nil {
 		return false, err
 	}
-	o.CreatedAt, o.UpdatedAt = q.CreatedAt, q.UpdatedAt
+	o.Version, o.CreatedAt, o.UpdatedAt = q.Version, q.CreatedAt, q.UpdatedAt
 	return created, nil
 }
 
 // Organization implements [positions.Store].
 func (s *Store) Organization(ctx context.Context, fiscalCode string) (*positions.Organization, error) {
 	var body, sealed []byte
-	err := s.reader.QueryRowContext(ctx, `SELECT o.body, s.sealed FROM organizations o LEFT JOIN organization_secrets s USING (organization)
-		WHERE o.organization = ?`, fiscalCode).Scan(&body, &sealed)
+	var version int64
+	err := s.reader.QueryRowContext(ctx, `SELECT o.body, o.version, s.sealed FROM organizations o LEFT JOIN organization_secrets s USING (organization)
+		WHERE o.organization = ?`, fiscalCode).Scan(&body, &version, &sealed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, positions.Errorf(positions.NotFound, "organization %s is not registered", fiscalCode)
 	case err != nil:
 		return nil, failure("organization", err)
 	}
-	return document.Organization(body, sealed)
+	return document.Organization(body, version, sealed)
 }
 
 // Organizations implements [positions.Store].
 func (s *Store) Organizations(ctx context.Context) ([]positions.Organization, int64, error) {
 	// One statement, so that revision and rows are of one moment.
-	rows, err := s.reader.QueryContext(ctx, `SELECT r.revision, o.body, s.sealed FROM organizations_revision r
+	rows, err := s.reader.QueryContext(ctx, `SELECT r.revision, o.body, coalesce(o.version, 0), s.sealed FROM organizations_revision r
 		LEFT JOIN organizations o ON true LEFT JOIN organization_secrets s USING (organization) ORDER BY o.organization`)
 	if err != nil {
 		return nil, 0, failure("organizations", err)
@@ -79,13 +84,14 @@ func (s *Store) Organizations(ctx context.Context) ([]positions.Organization, in
 	var organizations []positions.Organization
 	for rows.Next() {
 		var body, sealed []byte
-		if err := rows.Scan(&revision, &body, &sealed); err != nil {
+		var version int64
+		if err := rows.Scan(&revision, &body, &version, &sealed); err != nil {
 			return nil, 0, failure("organizations", err)
 		}
 		if body == nil {
 			continue
 		}
-		o, err := document.Organization(body, sealed)
+		o, err := document.Organization(body, version, sealed)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -104,7 +110,7 @@ func (s *Store) OrganizationsRevision(ctx context.Context) (int64, error) {
 // DeleteOrganization implements [positions.Store].
 func (s *Store) DeleteOrganization(ctx context.Context, fiscalCode string) error {
 	return s.change(ctx, "delete organization", func(tx *sql.Tx) error {
-		if err := bumpRevision(ctx, tx); err != nil {
+		if _, err := bumpRevision(ctx, tx); err != nil {
 			return err
 		}
 		// Its secrets and keys go with it, by their foreign keys.
@@ -113,9 +119,9 @@ func (s *Store) DeleteOrganization(ctx context.Context, fiscalCode string) error
 	})
 }
 
-func bumpRevision(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, `UPDATE organizations_revision SET revision = revision + 1`)
-	return err
+func bumpRevision(ctx context.Context, tx *sql.Tx) (revision int64, err error) {
+	err = tx.QueryRowContext(ctx, `UPDATE organizations_revision SET revision = revision + 1 RETURNING revision`).Scan(&revision)
+	return revision, err
 }
 
 // oneRow turns a statement that found nothing into a NotFound.

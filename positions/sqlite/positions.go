@@ -28,7 +28,7 @@ func (s *Store) UpdatePosition(ctx context.Context, p *positions.Position, c pos
 
 // UpdatePositions implements [positions.Store].
 func (s *Store) UpdatePositions(ctx context.Context, ps []*positions.Position, c positions.Change) error {
-	return s.each(ctx, "update position", ps, c, update)
+	return s.each(ctx, updating, ps, c, update)
 }
 
 // DeletePositions implements [positions.Store].
@@ -36,8 +36,10 @@ func (s *Store) DeletePositions(ctx context.Context, ps []*positions.Position, c
 	return s.each(ctx, "delete position", ps, c, remove)
 }
 
-// creating is the operation that may find its iupd taken.
-const creating = "create position"
+const (
+	creating = "create position" // may find its iupd taken
+	updating = "update position" // its positions may hand numbers to each other
+)
 
 // step writes a version of one position, as part of a transaction.
 type step func(context.Context, *sql.Tx, *positions.Position, positions.Change) (*document.Version, error)
@@ -55,6 +57,11 @@ func (s *Store) each(ctx context.Context, operation string, ps []*positions.Posi
 	sorted := document.ByIUPD(ps)
 	written := make([]*document.Version, len(sorted))
 	err := s.change(ctx, operation, func(tx *sql.Tx) (err error) {
+		if operation == updating && len(sorted) > 1 {
+			if err := handOver(ctx, tx, sorted); err != nil {
+				return err
+			}
+		}
 		for i, p := range sorted {
 			if written[i], err = do(ctx, tx, p, c); err != nil {
 				return err
@@ -74,6 +81,22 @@ func (s *Store) each(ctx context.Context, operation string, ps []*positions.Posi
 	return nil
 }
 
+// handOver deletes the option rows of positions of a batch whose numbers others
+// of the batch are going to have.
+func handOver(ctx context.Context, tx *sql.Tx, ps []*positions.Position) error {
+	batch, wants := document.WantsOf(ps)
+	triples := make([]string, len(wants.IUPDs)) // each a list of its own: iupd, nav, iuv
+	for i := range triples {
+		triples[i] = list([]string{wants.IUPDs[i], wants.NAVs[i], wants.IUVs[i]})
+	}
+	const taken = `SELECT o.rowid FROM json_each(?3) w CROSS JOIN payment_options o CROSS JOIN positions p
+		WHERE o.organization = ?1 AND p.id = o.position_id AND p.iupd <> json_extract(w.value, '$[0]') AND p.iupd IN (SELECT value FROM json_each(?2))`
+	_, err := tx.ExecContext(ctx, `DELETE FROM payment_options WHERE rowid IN (
+		`+taken+` AND o.nav = json_extract(w.value, '$[1]') UNION ALL `+taken+` AND o.iuv = json_extract(w.value, '$[2]'))`,
+		ps[0].OrganizationFiscalCode, list(batch), list(triples))
+	return err
+}
+
 func create(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
 	// The history of a deleted position of the same iupd goes on.
 	var last int64
@@ -87,11 +110,7 @@ func create(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.
 		return nil, err
 	}
 	q := &v.Position
-	row, err := tx.ExecContext(ctx, `INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date, payment_date,
-			last_due_date, expires_at, company_name, inserted_at, updated_at, paid_full, paid_instalments, head)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
-		optional(q.PaymentDate), optional(v.LastDue), expiry(v), q.CompanyName, micros(q.InsertedAt), micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head))
+	row, err := tx.ExecContext(ctx, insertPositionSQL, positionValues(v)...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +122,35 @@ func create(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.
 		return nil, err
 	}
 	return v, insertVersion(ctx, tx, v, c)
+}
+
+const (
+	insertPositionSQL = `INSERT INTO positions (organization, iupd, version, status, lifecycle, validity_date, publish_date, payment_date,
+			last_due_date, expires_at, company_name, inserted_at, updated_at, paid_full, paid_instalments, head)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertOptionSQL = `INSERT INTO payment_options (organization, nav, iuv, position_id, ordinal, status, is_partial, due_date, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertVersionSQL = `INSERT INTO position_versions (organization, iupd, version, status, lifecycle, actor_kind, actor_id, action, reason, at, document)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+)
+
+func positionValues(v *document.Version) []any {
+	q := &v.Position
+	return []any{
+		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
+		optional(q.PaymentDate), optional(v.LastDue), expiry(v), q.CompanyName, micros(q.InsertedAt), micros(q.UpdatedAt), v.PaidFull, v.PaidInstalments, string(v.Head),
+	}
+}
+
+func optionValues(organization string, id int64, o document.Option) []any {
+	return []any{organization, string(o.NAV), o.IUV, id, o.Ordinal, string(o.Status), o.IsPartial, micros(o.DueDate), string(o.Body)}
+}
+
+func versionValues(v *document.Version, c positions.Change) []any {
+	q := &v.Position
+	return []any{
+		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, micros(c.At), string(v.Document),
+	}
 }
 
 func update(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.Change) (*document.Version, error) {
@@ -154,9 +202,13 @@ func expiry(v *document.Version) sql.NullInt64 {
 
 // Position implements [positions.Store].
 func (s *Store) Position(ctx context.Context, fiscalCode, iupd string) (*positions.Position, error) {
+	stmt, err := s.statement(ctx, `SELECT v.document FROM positions p JOIN position_versions v USING (organization, iupd, version)
+		WHERE p.organization = ? AND p.iupd = ?`)
+	if err != nil {
+		return nil, failure("position", err)
+	}
 	var doc []byte
-	err := s.reader.QueryRowContext(ctx, `SELECT v.document FROM positions p JOIN position_versions v USING (organization, iupd, version)
-		WHERE p.organization = ? AND p.iupd = ?`, fiscalCode, iupd).Scan(&doc)
+	err = stmt.QueryRowContext(ctx, fiscalCode, iupd).Scan(&doc)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, positions.Errorf(positions.NotFound, "no position %s in organization %s", iupd, fiscalCode)
@@ -229,10 +281,7 @@ func storedOptions(ctx context.Context, tx *sql.Tx, id int64) (stored []document
 
 func insertOptions(ctx context.Context, tx *sql.Tx, organization string, id int64, options []document.Option) error {
 	for _, o := range options {
-		_, err := tx.ExecContext(ctx, `INSERT INTO payment_options (organization, nav, iuv, position_id, ordinal, status, is_partial, due_date, body)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			organization, string(o.NAV), o.IUV, id, o.Ordinal, string(o.Status), o.IsPartial, micros(o.DueDate), string(o.Body))
-		if err != nil {
+		if _, err := tx.ExecContext(ctx, insertOptionSQL, optionValues(organization, id, o)...); err != nil {
 			return err
 		}
 	}
@@ -240,10 +289,7 @@ func insertOptions(ctx context.Context, tx *sql.Tx, organization string, id int6
 }
 
 func insertVersion(ctx context.Context, tx *sql.Tx, v *document.Version, c positions.Change) error {
-	q := &v.Position
-	_, err := tx.ExecContext(ctx, `INSERT INTO position_versions (organization, iupd, version, status, lifecycle, actor_kind, actor_id, action, reason, at, document)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, micros(c.At), string(v.Document))
+	_, err := tx.ExecContext(ctx, insertVersionSQL, versionValues(v, c)...)
 	return err
 }
 
@@ -263,6 +309,9 @@ func (s *Store) conflict(ctx context.Context, ps []*positions.Position, creating
 		owners, err := s.owners(ctx, p)
 		if err != nil {
 			return failure("position", err)
+		}
+		if !creating {
+			owners = document.Outside(ps, owners)
 		}
 		e := document.Conflict(p, known, owners)
 		if len(e.Problems) > 0 {

@@ -116,6 +116,9 @@ func (s *Store) Receipts(ctx context.Context, f positions.ReceiptFilter) ([]posi
 	if f.Flagged {
 		and("flagged = ?", true)
 	}
+	if len(f.SegregationCodes) > 0 {
+		and("substr(nav, 1, 1) = '3' AND substr(nav, 2, 2) IN (SELECT value FROM json_each(?))", list(f.SegregationCodes))
+	}
 	var total int
 	if err := s.reader.QueryRowContext(ctx, `SELECT count(*)`+where.String(), args...).Scan(&total); err != nil {
 		return nil, 0, failure("receipts", err)

@@ -43,6 +43,24 @@ func count(t *testing.T, errs []error, want positions.Code) (n int) {
 }
 
 var concurrencyTests = []test{
+	{"of many who replace one registration at the version they read one wins", func(t *testing.T, s positions.Store) {
+		o := organization(comune)
+		for _, version := range []int64{positions.Unregistered, 0} {
+			if version == 0 {
+				version = o.Version
+			}
+			errs := all(crowd, func(i int) error {
+				mine := organization(comune)
+				mine.Version, mine.CompanyName = version, fmt.Sprint("operatore ", i)
+				_, err := s.PutOrganization(bounded(t), mine)
+				return err
+			})
+			if n := count(t, errs, positions.Stale); n != 1 {
+				t.Fatalf("%d replaced version %d", n, version)
+			}
+			o = got(s.Organization(t.Context(), comune))(t)
+		}
+	}},
 	{"of many writers of one version one wins and the others are stale", func(t *testing.T, s positions.Store) {
 		p := mustCreate(t, s, position(comune, "iupd-1"))
 		for round := range 3 {
@@ -94,6 +112,53 @@ var concurrencyTests = []test{
 			if v.Version != q.Version-int64(i) {
 				t.Fatalf("the history has a hole at %d", i)
 			}
+		}
+	}},
+	{"64 writers of one position each leave their mark, in a version of its own", func(t *testing.T, s positions.Store) {
+		p := mustCreate(t, s, position(comune, "iupd-1"))
+		const writers = 64
+		ctx := bounded(t)
+		won := make([]int64, writers) // the version that each writer made
+		errs := all(writers, func(i int) error {
+			for {
+				q, err := s.Position(ctx, comune, "iupd-1")
+				if err != nil {
+					return err
+				}
+				q.OfficeName += fmt.Sprintf("<%d>", i)
+				c := update
+				c.Reason = fmt.Sprint("scrittore ", i)
+				if err = s.UpdatePosition(ctx, q, c); err == nil {
+					won[i] = q.Version
+					return nil
+				}
+				if positions.CodeOf(err) != positions.Stale {
+					return err
+				}
+			}
+		})
+		if n := count(t, errs, positions.Stale); n != writers {
+			t.Fatalf("%d writers finished", n)
+		}
+		q := read(t, s, p)
+		if q.Version != 1+writers {
+			t.Fatalf("version is %d", q.Version)
+		}
+		marks := ""
+		for version := int64(2); version <= 1+writers; version++ {
+			i := slices.Index(won, version)
+			if i < 0 {
+				t.Fatalf("nobody made version %d", version)
+			}
+			marks += fmt.Sprintf("<%d>", i)
+			was, info, err := s.Version(t.Context(), comune, "iupd-1", version)
+			must(t, err)
+			if was.OfficeName != marks || info.Reason != fmt.Sprint("scrittore ", i) {
+				t.Fatalf("version %d of writer %d has marks %s, by %s", version, i, was.OfficeName, info.Reason)
+			}
+		}
+		if q.OfficeName != marks {
+			t.Fatalf("marks are %s", q.OfficeName)
 		}
 	}},
 	{"of many positions that want the same notice numbers one is created", func(t *testing.T, s positions.Store) {

@@ -49,13 +49,44 @@ var listTests = []test{
 		wantConflict(t, s.CreatePositions(t.Context(), ps, create), "iupd-9", "/1/paymentOption/1/nav")
 		_, err := s.Position(t.Context(), comune, "iupd-2")
 		wantCode(t, err, positions.NotFound)
-		for _, twice := range [][]*positions.Position{
-			{position(comune, "iupd-1"), position(comune, "iupd-1")},
-			{ps[0], position(comune, "iupd-1", ps[0].Options...)},
+		for pointer, twice := range map[string][]*positions.Position{
+			"/1/iupd":                {position(comune, "iupd-1"), position(comune, "iupd-1")},
+			"/1/paymentOption/0/nav": {ps[0], position(comune, "iupd-1", ps[0].Options...)},
 		} {
-			wantCode(t, s.CreatePositions(t.Context(), twice, create), positions.Conflict)
+			wantConflict(t, s.CreatePositions(t.Context(), twice, create), "twice", pointer)
 		}
 		must(t, s.CreatePosition(t.Context(), ps[0], create))
+	}},
+	{"positions of one batch may hand their numbers to each other", func(t *testing.T, s positions.Store) {
+		ps := []*positions.Position{position(comune, "iupd-2"), position(comune, "iupd-1", option(1), option(2)), position(comune, "iupd-3")}
+		must(t, s.CreatePositions(t.Context(), ps, create))
+		outside := mustCreate(t, s, position(comune, "iupd-0"))
+		before := []*positions.Position{ps[0].Clone(), ps[1].Clone(), ps[2].Clone()}
+		a, b, c, d := ps[0].Options[0], ps[1].Options[0], ps[1].Options[1], ps[2].Options[0]
+		other := a // the same IUV under another notice number
+		other.NAV = "1" + other.NAV[1:]
+		// A circle, and a number that is taken beside the batch: nothing moves.
+		ps[0].Options, ps[1].Options, ps[2].Options = []positions.PaymentOption{b}, []positions.PaymentOption{d}, []positions.PaymentOption{a, outside.Options[0]}
+		wantConflict(t, s.UpdatePositions(t.Context(), ps, update), "iupd-0", "/2/paymentOption/1/nav")
+		for i, p := range before {
+			same(t, "the position", read(t, s, p), p)
+			ps[i].Version = p.Version
+		}
+		// The circle alone.
+		ps[2].Options = []positions.PaymentOption{other, c}
+		must(t, s.UpdatePositions(t.Context(), ps, update))
+		for _, p := range ps {
+			same(t, "the position", read(t, s, p), p)
+			for i := range p.Options {
+				same(t, "the option", got(s.Notice(t.Context(), comune, p.Options[i].NAV))(t).Option, p.Options[i])
+			}
+		}
+		_, err := s.Notice(t.Context(), comune, a.NAV)
+		wantCode(t, err, positions.NotFound)
+		// What a position outside of the batch has is not handed over.
+		ps[0].Options = []positions.PaymentOption{outside.Options[0]}
+		wantConflict(t, s.UpdatePositions(t.Context(), ps[:2], update), "iupd-0", "/0/paymentOption/0/nav")
+		same(t, "the position beside it", read(t, s, outside), outside)
 	}},
 	{"a deleted position leaves its history and frees its numbers", func(t *testing.T, s positions.Store) {
 		p := mustCreate(t, s, position(comune, "iupd-1"))
@@ -112,6 +143,7 @@ var listTests = []test{
 			{"due between two instants, both included", positions.PositionFilter{DueFrom: noon.AddDate(0, 0, 1), DueTo: noon.AddDate(0, 0, 3)}, []string{"iupd-3", "iupd-2", "iupd-1"}, 3},
 			{"paid between two instants, both included", positions.PositionFilter{PaymentFrom: noon.AddDate(0, 3, 0), PaymentTo: noon.AddDate(0, 4, 0)}, []string{"iupd-4", "iupd-3"}, 2},
 			{"of two segregation codes", positions.PositionFilter{SegregationCodes: []string{"02", "04"}}, []string{"iupd-4", "iupd-2"}, 2},
+			{"of two ids", positions.PositionFilter{IUPDs: []string{"iupd-4", "iupd-0", "iupd-9"}}, []string{"iupd-4", "iupd-0"}, 2},
 			{"second page", positions.PositionFilter{Page: positions.Page{Number: 1, Limit: 2}}, []string{"iupd-2", "iupd-1"}, 5},
 			{"all filters at once", positions.PositionFilter{
 				Status: positions.Valid, DueFrom: noon, DueTo: noon.AddDate(1, 0, 0), PaymentFrom: noon, PaymentTo: noon.AddDate(1, 0, 0),
@@ -136,6 +168,30 @@ var listTests = []test{
 		}
 		_, _, err := s.Positions(t.Context(), positions.PositionFilter{OrderBy: "1; DROP TABLE positions"})
 		wantCode(t, err, positions.Invalid)
+	}},
+	{"dates and segregation codes are looked for in one and the same option", func(t *testing.T, s positions.Store) {
+		early, late := option(1), option(2)
+		early.NAV, late.NAV = "303"+early.NAV[3:], "304"+late.NAV[3:]
+		early.IUV, late.IUV = early.NAV.IUV(), late.NAV.IUV()
+		early.DueDate, late.DueDate = noon, noon.AddDate(0, 2, 0)
+		mustCreate(t, s, position(comune, "iupd-1", early, late))
+		for _, tt := range []struct {
+			name   string
+			filter positions.PositionFilter
+			want   int
+		}{
+			{"an early option falls due then", positions.PositionFilter{DueFrom: noon, DueTo: noon.Add(time.Hour)}, 1},
+			{"none falls due in between", positions.PositionFilter{DueFrom: noon.Add(time.Hour), DueTo: noon.AddDate(0, 1, 0)}, 0},
+			{"the early one is of the code", positions.PositionFilter{DueTo: noon, SegregationCodes: []string{"03"}}, 1},
+			{"the early one is not of the code", positions.PositionFilter{DueTo: noon, SegregationCodes: []string{"04"}}, 0},
+		} {
+			tt.filter.OrganizationFiscalCode, tt.filter.Page.Limit = comune, 10
+			_, total, err := s.Positions(t.Context(), tt.filter)
+			must(t, err)
+			if total != tt.want {
+				t.Errorf("%s: %d positions, want %d", tt.name, total, tt.want)
+			}
+		}
 	}},
 	{"the status that a list filters by is the one that a reader sees", func(t *testing.T, s positions.Store) {
 		statuses := []positions.Status{positions.Draft, positions.Published, positions.Valid, positions.Invalidated, positions.Expired, positions.PartiallyPaid, positions.Paid, positions.Reported}

@@ -67,7 +67,7 @@ var noticeTests = []test{
 	}},
 	{"a price comes back as it was saved, every field of it", func(t *testing.T, s positions.Store) {
 		nav := option(1).NAV
-		for i, p := range []*positions.Price{fullPrice(), {NoCost: "CANCELLED", FetchedAt: noon}, {TotalPrice: money.Max, Pushed: true, FetchedAt: noon}} {
+		for i, p := range []*positions.Price{fullPrice(), {NoCost: positions.NotPayable, FetchedAt: noon}, {TotalPrice: money.Max, Pushed: true, FetchedAt: noon}} {
 			p.FetchedAt = noon.Add(time.Duration(i) * time.Microsecond)
 			must(t, s.SavePrice(t.Context(), comune, nav, p))
 			same(t, "the price", got(s.Prices(t.Context(), comune, []positions.NoticeNumber{nav}))(t), map[positions.NoticeNumber]*positions.Price{nav: p})
@@ -106,6 +106,6 @@ func fullPrice() *positions.Price {
 	vat, partial, pa, send, analog := 22, money.Cents(700), money.Cents(100), money.Cents(100), money.Cents(500)
 	return &positions.Price{
 		TotalPrice: 810, PartialPrice: &partial, VAT: &vat, PAFee: &pa, SendFee: &send, AnalogCost: &analog,
-		IUN: "ABCD-EFGH-ILMN-202611-A-1", RefinementDate: noon.AddDate(0, 0, 10), NotificationViewDate: noon.AddDate(0, 0, 9), FetchedAt: noon, Final: true,
+		IUN: "ABCD-EFGH-ILMN-202611-A-1", RefinementDate: noon.AddDate(0, 0, 10), NotificationViewDate: noon.AddDate(0, 0, 9), FetchedAt: noon, FreshUntil: noon.Add(time.Hour), Final: true,
 	}
 }

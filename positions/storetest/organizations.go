@@ -75,6 +75,39 @@ var organizationTests = []test{
 		must(t, s.DeleteOrganization(t.Context(), comune))
 		step("removal", true)
 	}},
+	{"a registration is replaced at the version that was read, and only then", func(t *testing.T, s positions.Store) {
+		put := func(version int64, want positions.Code) *positions.Organization {
+			t.Helper()
+			o := organization(comune)
+			o.Version = version
+			before := o.Version
+			_, err := s.PutOrganization(t.Context(), o)
+			wantCode(t, err, want)
+			if want != "" && o.Version != before {
+				t.Fatalf("a refused registration is at version %d", o.Version)
+			}
+			return o
+		}
+		put(7, positions.Stale) // nothing is registered
+		first := put(positions.Unregistered, "")
+		put(positions.Unregistered, positions.Stale)
+		second := put(first.Version, "")
+		revision := got(s.OrganizationsRevision(t.Context()))(t)
+		put(first.Version, positions.Stale)
+		if now := got(s.OrganizationsRevision(t.Context()))(t); now != revision {
+			t.Fatalf("a refusal moved the revision from %d to %d", revision, now)
+		}
+		third := put(0, "")
+		if !(first.Version < second.Version && second.Version < third.Version) {
+			t.Fatalf("versions are %d, %d, %d", first.Version, second.Version, third.Version)
+		}
+		must(t, s.DeleteOrganization(t.Context(), comune))
+		put(third.Version, positions.Stale)
+		if again := put(0, ""); again.Version <= third.Version {
+			t.Fatalf("version %d came back as %d", third.Version, again.Version)
+		}
+		same(t, "the version read", got(s.Organization(t.Context(), comune))(t).Version, got2(s.Organizations(t.Context()))(t)[0].Version)
+	}},
 	{"a removed organization takes its keys along and leaves its positions", func(t *testing.T, s positions.Store) {
 		got(s.PutOrganization(t.Context(), organization(comune)))(t)
 		must(t, s.CreateKey(t.Context(), &positions.Key{ID: "k", OrganizationFiscalCode: comune, Hash: []byte{1}}))
@@ -91,6 +124,9 @@ var organizationTests = []test{
 		}
 	}},
 }
+
+// got2 is got for a list and what comes with it.
+func got2[T, U any](value T, _ U, err error) func(t *testing.T) T { return got(value, err) }
 
 var keyTests = []test{
 	{"keys come back as they were created, oldest first", func(t *testing.T, s positions.Store) {

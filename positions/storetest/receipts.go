@@ -63,6 +63,39 @@ var receiptTests = []test{
 		same(t, "the receipt", got(s.Receipt(t.Context(), comune, "rt-2"))(t), second)
 		same(t, "the position", read(t, s, p), before)
 	}},
+	{"after a reopening the receipt known already changes nothing, and another one pays", func(t *testing.T, s positions.Store) {
+		p := mustCreate(t, s, position(comune, "iupd-1"))
+		nav := p.Options[0].NAV
+		first := receipt(comune, "rt-1", nav)
+		got(s.SaveReceipt(t.Context(), first))(t)
+		open := read(t, s, p)
+		must(t, open.Reopen(noon.Add(time.Hour)))
+		must(t, s.UpdatePosition(t.Context(), open, positions.Change{Action: string(positions.EventReopen), Reason: "revoca", At: noon.Add(time.Hour)}))
+		reopened := read(t, s, p)
+		if reopened.Status != positions.Valid || reopened.Lifecycle != positions.Open || reopened.Options[0].Paid() {
+			t.Fatalf("reopened, it is %s, %s, %s", reopened.Status, reopened.Lifecycle, reopened.Options[0].Status)
+		}
+		want, _ := positions.NewNotice(reopened, nav, nil)
+		same(t, "the notice", got(s.Notice(t.Context(), comune, nav))(t), want)
+
+		if !got(s.SaveReceipt(t.Context(), receipt(comune, "rt-1", nav)))(t) {
+			t.Fatal("the same receipt is no duplicate any more")
+		}
+		same(t, "the position", read(t, s, p), reopened)
+		same(t, "the receipt", got(s.Receipt(t.Context(), comune, "rt-1"))(t), first)
+
+		second := receipt(comune, "rt-2", nav)
+		if got(s.SaveReceipt(t.Context(), second))(t) || len(second.Flags) > 0 {
+			t.Fatalf("another receipt is a duplicate, or flagged %v", second.Flags)
+		}
+		paid := read(t, s, p)
+		if paid.Status != positions.Paid || paid.Options[0].Payment.ReceiptID != "rt-2" || paid.Version != 4 {
+			t.Fatalf("%s by %+v, version %d", paid.Status, paid.Options[0].Payment, paid.Version)
+		}
+		was, _, err := s.Version(t.Context(), comune, "iupd-1", 2)
+		must(t, err)
+		same(t, "the payment in the history", was.Options[0].Payment.ReceiptID, "rt-1")
+	}},
 	{"a receipt of an unknown notice is kept and flagged", func(t *testing.T, s positions.Store) {
 		r := receipt(comune, "rt-1", option(1).NAV)
 		for _, want := range []bool{false, true} {
@@ -168,6 +201,8 @@ var receiptTests = []test{
 			{"all", positions.ReceiptFilter{Page: all}, saved, 6},
 			{"of an organization", positions.ReceiptFilter{OrganizationFiscalCode: comune, Page: all}, saved[1:], 5},
 			{"of a notice", positions.ReceiptFilter{NAV: p.Options[0].NAV, Page: all}, saved[1:], 5},
+			{"of the segregation codes of a key", positions.ReceiptFilter{SegregationCodes: []string{"01", "02"}, Page: all}, saved, 6},
+			{"of another segregation code", positions.ReceiptFilter{SegregationCodes: []string{"01", "20"}, Page: all}, nil, 0},
 			{"flagged", positions.ReceiptFilter{OrganizationFiscalCode: comune, Flagged: true, Page: all}, saved[1:5], 4},
 			{"between two instants, the second excluded", positions.ReceiptFilter{From: noon.AddDate(0, -2, 0), To: noon, Page: all}, saved[3:5], 2},
 			{"second page", positions.ReceiptFilter{Page: positions.Page{Number: 1, Limit: 4}}, saved[4:], 6},
@@ -183,5 +218,21 @@ var receiptTests = []test{
 		}
 		_, err := s.Receipt(t.Context(), provincia, "rt-1")
 		wantCode(t, err, positions.NotFound)
+	}},
+	{"segregation codes are those after aux digit 3, and a notice of another aux digit has none", func(t *testing.T, s positions.Store) {
+		for i, nav := range []positions.NoticeNumber{"302000000000000178", "301000000000000177", "002000000000000178", "230200000000000178"} {
+			got(s.SaveReceipt(t.Context(), receipt(comune, fmt.Sprint("rt-", i), nav)))(t)
+		}
+		for codes, want := range map[string]string{"02": "rt-0", "01": "rt-1", "20": "", "00": ""} {
+			receipts, total, err := s.Receipts(t.Context(), positions.ReceiptFilter{OrganizationFiscalCode: comune, SegregationCodes: []string{codes}, Page: positions.Page{Limit: 9}})
+			must(t, err)
+			found := ""
+			for _, r := range receipts {
+				found += r.ReceiptID
+			}
+			if found != want || total != len(receipts) {
+				t.Errorf("code %s finds %q of %d", codes, found, total)
+			}
+		}
 	}},
 }

@@ -66,6 +66,10 @@ func everyMethod(ctx context.Context, s positions.Store, p *positions.Position, 
 	_, errs["SaveReceipt"] = s.SaveReceipt(ctx, receipt(comune, "rt-1", nav))
 	_, _, errs["Receipts"] = s.Receipts(ctx, positions.ReceiptFilter{})
 	_, errs["Receipt"] = s.Receipt(ctx, comune, "rt-1")
+	_, errs["BeginAttempt"] = s.BeginAttempt(ctx, attempt("k"), noon)
+	errs["FinishAttempt"] = s.FinishAttempt(ctx, attempt("k"), &positions.KeptAnswer{})
+	errs["AbandonAttempt"] = s.AbandonAttempt(ctx, attempt("k"))
+	_, errs["PruneAttempts"] = s.PruneAttempts(ctx, noon, 1)
 	errs["Ping"] = s.Ping(ctx)
 	return errs
 }

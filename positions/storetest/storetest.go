@@ -25,12 +25,15 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		tests []test
 	}{
 		{"positions", positionTests},
+		{"imports", importTests},
 		{"lists", listTests},
+		{"accounts", accountTests},
 		{"notices", noticeTests},
 		{"answers", answerTests},
 		{"receipts", receiptTests},
 		{"organizations", organizationTests},
 		{"keys", keyTests},
+		{"attempts", attemptTests},
 		{"concurrency", concurrencyTests},
 		{"service", serviceTests},
 	}

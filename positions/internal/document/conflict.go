@@ -20,7 +20,7 @@ type Owner struct {
 // the iupd itself is taken. When nothing is found the holder has gone in the
 // meantime, and trying again may succeed.
 func Conflict(p *positions.Position, known bool, owners []Owner) *positions.Error {
-	e := &positions.Error{Code: positions.Conflict}
+	e := &positions.Error{Code: positions.Conflict, Err: positions.ErrTaken}
 	if known {
 		e.Message = fmt.Sprintf("iupd %s is there already", p.IUPD)
 		e.Problems = append(e.Problems, positions.Problem{Pointer: "/iupd", Detail: e.Message})
@@ -48,28 +48,33 @@ func Conflict(p *positions.Position, known bool, owners []Owner) *positions.Erro
 	return e
 }
 
-// Twice reports as a conflict what two positions of one batch both want.
+// Twice reports as a conflict what two positions of one batch both want, and
+// points at the second of them.
 func Twice(ps []*positions.Position) error {
-	holders := map[string]string{}
-	take := func(what, holder string) error {
-		if other, there := holders[what]; there {
-			return positions.Errorf(positions.Conflict, "%s is wanted twice, by positions %s and %s", what, other, holder)
+	e := &positions.Error{Code: positions.Conflict, Err: positions.ErrTaken}
+	holders := map[string]int{}
+	take := func(what string, i int, at string) {
+		first, taken := holders[what]
+		if !taken {
+			holders[what] = i
+			return
 		}
-		holders[what] = holder
-		return nil
+		detail := fmt.Sprintf("%s is wanted twice, by positions %s and %s", what, ps[first].IUPD, ps[i].IUPD)
+		e.Problems = append(e.Problems, positions.Problem{Pointer: fmt.Sprintf("/%d%s", i, at), Detail: detail})
+		if e.Message == "" {
+			e.Message = detail
+		}
 	}
-	for _, p := range ps {
-		if err := take("iupd "+p.IUPD, p.IUPD); err != nil {
-			return err
+	for i, p := range ps {
+		take("iupd "+p.IUPD, i, "/iupd")
+		for j := range p.Options {
+			at := fmt.Sprintf("/paymentOption/%d", j)
+			take("notice number "+string(p.Options[j].NAV), i, at+"/nav")
+			take("IUV "+p.Options[j].IUV, i, at+"/iuv")
 		}
-		for i := range p.Options {
-			if err := take("notice number "+string(p.Options[i].NAV), p.IUPD); err != nil {
-				return err
-			}
-			if err := take("IUV "+p.Options[i].IUV, p.IUPD); err != nil {
-				return err
-			}
-		}
+	}
+	if len(e.Problems) > 0 {
+		return e
 	}
 	return nil
 }
@@ -100,4 +105,29 @@ func Notices(p *positions.Position) (navs, iuvs []string) {
 		iuvs = append(iuvs, p.Options[i].IUV)
 	}
 	return navs, iuvs
+}
+
+// Outside leaves out the owners that are part of the batch themselves: they hand
+// their numbers over.
+func Outside(batch []*positions.Position, owners []Owner) []Owner {
+	return slices.DeleteFunc(owners, func(o Owner) bool {
+		return slices.ContainsFunc(batch, func(p *positions.Position) bool { return p.IUPD == o.IUPD })
+	})
+}
+
+// Wants are the numbers that the options of a batch are going to have, and the
+// position of each.
+type Wants struct{ IUPDs, NAVs, IUVs []string }
+
+// WantsOf gathers them; batch are the ids of the positions themselves.
+func WantsOf(ps []*positions.Position) (batch []string, w Wants) {
+	for _, p := range ps {
+		batch = append(batch, p.IUPD)
+		for i := range p.Options {
+			w.IUPDs = append(w.IUPDs, p.IUPD)
+			w.NAVs = append(w.NAVs, string(p.Options[i].NAV))
+			w.IUVs = append(w.IUVs, p.Options[i].IUV)
+		}
+	}
+	return batch, w
 }

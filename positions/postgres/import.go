@@ -1,0 +1,134 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
+)
+
+// Columns that an import copies in.
+var (
+	positionColumns = []string{
+		"id", "organization", "iupd", "version", "status", "lifecycle", "validity_date", "publish_date", "payment_date", "last_due_date",
+		"expires_at", "company_name", "inserted_at", "updated_at", "paid_full", "paid_instalments", "head",
+	}
+	importedOptionColumns  = []string{"organization", "position_id", "ordinal", "nav", "iuv", "status", "is_partial", "due_date", "body"}
+	importedVersionColumns = []string{
+		"organization", "iupd", "version", "status", "lifecycle", "actor_kind", "actor_id", "action", "reason", "at", "document",
+	}
+)
+
+// ImportPositions implements [positions.Store]: a look at what is there, in one
+// round trip, then one COPY for each table. When somebody else takes one of the
+// numbers in between, it looks again.
+func (s *Store) ImportPositions(ctx context.Context, ps []*positions.Position, c positions.Change) ([]positions.Imported, error) {
+	if len(ps) == 0 {
+		return nil, nil
+	}
+	c.At = document.Instant(c.At)
+	var plan *document.Plan
+	var err error
+	for range 4 {
+		err = s.change(ctx, "import positions", func(tx pgx.Tx) error {
+			histories, owners, err := lookForImport(ctx, tx, ps, c.Action)
+			if err != nil {
+				return err
+			}
+			plan = document.Import(ps, histories, owners, c.At)
+			return writeImport(ctx, tx, plan, c)
+		})
+		if !taken(err) {
+			break
+		}
+	}
+	switch {
+	case taken(err):
+		return nil, positions.Errorf(positions.Unavailable, "others keep taking the same numbers; try again")
+	case err != nil:
+		return nil, err
+	}
+	return plan.Written(ps), nil
+}
+
+// lookForImport finds what is known of the iupds, and who holds the numbers.
+// Many rows at once take longer than what the session allows one request.
+func lookForImport(ctx context.Context, tx pgx.Tx, ps []*positions.Position, action string) (map[string]*document.History, []document.Owner, error) {
+	organization := ps[0].OrganizationFiscalCode
+	iupds, navs, iuvs := document.Wanted(ps)
+	histories, owners := map[string]*document.History{}, []document.Owner(nil)
+	b := new(pgx.Batch)
+	b.Queue(`SET LOCAL statement_timeout = '30s'`)
+	b.Queue(`SET LOCAL lock_timeout = '5s'`)
+	b.Queue(`SELECT v.iupd, v.version, p.id IS NOT NULL, CASE WHEN v.version = p.version OR p.id IS NOT NULL AND v.action = $3 THEN v.document END
+		FROM position_versions v LEFT JOIN positions p ON p.organization = v.organization AND p.iupd = v.iupd
+		WHERE v.organization = $1 AND v.iupd = ANY ($2::text[])`, organization, iupds, action).Query(func(rows pgx.Rows) error {
+		var iupd string
+		var version int64
+		var there bool
+		var doc []byte
+		_, err := pgx.ForEachRow(rows, []any{&iupd, &version, &there, &doc}, func() error {
+			document.AddVersion(histories, iupd, version, there, doc)
+			return nil
+		})
+		return err
+	})
+	b.Queue(`SELECT p.iupd, o.nav, o.iuv FROM payment_options o JOIN positions p ON p.id = o.position_id
+			WHERE o.organization = $1 AND o.nav = ANY ($2::text[])
+		UNION ALL SELECT p.iupd, o.nav, o.iuv FROM payment_options o JOIN positions p ON p.id = o.position_id
+			WHERE o.organization = $1 AND o.iuv = ANY ($3::text[])`, organization, navs, iuvs).Query(func(rows pgx.Rows) error {
+		var o document.Owner
+		_, err := pgx.ForEachRow(rows, []any{&o.IUPD, &o.NAV, &o.IUV}, func() error {
+			owners = append(owners, o)
+			return nil
+		})
+		return err
+	})
+	return histories, owners, send(ctx, tx, b)
+}
+
+// writeImport copies the new positions in, in the order in which everybody
+// locks: by iupd, then by IUV.
+func writeImport(ctx context.Context, tx pgx.Tx, plan *document.Plan, c positions.Change) error {
+	if plan.Create == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT nextval(pg_get_serial_sequence('positions', 'id')) FROM generate_series(1, $1)`, plan.Create)
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	heads, options, versions := make([][]any, 0, plan.Create), make([][]any, 0, plan.Create), make([][]any, 0, plan.Create)
+	for _, w := range plan.ToWrite() {
+		v, q, id := w.Version, &w.Version.Position, ids[w.Number]
+		heads = append(heads, []any{
+			id, q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), optional(q.ValidityDate), optional(q.PublishDate),
+			optional(q.PaymentDate), optional(v.LastDue), v.ExpiresAt, q.CompanyName, q.InsertedAt, q.UpdatedAt, int16(v.PaidFull), int16(v.PaidInstalments), v.Head,
+		})
+		for _, o := range v.ByIUV() {
+			options = append(options, []any{q.OrganizationFiscalCode, id, int16(o.Ordinal), string(o.NAV), o.IUV, string(o.Status), o.IsPartial, o.DueDate, o.Body})
+		}
+		versions = append(versions, []any{
+			q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, c.At, v.Document,
+		})
+	}
+	for _, table := range []struct {
+		name    string
+		columns []string
+		rows    [][]any
+	}{
+		{"positions", positionColumns, heads},
+		{"payment_options", importedOptionColumns, options},
+		{"position_versions", importedVersionColumns, versions},
+	} {
+		if _, err := tx.CopyFrom(ctx, pgx.Identifier{table.name}, table.columns, pgx.CopyFromRows(table.rows)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
