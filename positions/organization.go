@@ -268,7 +268,19 @@ type Key struct {
 	Name                   string    `json:"name"`
 	Role                   Role      `json:"role"`
 	SegregationCodes       []string  `json:"segregationCodes,omitempty"`
-	Hash                   []byte    `json:"-"` // SHA-256 of the secret part
+	Hash                   []byte    `json:"-"` // SHA-256 of the secret part; empty: no secret was issued
 	CreatedAt              time.Time `json:"createdAt"`
 	LastUsedAt             time.Time `json:"lastUsedAt,omitzero"`
+	// PDNDClientID is the client that the system is on PDND, empty when it is
+	// none. Its vouchers are the credential then, in place of a secret.
+	PDNDClientID string `json:"pdndClientId,omitempty"`
+	// SignatureKeys are what the system's signatures over requests are verified
+	// with (ModI, INTEGRITY_REST_02).
+	SignatureKeys []SignatureKey `json:"signatureKeys,omitempty"`
+}
+
+// SignatureKey is a public key by its name in signatures.
+type SignatureKey struct {
+	ID  string `json:"kid"`
+	DER []byte `json:"der"` // SubjectPublicKeyInfo (RFC 5280)
 }

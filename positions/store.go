@@ -37,12 +37,16 @@ type Store interface {
 	DeleteOrganization(ctx context.Context, fiscalCode string) error
 
 	// CreateKey stores a key of a registered organization, else NotFound;
-	// Conflict when the id is taken. It fills CreatedAt when it is zero.
+	// Conflict when the id is taken, or another key, of whichever organization,
+	// has its PDND client. It fills CreatedAt when it is zero.
 	CreateKey(ctx context.Context, k *Key) error
 	// Keys lists the keys of an organization, oldest first.
 	Keys(ctx context.Context, fiscalCode string) ([]Key, error)
 	// Key returns the key with an id, or NotFound. It serves authentication.
 	Key(ctx context.Context, id string) (*Key, error)
+	// KeyOfPDNDClient returns the key that a PDND client is registered with, or
+	// NotFound. It serves authentication.
+	KeyOfPDNDClient(ctx context.Context, clientID string) (*Key, error)
 	// DeleteKey revokes a key at once, or NotFound.
 	DeleteKey(ctx context.Context, fiscalCode, id string) error
 	// TouchKey records that a key was used, at most to the minute. A key that was

@@ -38,6 +38,7 @@ func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
 		{"redis", c.checkRedis},
 		{"SEND", func(ctx context.Context) (string, error) { return reach(ctx, c.SendURL) }},
 		{"PDND", func(ctx context.Context) (string, error) { return reach(ctx, c.PDNDTokenURL) }},
+		{"PDND tokens", c.checkPDNDTokens},
 		{"master key", c.checkMasterKey},
 		{"admin key", c.checkAdminKey},
 		{"relays", c.checkRelays},
@@ -97,6 +98,19 @@ func (c *configCheckCommand) checkRedis(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return "answers", nil
+}
+
+func (c *configCheckCommand) checkPDNDTokens(ctx context.Context) (string, error) {
+	if c.PDNDIssuer == "" {
+		return "not configured: callers of the REST API authenticate with keys only", nil
+	}
+	vouchers := acceptedVouchers(&c.Config, slog.New(slog.DiscardHandler))
+	defer vouchers.Close()
+	n, err := vouchers.Check(ctx)
+	if err != nil {
+		return "", fmt.Errorf("the issuer's keys cannot be had at %s: %w", c.PDNDJWKSURL, err)
+	}
+	return fmt.Sprintf("%d keys of %s", n, c.PDNDIssuer), nil
 }
 
 // checkMasterKey also tries the key on what it should open, where there is

@@ -16,6 +16,7 @@ import (
 	"github.com/attualizza/attualizza/cache"
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/config"
+	"github.com/attualizza/attualizza/internal/modi"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/rest"
 	"github.com/attualizza/attualizza/internal/secrets"
@@ -36,6 +37,7 @@ type service struct {
 	redis      *cache.Redis
 	prices     *cache.Cache[positions.Price]
 	send       *sendclient.Client
+	accepted   *modi.Vouchers // nil: none are
 	registry   *registry.Registry
 	recorder   *actualize.Recorder
 	actualizer *actualize.Actualizer
@@ -101,8 +103,12 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		Directory: s.registry, Quoter: s.actualizer, Recorder: s.recorder, Receipts: s.store,
 		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Logger: logger,
 	})
+	if cfg.PDNDIssuer != "" {
+		s.accepted = acceptedVouchers(cfg, logger)
+	}
 	api, err := rest.New(rest.Config{
 		Store: s.store, Quoter: s.actualizer, Directory: s.registry, Box: box, Logger: logger,
+		Vouchers: s.verifier(), Audience: cfg.PDNDTokenAudience,
 		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
 		Name: "attualizza", Version: version(), Environment: environment(cfg),
 	})
@@ -190,6 +196,21 @@ func (s *service) vouchers() sendclient.VoucherStore {
 	return cache.NewTokens(s.redis, "attualizza:voucher:1:")
 }
 
+// acceptedVouchers verifies what callers of the REST API present.
+func acceptedVouchers(cfg *config.Config, logger *slog.Logger) *modi.Vouchers {
+	return modi.NewVouchers(modi.VoucherConfig{
+		Issuer: cfg.PDNDIssuer, KeysURL: cfg.PDNDJWKSURL, Audience: cfg.PDNDTokenAudience, Logger: logger,
+	})
+}
+
+// verifier is nil, not an interface around nil, when no voucher is accepted.
+func (s *service) verifier() rest.Vouchers {
+	if s.accepted == nil {
+		return nil
+	}
+	return s.accepted
+}
+
 // ready waits until the service can answer, or ctx ends.
 func (s *service) ready(ctx context.Context) error {
 	select {
@@ -256,6 +277,9 @@ func (s *service) Close() {
 	closing.Wait()
 	s.stop()
 	s.work.Wait()
+	if s.accepted != nil {
+		s.accepted.Close()
+	}
 	if s.registry != nil {
 		s.registry.Close()
 	}

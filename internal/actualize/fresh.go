@@ -38,6 +38,24 @@ func freshUntil(org *registry.Organization, p *positions.Price) time.Time {
 	return p.FetchedAt.Add(fresh)
 }
 
+// FreshUntil tells until when the fee of the quote would be given again without
+// asking, never before the quote itself: when nobody can tell, because the fee is
+// degraded or pushed or there is none, that is the quote's own instant.
+func (q *Quote) FreshUntil(org *registry.Organization) time.Time {
+	until := q.At
+	switch {
+	case q.Price == nil:
+	case q.Source == positions.SourceFinal:
+		until = q.At.Add(time.Duration(org.Policy.PriceFreshFor))
+	case q.Source == positions.SourceLive, q.Source == positions.SourceCache, q.Source == positions.SourceNoCost:
+		until = freshUntil(org, q.Price)
+	}
+	if until.Before(q.At) {
+		return q.At
+	}
+	return until
+}
+
 // mayBeKept tells whether an answer for an organization can be found in the
 // cache: a native relay may want it whatever the policy says.
 func mayBeKept(org *registry.Organization) bool {

@@ -43,6 +43,10 @@ type Config struct {
 	PDNDTokenURL    string    `group:"Dependencies" name:"pdnd-token-url" env:"ATTUALIZZA_PDND_TOKEN_URL" default:"https://auth.uat.interop.pagopa.it/token.oauth2" help:"Where PDND issues vouchers."`
 	PDNDAudience    string    `group:"Dependencies" name:"pdnd-audience" env:"ATTUALIZZA_PDND_AUDIENCE" default:"auth.uat.interop.pagopa.it/client-assertion" help:"Audience of the client assertion sent to PDND."`
 
+	PDNDIssuer        string `group:"Dependencies" name:"pdnd-issuer" env:"ATTUALIZZA_PDND_ISSUER" help:"Issuer (iss) of the PDND tokens accepted on the REST API, as it stands in them: interop.pagopa.it, or uat.interop.pagopa.it. Needs the next two. Without: no PDND token is accepted." placeholder:"ISSUER"`
+	PDNDJWKSURL       string `group:"Dependencies" name:"pdnd-jwks-url" env:"ATTUALIZZA_PDND_JWKS_URL" help:"Where that issuer publishes its keys: https://interop.pagopa.it/.well-known/jwks.json, or https://uat.interop.pagopa.it/.well-known/jwks.json." placeholder:"URL"`
+	PDNDTokenAudience string `group:"Dependencies" name:"pdnd-token-audience" env:"ATTUALIZZA_PDND_TOKEN_AUDIENCE" help:"Audience that our e-service is registered with on PDND: the aud of its tokens, and of Agid-JWT-Signature, for which it may be set alone. Without: /amount-update is refused." placeholder:"AUDIENCE"`
+
 	AnswerBudget time.Duration `group:"Limits" env:"ATTUALIZZA_ANSWER_BUDGET" default:"1800ms" help:"From the arrival of a SOAP request to its answer, all included; at most 2s."`
 	SendTimeout  time.Duration `group:"Limits" env:"ATTUALIZZA_SEND_TIMEOUT" default:"${sendTimeout}" help:"Longest one price request to SEND may take; always also cut by what is left of the budget."`
 	MaxInFlight  int           `group:"Limits" env:"ATTUALIZZA_MAX_IN_FLIGHT" default:"256" help:"SOAP answers in preparation at once."`

@@ -60,6 +60,7 @@ func TestEveryKeyCanBeGivenInEveryWay(t *testing.T) {
 		"ATTUALIZZA_NODO_TLS_CLIENT_NAMES": "a.example,b.example",
 		"ATTUALIZZA_DATABASE_URL":          "postgres://u:hunter2@db.example/a", "ATTUALIZZA_REDIS_URL": "rediss://:hunter2@r.example:6379/1",
 		"ATTUALIZZA_SEND_URL": "http://127.0.0.1:9", "ATTUALIZZA_PDND_TOKEN_URL": "https://p.example/t", "ATTUALIZZA_PDND_AUDIENCE": "aud",
+		"ATTUALIZZA_PDND_ISSUER": "interop.example", "ATTUALIZZA_PDND_JWKS_URL": "https://interop.example/jwks.json?v=1", "ATTUALIZZA_PDND_TOKEN_AUDIENCE": "https://ente.example/api",
 		"ATTUALIZZA_ANSWER_BUDGET": "2s", "ATTUALIZZA_SEND_TIMEOUT": "1s", "ATTUALIZZA_MAX_IN_FLIGHT": "7",
 		"ATTUALIZZA_API_RATE_LIMIT": "5/m", "ATTUALIZZA_API_MAX_BODY": "512KiB", "ATTUALIZZA_DRAIN_DELAY": "0s",
 		"ATTUALIZZA_ADMIN_KEY": adminKey, "ATTUALIZZA_MASTER_KEY": masterKey,
@@ -172,6 +173,10 @@ func TestWhatIsWrongIsOneLineThatNamesTheKey(t *testing.T) {
 		"SEND without a host":                        {env: env("ATTUALIZZA_SEND_URL", "send.example"), want: []string{"ATTUALIZZA_SEND_URL"}},
 		"PDND without TLS":                           {env: env("ATTUALIZZA_PDND_TOKEN_URL", "http://10.0.0.1/t"), want: []string{"ATTUALIZZA_PDND_TOKEN_URL", "https"}},
 		"a blank audience":                           {env: env("ATTUALIZZA_PDND_AUDIENCE", " "), want: []string{"ATTUALIZZA_PDND_AUDIENCE"}},
+		"an issuer without keys":                     {env: env("ATTUALIZZA_PDND_ISSUER", "interop.example", "ATTUALIZZA_PDND_TOKEN_AUDIENCE", "a"), want: []string{"ATTUALIZZA_PDND_JWKS_URL", "go together"}},
+		"keys without issuer and audience":           {env: env("ATTUALIZZA_PDND_JWKS_URL", "https://interop.example/jwks"), want: []string{"ATTUALIZZA_PDND_ISSUER: missing", "ATTUALIZZA_PDND_TOKEN_AUDIENCE: missing"}},
+		"keys without TLS":                           {env: env("ATTUALIZZA_PDND_ISSUER", "i", "ATTUALIZZA_PDND_TOKEN_AUDIENCE", "a", "ATTUALIZZA_PDND_JWKS_URL", "http://interop.example/jwks"), want: []string{"ATTUALIZZA_PDND_JWKS_URL", "https"}},
+		"an issuer with a blank behind it":           {env: env("ATTUALIZZA_PDND_ISSUER", "i ", "ATTUALIZZA_PDND_TOKEN_AUDIENCE", "a", "ATTUALIZZA_PDND_JWKS_URL", "https://interop.example/jwks"), want: []string{"ATTUALIZZA_PDND_ISSUER", "white space"}},
 		"another database":                           {env: env("ATTUALIZZA_DATABASE_URL", "mysql://hunter2@h/d"), want: []string{"ATTUALIZZA_DATABASE_URL", "sqlite:PATH"}},
 		"a database URL that does not parse":         {env: env("ATTUALIZZA_DATABASE_URL", "postgres://u:hunter2@h:port/d"), want: []string{"ATTUALIZZA_DATABASE_URL"}},
 		"a database without a path":                  {env: env("ATTUALIZZA_DATABASE_URL", "sqlite:"), want: []string{"ATTUALIZZA_DATABASE_URL", "path"}},
@@ -219,6 +224,11 @@ func TestWhatIsWrongIsOneLineThatNamesTheKey(t *testing.T) {
 
 func TestAShortBudgetAloneIsAccepted(t *testing.T) {
 	t.Setenv("ATTUALIZZA_ANSWER_BUDGET", "500ms") // cuts the default price request
+	load(t)
+}
+
+func TestTheAudienceOfSignaturesMayStandAlone(t *testing.T) {
+	t.Setenv("ATTUALIZZA_PDND_TOKEN_AUDIENCE", "https://ente.example/api")
 	load(t)
 }
 

@@ -114,6 +114,36 @@ func (c *Config) checkDependencies(found *problems) {
 	if strings.TrimSpace(c.PDNDAudience) == "" {
 		found.add("ATTUALIZZA_PDND_AUDIENCE: empty")
 	}
+	c.checkPDNDTokens(found)
+}
+
+// checkPDNDTokens: a token proves nothing without its issuer's keys, and one
+// made for another e-service must not open this one.
+func (c *Config) checkPDNDTokens(found *problems) {
+	if c.PDNDIssuer != "" || c.PDNDJWKSURL != "" {
+		for _, k := range []struct{ key, value string }{
+			{"ATTUALIZZA_PDND_ISSUER", c.PDNDIssuer},
+			{"ATTUALIZZA_PDND_JWKS_URL", c.PDNDJWKSURL},
+			{"ATTUALIZZA_PDND_TOKEN_AUDIENCE", c.PDNDTokenAudience},
+		} {
+			if k.value == "" {
+				found.add("%s: missing; ATTUALIZZA_PDND_ISSUER, ATTUALIZZA_PDND_JWKS_URL and ATTUALIZZA_PDND_TOKEN_AUDIENCE go together", k.key)
+			}
+		}
+	}
+	for _, k := range []struct{ key, value string }{
+		{"ATTUALIZZA_PDND_ISSUER", c.PDNDIssuer},
+		{"ATTUALIZZA_PDND_TOKEN_AUDIENCE", c.PDNDTokenAudience},
+	} {
+		if k.value != strings.TrimSpace(k.value) {
+			found.add("%s: has white space around it, which no token has", k.key)
+		}
+	}
+	if c.PDNDJWKSURL != "" {
+		if err := outbound.Check(c.PDNDJWKSURL); err != nil {
+			found.add("ATTUALIZZA_PDND_JWKS_URL: %w", err)
+		}
+	}
 }
 
 func (c *Config) checkLimits(found *problems) {

@@ -48,6 +48,45 @@ type AmountInput struct {
 	Transfers []TransferAmountInput `json:"transfers,omitempty"`
 }
 
+// AmountUpdate defines model for AmountUpdate.
+type AmountUpdate struct {
+	// AmountCents What is asked now, the notification fee included.
+	//
+	// Example: 5621
+	AmountCents money.Cents `json:"amountCents"`
+
+	// Balance Never there: this service does not know the budget chapters, and a wrong balance blocks the payment.
+	Balance string `json:"balance,omitempty"`
+
+	// Iun SEND's name of the notification, when one is known.
+	Iun string `json:"iun,omitempty"`
+
+	// Nav Example: 301000000000012345
+	Nav string `json:"nav"`
+
+	// NotificationDate When the notification took effect, with the offset of Europe/Rome; absent while it has not.
+	NotificationDate *time.Time `json:"notificationDate,omitempty"`
+
+	// NotificationFeeCents Example: 1421
+	NotificationFeeCents money.Cents `json:"notificationFeeCents"`
+
+	// RetentionDate Until when the answer can be taken as it is; the instant of the answer when that cannot be told.
+	RetentionDate time.Time `json:"retentionDate"`
+}
+
+// AmountUpdateRequest defines model for AmountUpdateRequest.
+type AmountUpdateRequest struct {
+	// Nav The notice number, 18 digits.
+	//
+	// Example: 301000000000012345
+	Nav string `json:"nav"`
+
+	// OrgFiscalCode The organization (ente creditore), 11 digits.
+	//
+	// Example: 77777777777
+	OrgFiscalCode string `json:"orgFiscalCode"`
+}
+
 // Answer defines model for Answer.
 type Answer struct {
 	// Amount Euro cents.
@@ -113,18 +152,28 @@ type APIKey struct {
 	// LastUsedAt To the minute; absent: never.
 	LastUsedAt       *time.Time `json:"lastUsedAt,omitempty"`
 	Name             string     `json:"name"`
+	PdndClientID     string     `json:"pdndClientId,omitempty"`
 	Role             Role       `json:"role"`
 	SegregationCodes []string   `json:"segregationCodes,omitempty"`
+
+	// SignatureKeyIds The `kid` of the keys by which its signatures are verified.
+	SignatureKeyIds []string `json:"signatureKeyIds,omitempty"`
 }
 
 // APIKeyInput defines model for ApiKeyInput.
 type APIKeyInput struct {
 	// Name Whose key it is, for the operator's eyes.
 	Name string `json:"name"`
-	Role Role   `json:"role"`
+
+	// PdndClientID An extension. The PDND client whose vouchers are the credential; no key is issued.
+	//
+	// Example: 9b361d49-33f4-4f1e-a88b-4e12661f2309
+	PdndClientID string `json:"pdndClientId,omitempty"`
+	Role         Role   `json:"role"`
 
 	// SegregationCodes Two digits each; absent or empty, every notice.
-	SegregationCodes []string `json:"segregationCodes,omitempty"`
+	SegregationCodes []string        `json:"segregationCodes,omitempty"`
+	SignatureKeys    PublicKeysField `json:"signatureKeys,omitempty,omitzero"`
 }
 
 // APIKeyList defines model for ApiKeyList.
@@ -158,6 +207,17 @@ type Delivery struct {
 	//
 	// Example: https://gestionale.example/ricevute
 	URL string `json:"url"`
+}
+
+// FacadeError defines model for FacadeError.
+type FacadeError struct {
+	// Code The kind of refusal.
+	//
+	// Example: NOT_FOUND
+	Code string `json:"code"`
+
+	// Message What happened here and what to do.
+	Message string `json:"message"`
 }
 
 // FeeSource Where the notification fee came from. `NOT_BOUND` there is none; `LIVE` asked of SEND for this answer; `CACHE`
@@ -224,10 +284,10 @@ type IssuedAPIKey struct {
 	// ID Example: 4ek2zv7hq5m6t3ab
 	ID string `json:"id"`
 
-	// Key The whole key. Keep it; it is not shown again.
+	// Key The whole key. Keep it; it is not shown again. Absent for a PDND client.
 	//
 	// Example: 4ek2zv7hq5m6t3ab.Zk1…
-	Key string `json:"key"`
+	Key string `json:"key,omitempty"`
 }
 
 // IupdsInput defines model for IupdsInput.
@@ -238,6 +298,27 @@ type IupdsInput struct {
 // Lifecycle An extension. Who is entitled to collect: `OPEN` this organization, `BLOCKED` nobody for now, `TRANSFERRED`
 // another organization, `CLOSED` nobody any more.
 type Lifecycle = positions.Lifecycle
+
+// LoginOutcome defines model for LoginOutcome.
+type LoginOutcome struct {
+	// DescrizioneErrore Absent with OK.
+	DescrizioneErrore string `json:"descrizioneErrore,omitempty"`
+	Esito             string `json:"esito"`
+
+	// Token Absent with KO.
+	Token string `json:"token,omitempty"`
+}
+
+// LoginRequest defines model for LoginRequest.
+type LoginRequest struct {
+	// Password The part of the key behind the point, or the whole key.
+	Password string `json:"password"`
+
+	// Username The id of a key.
+	//
+	// Example: 4ek2zv7hq5m6t3ab
+	Username string `json:"username"`
+}
 
 // Metadata defines model for Metadata.
 type Metadata struct {
@@ -295,6 +376,61 @@ type NoticeNumber = positions.NoticeNumber
 // NotificationFeeUpdate defines model for NotificationFeeUpdate.
 type NotificationFeeUpdate struct {
 	NotificationFee money.Cents `json:"notificationFee"`
+}
+
+// NotificationPrice defines model for NotificationPrice.
+type NotificationPrice struct {
+	// Bilancio Never there: this service does not know the budget chapters, and a wrong balance blocks the payment.
+	Bilancio string `json:"bilancio,omitempty"`
+
+	// Codice Absent when the amount is told.
+	Codice string `json:"codice,omitempty"`
+
+	// DataPerfezionamentoDecorrenzaTermini When it takes or took effect by lapse of time, with the offset of Europe/Rome.
+	DataPerfezionamentoDecorrenzaTermini *time.Time `json:"dataPerfezionamentoDecorrenzaTermini,omitempty"`
+
+	// DataVisualizzazione When the addressee saw it, with the offset of Europe/Rome.
+	DataVisualizzazione *time.Time `json:"dataVisualizzazione,omitempty"`
+
+	// Dettaglio The reason of codice, in Italian.
+	Dettaglio string `json:"dettaglio,omitempty"`
+
+	// ImportoPosizione What is asked now in cents, the notification fee included.
+	//
+	// Example: 5621
+	ImportoPosizione *money.Cents `json:"importoPosizione,omitempty"`
+
+	// Iun SEND's name of the notification, when one is known.
+	Iun string `json:"iun,omitempty"`
+
+	// NumeroAvviso Example: 301000000000012345
+	NumeroAvviso string `json:"numeroAvviso"`
+
+	// SpeseNotifica The notification fee in cents.
+	//
+	// Example: 1421
+	SpeseNotifica *money.Cents `json:"speseNotifica,omitempty"`
+
+	// Stato The HTTP status, as text.
+	//
+	// Example: 200
+	Stato string `json:"stato"`
+}
+
+// NotificationPriceRequest defines model for NotificationPriceRequest.
+type NotificationPriceRequest struct {
+	// CfEnteCreditore The organization (ente creditore), 11 digits.
+	//
+	// Example: 77777777777
+	CfEnteCreditore string `json:"cfEnteCreditore"`
+
+	// ImportoPosizione S: tell the amount of the position too; nothing else is supported.
+	ImportoPosizione string `json:"importoPosizione"`
+
+	// NumeroAvviso The notice number, 18 digits.
+	//
+	// Example: 301000000000012345
+	NumeroAvviso string `json:"numeroAvviso"`
 }
 
 // OptionStatus GPD's status of a payment option.
@@ -780,6 +916,10 @@ type ProblemError struct {
 	Pointer string `json:"pointer"`
 }
 
+// PublicKeys An extension. At most 5 public keys by which the signatures of the system are verified, as a JWK set or a list of
+// JWKs (RFC 7517), each with its own `kid`: RSA of 2048 to 8192 bits or EC P-256.
+type PublicKeys = PublicKeysField
+
 // Quote defines model for Quote.
 type Quote struct {
 	// Amount Euro cents.
@@ -1135,11 +1275,29 @@ type BadRequest = Problem
 // Conflict RFC 9457, with GPD's `title`, `status` and `detail`.
 type Conflict = Problem
 
+// FacadeRefusal defines model for FacadeRefusal.
+type FacadeRefusal = FacadeError
+
+// FacadeRefusalTooMany defines model for FacadeRefusalTooMany.
+type FacadeRefusalTooMany = FacadeError
+
+// FacadeRefusalUnavailable defines model for FacadeRefusalUnavailable.
+type FacadeRefusalUnavailable = FacadeError
+
 // Forbidden RFC 9457, with GPD's `title`, `status` and `detail`.
 type Forbidden = Problem
 
 // InternalError RFC 9457, with GPD's `title`, `status` and `detail`.
 type InternalError = Problem
+
+// LoginRefusal defines model for LoginRefusal.
+type LoginRefusal = LoginOutcome
+
+// LoginRefusalTooMany defines model for LoginRefusalTooMany.
+type LoginRefusalTooMany = LoginOutcome
+
+// LoginRefusalUnavailable defines model for LoginRefusalUnavailable.
+type LoginRefusalUnavailable = LoginOutcome
 
 // NotFound RFC 9457, with GPD's `title`, `status` and `detail`.
 type NotFound = Problem
@@ -1164,6 +1322,15 @@ type Unprocessable = Problem
 
 // UnsupportedMediaType RFC 9457, with GPD's `title`, `status` and `detail`.
 type UnsupportedMediaType = Problem
+
+// UpdateAmountParams defines parameters for UpdateAmount.
+type UpdateAmountParams struct {
+	// Digest The SHA-256 of the body (RFC 3230).
+	Digest string `json:"Digest"`
+
+	// AgidJWTSignature The signature.
+	AgidJWTSignature string `json:"Agid-JWT-Signature"`
+}
 
 // ReadDocsParams defines parameters for ReadDocs.
 type ReadDocsParams struct {
@@ -1456,6 +1623,15 @@ type SetPaymentOptionPaidV2Params struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// UpdateAmountJSONRequestBody defines body for UpdateAmount for application/json ContentType.
+type UpdateAmountJSONRequestBody = AmountUpdateRequest
+
+// LoginJSONRequestBody defines body for Login for application/json ContentType.
+type LoginJSONRequestBody = LoginRequest
+
+// TellNotificationPriceJSONRequestBody defines body for TellNotificationPrice for application/json ContentType.
+type TellNotificationPriceJSONRequestBody = NotificationPriceRequest
+
 // RegisterOrganizationJSONRequestBody defines body for RegisterOrganization for application/json ContentType.
 type RegisterOrganizationJSONRequestBody = OrganizationInput
 
@@ -1512,12 +1688,21 @@ type SetPaymentOptionPaidV2JSONRequestBody = AlreadyPaidPaymentOption
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// UpdateAmount What a notice costs now (native)
+	// (POST /amount-update)
+	UpdateAmount(ctx echo.Context, params UpdateAmountParams) error
 	// ReadDocs A page to read this document
 	// (GET /docs)
 	ReadDocs(ctx echo.Context, params ReadDocsParams) error
 	// ReadInfo Name, version and environment
 	// (GET /info)
 	ReadInfo(ctx echo.Context) error
+	// Login A token for /notification-price (legacy)
+	// (POST /login)
+	Login(ctx echo.Context) error
+	// TellNotificationPrice What a notice costs now (legacy)
+	// (POST /notification-price)
+	TellNotificationPrice(ctx echo.Context) error
 	// ReadOpenAPI This document
 	// (GET /openapi.yaml)
 	ReadOpenAPI(ctx echo.Context, params ReadOpenAPIParams) error
@@ -1645,6 +1830,54 @@ type ServerInterfaceWrapper struct {
 	Handler ServerInterface
 }
 
+// UpdateAmount converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateAmount(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateAmountParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Digest" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Digest")]; found {
+		var Digest string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Digest, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Digest", valueList[0], &Digest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Digest: %s", err))
+		}
+
+		params.Digest = Digest
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Digest is required, but not found"))
+	}
+	// ------------- Required header parameter "Agid-JWT-Signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Agid-JWT-Signature")]; found {
+		var AgidJWTSignature string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Agid-JWT-Signature, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Agid-JWT-Signature", valueList[0], &AgidJWTSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Agid-JWT-Signature: %s", err))
+		}
+
+		params.AgidJWTSignature = AgidJWTSignature
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Agid-JWT-Signature is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateAmount(ctx, params)
+	return err
+}
+
 // ReadDocs converts echo context to params.
 func (w *ServerInterfaceWrapper) ReadDocs(ctx echo.Context) error {
 	var err error
@@ -1680,6 +1913,24 @@ func (w *ServerInterfaceWrapper) ReadInfo(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ReadInfo(ctx)
+	return err
+}
+
+// Login converts echo context to params.
+func (w *ServerInterfaceWrapper) Login(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Login(ctx)
+	return err
+}
+
+// TellNotificationPrice converts echo context to params.
+func (w *ServerInterfaceWrapper) TellNotificationPrice(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TellNotificationPrice(ctx)
 	return err
 }
 
@@ -3392,6 +3643,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/answers", wrapper.ListAnswers, options.OperationMiddlewares["ListAnswers"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts", wrapper.ListReceipts, options.OperationMiddlewares["ListReceipts"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.ReadReceipt, options.OperationMiddlewares["ReadReceipt"]...)
+	router.POST(options.BaseURL+"/amount-update", wrapper.UpdateAmount, options.OperationMiddlewares["UpdateAmount"]...)
+	router.POST(options.BaseURL+"/login", wrapper.Login, options.OperationMiddlewares["Login"]...)
+	router.POST(options.BaseURL+"/notification-price", wrapper.TellNotificationPrice, options.OperationMiddlewares["TellNotificationPrice"]...)
 	router.GET(options.BaseURL+"/info", wrapper.ReadInfo, options.OperationMiddlewares["ReadInfo"]...)
 	router.GET(options.BaseURL+"/v1/info", wrapper.ReadInfoV1, options.OperationMiddlewares["ReadInfoV1"]...)
 	router.GET(options.BaseURL+"/v2/info", wrapper.ReadInfoV2, options.OperationMiddlewares["ReadInfoV2"]...)
@@ -3405,9 +3659,55 @@ type BadRequestApplicationProblemPlusJSONResponse Problem
 
 type ConflictApplicationProblemPlusJSONResponse Problem
 
+type FacadeRefusalJSONResponse FacadeError
+
+type FacadeRefusalTooManyResponseHeaders struct {
+	RetryAfter          *int32
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+type FacadeRefusalTooManyJSONResponse struct {
+	Body FacadeError
+
+	Headers FacadeRefusalTooManyResponseHeaders
+}
+
+type FacadeRefusalUnavailableResponseHeaders struct {
+	RetryAfter *int32
+}
+type FacadeRefusalUnavailableJSONResponse struct {
+	Body FacadeError
+
+	Headers FacadeRefusalUnavailableResponseHeaders
+}
+
 type ForbiddenApplicationProblemPlusJSONResponse Problem
 
 type InternalErrorApplicationProblemPlusJSONResponse Problem
+
+type LoginRefusalJSONResponse LoginOutcome
+
+type LoginRefusalTooManyResponseHeaders struct {
+	RetryAfter          *int32
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+type LoginRefusalTooManyJSONResponse struct {
+	Body LoginOutcome
+
+	Headers LoginRefusalTooManyResponseHeaders
+}
+
+type LoginRefusalUnavailableResponseHeaders struct {
+	RetryAfter *int32
+}
+type LoginRefusalUnavailableJSONResponse struct {
+	Body LoginOutcome
+
+	Headers LoginRefusalUnavailableResponseHeaders
+}
 
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
@@ -3444,6 +3744,202 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
+
+type UpdateAmountRequestObject struct {
+	Params UpdateAmountParams
+	Body   *UpdateAmountJSONRequestBody
+}
+
+type UpdateAmountResponseObject interface {
+	VisitUpdateAmountResponse(w http.ResponseWriter) error
+}
+
+type UpdateAmount200JSONResponse AmountUpdate
+
+func (response UpdateAmount200JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount400JSONResponse struct{ FacadeRefusalJSONResponse }
+
+func (response UpdateAmount400JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount401JSONResponse FacadeError
+
+func (response UpdateAmount401JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount403JSONResponse FacadeError
+
+func (response UpdateAmount403JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount404JSONResponse FacadeError
+
+func (response UpdateAmount404JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount409JSONResponse FacadeError
+
+func (response UpdateAmount409JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount413JSONResponse FacadeError
+
+func (response UpdateAmount413JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount415JSONResponse FacadeError
+
+func (response UpdateAmount415JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount422JSONResponse FacadeError
+
+func (response UpdateAmount422JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount429JSONResponse struct {
+	FacadeRefusalTooManyJSONResponse
+}
+
+func (response UpdateAmount429JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount500JSONResponse FacadeError
+
+func (response UpdateAmount500JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAmount503JSONResponse struct {
+	FacadeRefusalUnavailableJSONResponse
+}
+
+func (response UpdateAmount503JSONResponse) VisitUpdateAmountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ReadDocsRequestObject struct {
 	Params ReadDocsParams
@@ -3641,6 +4137,340 @@ func (response ReadInfo500ApplicationProblemPlusJSONResponse) VisitReadInfoRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LoginRequestObject struct {
+	Body *LoginJSONRequestBody
+}
+
+type LoginResponseObject interface {
+	VisitLoginResponse(w http.ResponseWriter) error
+}
+
+type Login200JSONResponse LoginOutcome
+
+func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login400JSONResponse struct{ LoginRefusalJSONResponse }
+
+func (response Login400JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login409JSONResponse LoginOutcome
+
+func (response Login409JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login413JSONResponse LoginOutcome
+
+func (response Login413JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login415JSONResponse LoginOutcome
+
+func (response Login415JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login429JSONResponse struct {
+	LoginRefusalTooManyJSONResponse
+}
+
+func (response Login429JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login500JSONResponse LoginOutcome
+
+func (response Login500JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login503JSONResponse struct {
+	LoginRefusalUnavailableJSONResponse
+}
+
+func (response Login503JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPriceRequestObject struct {
+	Body *TellNotificationPriceJSONRequestBody
+}
+
+type TellNotificationPriceResponseObject interface {
+	VisitTellNotificationPriceResponse(w http.ResponseWriter) error
+}
+
+type TellNotificationPrice200JSONResponse NotificationPrice
+
+func (response TellNotificationPrice200JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice400JSONResponse struct{ FacadeRefusalJSONResponse }
+
+func (response TellNotificationPrice400JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice401JSONResponse FacadeError
+
+func (response TellNotificationPrice401JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice403JSONResponse FacadeError
+
+func (response TellNotificationPrice403JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice404JSONResponse FacadeError
+
+func (response TellNotificationPrice404JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice409JSONResponse FacadeError
+
+func (response TellNotificationPrice409JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice413JSONResponse FacadeError
+
+func (response TellNotificationPrice413JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice415JSONResponse FacadeError
+
+func (response TellNotificationPrice415JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice422JSONResponse FacadeError
+
+func (response TellNotificationPrice422JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice429JSONResponse struct {
+	FacadeRefusalTooManyJSONResponse
+}
+
+func (response TellNotificationPrice429JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice500JSONResponse FacadeError
+
+func (response TellNotificationPrice500JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TellNotificationPrice503JSONResponse struct {
+	FacadeRefusalUnavailableJSONResponse
+}
+
+func (response TellNotificationPrice503JSONResponse) VisitTellNotificationPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4982,6 +5812,22 @@ func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPI
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey422ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11458,12 +12304,21 @@ func (response SetPaymentOptionPaidV2503ApplicationProblemPlusJSONResponse) Visi
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// UpdateAmount What a notice costs now (native)
+	// (POST /amount-update)
+	UpdateAmount(ctx context.Context, request UpdateAmountRequestObject) (UpdateAmountResponseObject, error)
 	// ReadDocs A page to read this document
 	// (GET /docs)
 	ReadDocs(ctx context.Context, request ReadDocsRequestObject) (ReadDocsResponseObject, error)
 	// ReadInfo Name, version and environment
 	// (GET /info)
 	ReadInfo(ctx context.Context, request ReadInfoRequestObject) (ReadInfoResponseObject, error)
+	// Login A token for /notification-price (legacy)
+	// (POST /login)
+	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
+	// TellNotificationPrice What a notice costs now (legacy)
+	// (POST /notification-price)
+	TellNotificationPrice(ctx context.Context, request TellNotificationPriceRequestObject) (TellNotificationPriceResponseObject, error)
 	// ReadOpenAPI This document
 	// (GET /openapi.yaml)
 	ReadOpenAPI(ctx context.Context, request ReadOpenAPIRequestObject) (ReadOpenAPIResponseObject, error)
@@ -11598,6 +12453,54 @@ type strictHandler struct {
 	middlewares []StrictMiddlewareFunc
 }
 
+// UpdateAmount operation middleware
+func (sh *strictHandler) UpdateAmount(ctx echo.Context, params UpdateAmountParams) error {
+	var request UpdateAmountRequestObject
+
+	request.Params = params
+
+	var body UpdateAmountJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateAmount(ctx.Request().Context(), request.(UpdateAmountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateAmount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateAmountResponseObject); ok {
+		return validResponse.VisitUpdateAmountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ReadDocs operation middleware
 func (sh *strictHandler) ReadDocs(ctx echo.Context, params ReadDocsParams) error {
 	var request ReadDocsRequestObject
@@ -11640,6 +12543,98 @@ func (sh *strictHandler) ReadInfo(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ReadInfoResponseObject); ok {
 		return validResponse.VisitReadInfoResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// Login operation middleware
+func (sh *strictHandler) Login(ctx echo.Context) error {
+	var request LoginRequestObject
+
+	var body LoginJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Login(ctx.Request().Context(), request.(LoginRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Login")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LoginResponseObject); ok {
+		return validResponse.VisitLoginResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TellNotificationPrice operation middleware
+func (sh *strictHandler) TellNotificationPrice(ctx echo.Context) error {
+	var request TellNotificationPriceRequestObject
+
+	var body TellNotificationPriceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TellNotificationPrice(ctx.Request().Context(), request.(TellNotificationPriceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TellNotificationPrice")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TellNotificationPriceResponseObject); ok {
+		return validResponse.VisitTellNotificationPriceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -11,6 +11,7 @@ import (
 const (
 	maxKeyName          = 100 // characters
 	maxSegregationCodes = 100 // there are no more than that
+	maxPDNDClientID     = 200 // bytes; they are UUIDs
 )
 
 // CreateAPIKey implements the operation of that name.
@@ -18,15 +19,39 @@ func (s *server) CreateAPIKey(ctx context.Context, r CreateAPIKeyRequestObject) 
 	if problems := r.Body.problems(); len(problems) > 0 {
 		return nil, invalid("the key is not valid", problems)
 	}
+	if err := s.useful(r.Body); err != nil {
+		return nil, err
+	}
 	id, secret := newKey()
+	signatureKeys, _ := r.Body.SignatureKeys.parse()
 	key := &positions.Key{
 		ID: id, OrganizationFiscalCode: r.OrganizationFiscalCode, Name: r.Body.Name, Role: r.Body.Role,
-		SegregationCodes: r.Body.SegregationCodes, Hash: hashSecret(secret), CreatedAt: s.Now().UTC(),
+		SegregationCodes: r.Body.SegregationCodes, CreatedAt: s.Now().UTC(),
+		PDNDClientID: r.Body.PdndClientID, SignatureKeys: signatureKeys,
+	}
+	issued := CreateAPIKey201JSONResponse{ID: id}
+	if key.PDNDClientID == "" {
+		key.Hash, issued.Key = hashSecret(secret), id+"."+secret
 	}
 	if err := s.Store.CreateKey(ctx, key); err != nil {
 		return nil, err
 	}
-	return CreateAPIKey201JSONResponse{ID: id, Key: id + "." + secret}, nil
+	return issued, nil
+}
+
+// useful refuses what would be stored and never work.
+func (s *server) useful(b *APIKeyInput) error {
+	var problems []positions.Problem
+	if b.PdndClientID != "" && s.Vouchers == nil {
+		problems = append(problems, positions.Problem{Pointer: "/pdndClientId", Detail: "needs ATTUALIZZA_PDND_ISSUER, which the operator has not set: no token of PDND would be accepted"})
+	}
+	if len(b.SignatureKeys.keys) > 0 && s.Audience == "" {
+		problems = append(problems, positions.Problem{Pointer: "/signatureKeys", Detail: "needs ATTUALIZZA_PDND_TOKEN_AUDIENCE, which the operator has not set: no signature would be accepted"})
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &positions.Error{Code: positions.Unprocessable, Message: "this service is not configured for it", Problems: problems}
 }
 
 func (b *APIKeyInput) problems() []positions.Problem {
@@ -40,6 +65,11 @@ func (b *APIKeyInput) problems() []positions.Problem {
 	if b.Role != positions.Writer && b.Role != positions.Reader {
 		add("/role", "must be one of WRITER, READER")
 	}
+	if len(b.PdndClientID) > maxPDNDClientID {
+		add("/pdndClientId", "must have at most 200 characters")
+	}
+	_, wrongKeys := b.SignatureKeys.parse()
+	problems = append(problems, wrongKeys...)
 	if len(b.SegregationCodes) > maxSegregationCodes {
 		add("/segregationCodes", "has more codes than there are")
 		return problems
@@ -67,10 +97,14 @@ func (s *server) ListAPIKeys(ctx context.Context, r ListAPIKeysRequestObject) (L
 	}
 	list := APIKeyList{APIKeys: []APIKey{}}
 	for _, k := range cut(keys, page) {
-		list.APIKeys = append(list.APIKeys, APIKey{
+		shown := APIKey{
 			ID: k.ID, Name: k.Name, Role: k.Role, SegregationCodes: k.SegregationCodes,
-			CreatedAt: k.CreatedAt.UTC(), LastUsedAt: presentInstant(k.LastUsedAt),
-		})
+			CreatedAt: k.CreatedAt.UTC(), LastUsedAt: presentInstant(k.LastUsedAt), PdndClientID: k.PDNDClientID,
+		}
+		for _, signing := range k.SignatureKeys {
+			shown.SignatureKeyIds = append(shown.SignatureKeyIds, signing.ID)
+		}
+		list.APIKeys = append(list.APIKeys, shown)
 	}
 	list.PageInfo = pageInfo(page, len(list.APIKeys), len(keys))
 	return ListAPIKeys200JSONResponse(list), nil

@@ -25,6 +25,23 @@ const (
 	forWriter   access = "WRITER"   // a key of the organization that may change things
 )
 
+// errorStyle is what an operation's refusals look like.
+type errorStyle string
+
+const (
+	asProblem     errorStyle = ""             // RFC 9457
+	asCodeMessage errorStyle = "CODE_MESSAGE" // the façades'
+	asOutcome     errorStyle = "ESITO"        // the legacy login's
+)
+
+// integrity is the pattern by which a request's body must be signed.
+type integrity string
+
+const (
+	notSigned       integrity = ""
+	integrityRest02 integrity = "INTEGRITY_REST_02"
+)
+
 // contract is what the service itself reads of api.yaml.
 type contract struct {
 	Info struct {
@@ -44,6 +61,7 @@ type contract struct {
 	} `yaml:"components"`
 
 	operations map[string]*operation // by method and echo's path
+	errors     map[string]errorStyle // by echo's path, for refusals before an operation is found too
 	page       []byte                // /docs
 }
 
@@ -72,6 +90,8 @@ type operation struct {
 	Summary     string                 `yaml:"summary"`
 	Description string                 `yaml:"description"`
 	Access      access                 `yaml:"x-access"`
+	Errors      errorStyle             `yaml:"x-errors"`
+	Integrity   integrity              `yaml:"x-integrity"`
 	Security    *[]map[string][]string `yaml:"security"`
 	Parameters  []parameter            `yaml:"parameters"`
 	// Idempotency is NEVER where an answer must not be kept for a retry.
@@ -132,7 +152,7 @@ var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 // readContract reads api.yaml. Every operation must say who may call it, and
 // only one without x-access PUBLIC may do without a key.
 func readContract(text []byte) (*contract, error) {
-	c := &contract{operations: map[string]*operation{}}
+	c := &contract{operations: map[string]*operation{}, errors: map[string]errorStyle{}}
 	if err := yaml.Unmarshal(text, c); err != nil {
 		return nil, fmt.Errorf("rest: api.yaml: %w", err)
 	}
@@ -150,7 +170,14 @@ func readContract(text []byte) (*contract, error) {
 			if method == http.MethodPost && op.Access == forAll && op.Idempotency != neverIdempotent {
 				return nil, fmt.Errorf("rest: api.yaml: POST %s: without a key nobody can repeat it: x-idempotency must be NEVER", path)
 			}
-			c.operations[method+" "+pathParameter.ReplaceAllString(path, ":$1")] = op
+			if !slices.Contains([]errorStyle{asProblem, asCodeMessage, asOutcome}, op.Errors) {
+				return nil, fmt.Errorf("rest: api.yaml: %s %s: there is no x-errors %s", method, path, op.Errors)
+			}
+			if !slices.Contains([]integrity{notSigned, integrityRest02}, op.Integrity) || op.Integrity != notSigned && op.Access == forAll {
+				return nil, fmt.Errorf("rest: api.yaml: %s %s: x-integrity cannot be %s here", method, path, op.Integrity)
+			}
+			route := pathParameter.ReplaceAllString(path, ":$1")
+			c.operations[method+" "+route], c.errors[route] = op, op.Errors
 		}
 	}
 	page, err := renderDocs(c)

@@ -129,6 +129,10 @@ func (d *decoder) ours(raw []byte, v reflect.Value) bool {
 				d.add("must not be empty: null deletes a secret")
 			}
 		}
+	case *PublicKeysField:
+		if raw[0] != 'n' && !into.read(raw) {
+			d.add("must be a JWK set or a list of JWKs")
+		}
 	case *FeeField:
 		text, ok := string(raw), true
 		if raw[0] == '"' {

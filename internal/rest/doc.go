@@ -9,8 +9,10 @@
 //
 // echo v4 stays inside this package; the rest of the program sees an
 // [net/http.Handler]. A request passes, in this order: its id and log line
-// (requests.go), the key and its limits (guard.go, keys.go, limits.go), the body
-// (body.go), what a retry gets (idempotency.go), the tag of the answer
-// (conditional.go), and the operation (organizations.go, apikeys.go, debtpositions.go,
-// notices.go, receipts.go, service.go). Every refusal ends in problem.go.
+// (requests.go), the key and its limits (guard.go, keys.go, limits.go), the
+// signature where one is due (integrity.go), the body (body.go), what a retry gets
+// (idempotency.go), the tag of the answer (conditional.go), and the operation
+// (organizations.go, apikeys.go, debtpositions.go, notices.go, receipts.go,
+// service.go; amountupdate.go, login.go and notificationprice.go for the façades).
+// Every refusal ends in problem.go.
 package rest

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -23,17 +24,19 @@ func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			if err := s.limit(c, s.addresses, c.RealIP()); err != nil {
 				return err
 			}
+			c.SetRequest(r.WithContext(context.WithValue(r.Context(), strangerKey{}, stranger{c.RealIP(), c.Response().Header()})))
 			return next(c)
 		}
 		// Guessing keys is limited by address, the only name a stranger has. Only
 		// wrong keys count, and an address that sent too many is not looked up.
-		if s.guesses.exhausted(c.RealIP(), s.Now(), c.Response().Header()) {
-			return tooMany(s.guesses)
+		from := stranger{c.RealIP(), c.Response().Header()}
+		if err := s.mayGuess(from); err != nil {
+			return err
 		}
 		who, err := s.authenticate(r.Context(), credentialOf(r.Header))
 		switch {
 		case positions.CodeOf(err) == unauthorized:
-			return errors.Join(s.limit(c, s.guesses, c.RealIP()), err)
+			return errors.Join(s.guessed(from), err)
 		case err != nil:
 			return err
 		}
@@ -53,6 +56,39 @@ func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// stranger is who makes a request without a key that is known yet: an address,
+// and the header of the answer, in which its limits are told.
+type stranger struct {
+	address string
+	header  http.Header
+}
+
+type strangerKey struct{}
+
+func strangerOf(ctx context.Context) stranger {
+	from, ok := ctx.Value(strangerKey{}).(stranger)
+	if !ok {
+		from.header = http.Header{}
+	}
+	return from
+}
+
+// mayGuess refuses an address that sent too many wrong keys.
+func (s *server) mayGuess(from stranger) error {
+	if s.guesses.exhausted(from.address, s.Now(), from.header) {
+		return tooMany(s.guesses)
+	}
+	return nil
+}
+
+// guessed counts a wrong key.
+func (s *server) guessed(from stranger) error {
+	if s.guesses.take(from.address, s.Now(), from.header) {
+		return nil
+	}
+	return tooMany(s.guesses)
+}
+
 func (s *server) limit(c echo.Context, l *limits, name string) error {
 	if l.take(name, s.Now(), c.Response().Header()) {
 		return nil
@@ -67,7 +103,7 @@ func tooMany(l *limits) error {
 // authorize decides by the operation's access, the key and the organization in
 // the path. What belongs to another organization does not exist.
 func (s *server) authorize(a access, who caller, organization string) error {
-	foreign := who.key != nil && organization != "" && organization != who.key.OrganizationFiscalCode
+	foreign := organization != "" && who.key != nil && !who.of(organization)
 	switch {
 	case a == forOperator && s.adminHash == nil:
 		return positions.Errorf(unauthorized, "this service has no operator's key: set ATTUALIZZA_ADMIN_KEY")

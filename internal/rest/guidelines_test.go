@@ -20,6 +20,12 @@ var notFollowed = map[string]string{
 	"http-response-content-2xx PUT /v2/organizations/{organizationFiscalCode}/debtpositions 200":  "GPD answers nothing",
 }
 
+// ownErrors lists the rules that the façades break on purpose.
+var ownErrors = map[string]string{
+	"use-problem-json-for-errors": "who calls them expects the errors of the interface that they stand for",
+	"use-problem-schema":          "the same",
+}
+
 // TestTheDocumentFollowsTheItalianGuidelines checks, without network, what the
 // rules "Italian Guidelines" of italia/api-oas-checker call an error, rule by
 // rule, under the rules' own names; docs/api-guidelines.md tells how to run the
@@ -27,6 +33,10 @@ var notFollowed = map[string]string{
 func TestTheDocumentFollowsTheItalianGuidelines(t *testing.T) {
 	doc, _ := theContract()
 	broken := func(rule, where, format string, args ...any) {
+		path, _, _ := strings.Cut(strings.TrimPrefix(where, "POST "), " ")
+		if facades[path] != asProblem && ownErrors[rule] != "" {
+			return
+		}
 		if notFollowed[rule+" "+where] == "" {
 			t.Errorf("%s: %s: %s", rule, where, fmt.Sprintf(format, args...))
 		}

@@ -127,8 +127,9 @@ func openHouseOn(t *testing.T, open func(*testing.T) positions.Store, adjust ...
 
 	cfg := Config{
 		Store: h.store, Directory: h.directory, Box: box, AdminKey: adminKey, RateLimit: 10_000, Logger: logger, Now: h.now,
-		Quoter: actualize.New(actualize.Config{Store: h.store, Prices: client, Cache: prices, SendTimeout: 300 * time.Millisecond, Now: h.now}),
-		Name:   "attualizza", Version: "1.2.3", Environment: "test",
+		Quoter:   actualize.New(actualize.Config{Store: h.store, Prices: client, Cache: prices, SendTimeout: 300 * time.Millisecond, Now: h.now}),
+		Audience: ourAudience,
+		Name:     "attualizza", Version: "1.2.3", Environment: "test",
 	}
 	h.cfg = cfg
 	h.url = h.again(t, adjust...)
@@ -282,7 +283,9 @@ func holdToContract(t *testing.T, r *http.Request, c call, a answer) {
 			t.Errorf("%s %s: the answer has no %s", r.Method, r.URL, name)
 		}
 	}
-	if a.status >= 400 {
+	if style := facades[r.URL.Path]; a.status >= 400 && style != asProblem {
+		holdToFacade(t, r, style, a)
+	} else if a.status >= 400 {
 		var p Problem
 		if err := json.Unmarshal(a.body, &p); err != nil || a.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s %s: not a problem: %s %s", r.Method, r.URL, a.header.Get("Content-Type"), a.body)
@@ -318,6 +321,26 @@ func holdToContract(t *testing.T, r *http.Request, c call, a answer) {
 	})
 	if err != nil {
 		t.Errorf("%s %s: the answer breaks api.yaml: %v", r.Method, r.URL, err)
+	}
+}
+
+// facades are the paths whose refusals have a form of their own.
+var facades = map[string]errorStyle{"/amount-update": asCodeMessage, "/notification-price": asCodeMessage, "/login": asOutcome}
+
+func holdToFacade(t *testing.T, r *http.Request, style errorStyle, a answer) {
+	t.Helper()
+	body := a.json(t)
+	want := []string{"code", "message"}
+	if style == asOutcome {
+		want = []string{"esito", "descrizioneErrore"}
+	}
+	for _, name := range want {
+		if text, _ := body[name].(string); text == "" {
+			t.Errorf("%s %s: a refusal without %s: %s", r.Method, r.URL, name, a.body)
+		}
+	}
+	if len(body) != len(want) || a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("%s %s: not this interface's refusal: %s %s", r.Method, r.URL, a.header.Get("Content-Type"), a.body)
 	}
 }
 

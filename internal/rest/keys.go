@@ -7,12 +7,14 @@ import (
 	"crypto/subtle"
 	"encoding/base32"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/attualizza/attualizza/internal/modi"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -23,7 +25,10 @@ const (
 	maxCredential  = 256
 )
 
-var keyIDEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+var (
+	keyIDEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+	keyIDLength   = keyIDEncoding.EncodedLen(keyIDBytes)
+)
 
 // newKey makes the id and the secret of a key.
 func newKey() (id, secret string) {
@@ -60,6 +65,12 @@ func (c caller) id() string {
 
 // actor is who did it, for the version history.
 func (c caller) actor() positions.Actor { return positions.Actor{Kind: "KEY", ID: c.id()} }
+
+// of reports whether the caller's key is one of an organization. The guard asks
+// it for the organization in a path, [server.ownNotice] for one in a body.
+func (c caller) of(organization string) bool {
+	return c.key != nil && c.key.OrganizationFiscalCode == organization
+}
 
 // sees reports whether the key's segregation codes admit a notice. They are the
 // two digits after aux digit 3 (SACI); a notice of another aux digit has none.
@@ -106,33 +117,80 @@ func bearers(h http.Header) []string {
 	return tokens
 }
 
-// authenticate finds out whose key a credential is. A wrong one is an
-// unauthorized error; one that the store cannot look up is Unavailable.
+// authenticate finds out whose key a credential is: the key itself, a token of
+// the legacy login, or a voucher of PDND. A wrong one is an unauthorized error;
+// one that cannot be judged now is Unavailable.
 func (s *server) authenticate(ctx context.Context, credential string) (caller, error) {
 	if credential == "" {
 		return caller{}, positions.Errorf(unauthorized, "send one key, as Ocp-Apim-Subscription-Key, X-Api-Key or Authorization: Bearer")
 	}
-	unknown := positions.Errorf(unauthorized, "the key is not known")
-	if len(credential) > maxCredential {
-		return caller{}, unknown
-	}
 	if s.adminHash != nil && subtle.ConstantTimeCompare(hashSecret(credential), s.adminHash) == 1 {
 		return caller{operator: true}, nil
 	}
-	id, secret, ok := strings.Cut(credential, ".")
-	if _, err := keyIDEncoding.DecodeString(id); !ok || err != nil {
-		return caller{}, unknown // not of our making: the store need not be asked
+	var key *positions.Key
+	var err error
+	switch token, isToken := readToken(credential); {
+	case modi.LooksLikeToken(credential):
+		key, err = s.keyOfVoucher(ctx, credential)
+	case len(credential) > maxCredential:
+		return caller{}, positions.Errorf(unauthorized, "the key is not known")
+	case isToken:
+		key, err = s.keyOfToken(ctx, token)
+	default:
+		id, secret, _ := strings.Cut(credential, ".")
+		key, err = s.keyOfSecret(ctx, id, secret)
 	}
-	key, err := s.Store.Key(ctx, id)
-	switch {
-	case positions.CodeOf(err) == positions.NotFound:
-		return caller{}, unknown
-	case err != nil:
+	if err != nil {
 		return caller{}, err
-	case subtle.ConstantTimeCompare(hashSecret(secret), key.Hash) != 1:
-		return caller{}, unknown
 	}
 	return caller{key: key}, nil
+}
+
+// keyOfSecret returns the key with an id when the secret is its own.
+func (s *server) keyOfSecret(ctx context.Context, id, secret string) (*positions.Key, error) {
+	key, err := s.keyWithID(ctx, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(key.Hash) == 0, subtle.ConstantTimeCompare(hashSecret(secret), key.Hash) != 1:
+		return nil, positions.Errorf(unauthorized, "the key is not known")
+	}
+	return key, nil
+}
+
+// keyWithID looks a key up. What is no id of our making the store need not be
+// asked.
+func (s *server) keyWithID(ctx context.Context, id string) (*positions.Key, error) {
+	unknown := positions.Errorf(unauthorized, "the key is not known")
+	if _, err := keyIDEncoding.DecodeString(id); err != nil || len(id) != keyIDLength {
+		return nil, unknown
+	}
+	key, err := s.Store.Key(ctx, id)
+	if positions.CodeOf(err) == positions.NotFound {
+		return nil, unknown
+	}
+	return key, err
+}
+
+// keyOfVoucher returns the key that is registered with the PDND client of a
+// voucher.
+func (s *server) keyOfVoucher(ctx context.Context, voucher string) (*positions.Key, error) {
+	if s.Vouchers == nil {
+		return nil, positions.Errorf(unauthorized, "the key is not known, and this service takes no tokens of PDND")
+	}
+	client, err := s.Vouchers.Client(ctx, voucher)
+	var rejection modi.Rejection
+	switch {
+	case errors.As(err, &rejection):
+		return nil, positions.Errorf(unauthorized, "the PDND token %s", string(rejection))
+	case err != nil:
+		return nil, &positions.Error{Code: positions.Unavailable, Message: "the PDND token cannot be verified now: PDND's keys cannot be had", Err: err}
+	}
+	key, err := s.Store.KeyOfPDNDClient(ctx, client)
+	if positions.CodeOf(err) == positions.NotFound {
+		return nil, positions.Errorf(unauthorized, "the PDND client of the token is not registered here")
+	}
+	return key, err
 }
 
 // touched remembers when a key's use was last recorded, so that the store

@@ -54,8 +54,9 @@ const (
 	timeoutDetail = "the request took too long; try again"
 )
 
-// refuse answers with a problem; it is echo's error handler. The cause of a
-// defect goes to the log line of the request, not to the caller.
+// refuse answers with a problem, or with what a façade has in its place; it is
+// echo's error handler. The cause of a defect goes to the log line of the
+// request, not to the caller.
 func (s *server) refuse(err error, c echo.Context) {
 	if c.Response().Committed {
 		return // half an answer has left; the log line tells
@@ -73,6 +74,10 @@ func (s *server) refuse(err error, c echo.Context) {
 	case positions.Unavailable, tryAgain:
 		header.Set("Retry-After", "1")
 	}
+	if style := s.contract.errors[c.Path()]; style != asProblem {
+		s.send(c, kind.status, echo.MIMEApplicationJSON, facadeRefusal(style, refusal))
+		return
+	}
 	body := Problem{
 		Type: "/docs#" + string(refusal.Code), Title: kind.title, Status: kind.status,
 		Detail: refusal.Message, Code: string(refusal.Code),
@@ -89,11 +94,17 @@ func (s *server) refuse(err error, c echo.Context) {
 		body.Errors = &problems
 	}
 	inGPDsWords(c, refusal, &body)
+	s.send(c, kind.status, "application/problem+json", body)
+}
+
+// send answers with a refusal.
+func (s *server) send(c echo.Context, status int, media string, body any) {
 	text, err := json.Marshal(body)
 	if err == nil {
-		header.Set(echo.HeaderContentType, "application/problem+json")
+		header := c.Response().Header()
+		header.Set(echo.HeaderContentType, media)
 		header.Set(echo.HeaderContentLength, strconv.Itoa(len(text)))
-		c.Response().WriteHeader(kind.status)
+		c.Response().WriteHeader(status)
 		_, err = c.Response().Write(text)
 	}
 	if err != nil {

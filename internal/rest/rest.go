@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/attualizza/attualizza/internal/actualize"
+	"github.com/attualizza/attualizza/internal/modi"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/secrets"
 	"github.com/attualizza/attualizza/positions"
@@ -26,6 +27,7 @@ type Store interface {
 	CreateKey(ctx context.Context, k *positions.Key) error
 	Keys(ctx context.Context, fiscalCode string) ([]positions.Key, error)
 	Key(ctx context.Context, id string) (*positions.Key, error)
+	KeyOfPDNDClient(ctx context.Context, clientID string) (*positions.Key, error)
 	DeleteKey(ctx context.Context, fiscalCode, id string) error
 	TouchKey(ctx context.Context, id string, at time.Time) error
 
@@ -66,6 +68,11 @@ type Directory interface {
 	Reload(ctx context.Context) error
 }
 
+// Vouchers verifies bearer tokens of PDND; see [modi.Vouchers].
+type Vouchers interface {
+	Client(ctx context.Context, voucher string) (clientID string, err error)
+}
+
 // Config is what the API is made of. Fields are needed unless they say
 // otherwise.
 type Config struct {
@@ -77,6 +84,11 @@ type Config struct {
 	Box *secrets.Box
 	// AdminKey is the operator's key; empty: operator calls answer 401.
 	AdminKey string
+	// Vouchers verifies PDND's tokens; nil: they are not accepted.
+	Vouchers Vouchers
+	// Audience is what signatures over requests must name, our e-service's on
+	// PDND; empty: operations that need a signature are refused.
+	Audience string
 	// RateLimit is how many requests a second one key may make, and how many one
 	// address may make without a key; 0: [DefaultRateLimit].
 	RateLimit float64
@@ -102,12 +114,13 @@ const (
 // server carries out the operations of api.yaml. It is safe for concurrent use.
 type server struct {
 	Config
-	contract  *contract
-	adminHash []byte  // nil: no operator's key
-	keyLimits *limits // requests, by key
-	addresses *limits // requests that need no key, by address
-	guesses   *limits // wrong keys, by address
-	touched   touched
+	contract   *contract
+	adminHash  []byte  // nil: no operator's key
+	keyLimits  *limits // requests, by key
+	addresses  *limits // requests that need no key, by address
+	guesses    *limits // wrong keys, by address
+	touched    touched
+	signatures *modi.Signatures
 	// registering lets one registration at a time read and replace the secrets
 	// that it keeps.
 	registering sync.Mutex
@@ -144,6 +157,7 @@ func New(cfg Config) (http.Handler, error) {
 	s := &server{
 		Config: cfg, contract: contract,
 		keyLimits: newLimits(cfg.RateLimit), addresses: newLimits(cfg.RateLimit), guesses: newLimits(cfg.RateLimit),
+		signatures: modi.NewSignatures(cfg.Audience, cfg.Now),
 	}
 	if cfg.AdminKey != "" {
 		s.adminHash = hashSecret(cfg.AdminKey)
@@ -157,7 +171,7 @@ func (s *server) routes() (http.Handler, error) {
 	e.IPExtractor = echo.ExtractIPDirect() // a forwarded address is whatever the client says
 	e.Binder = bodyBinder{}
 	e.HTTPErrorHandler = s.refuse
-	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.limitBody, s.carryOutOnce, s.tagAnswers)
+	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.limitBody, s.verifyIntegrity, s.carryOutOnce, s.tagAnswers)
 	RegisterHandlers(e, NewStrictHandler(s, nil))
 	return e, s.contract.covers(e.Routes())
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,7 +11,7 @@ import (
 	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
-const keyColumns = `id, organization, name, role, segregation_codes, hash, created_at, last_used_at`
+const keyColumns = `id, organization, name, role, segregation_codes, hash, created_at, last_used_at, pdnd_client_id, signature_keys`
 
 // CreateKey implements [positions.Store].
 func (s *Store) CreateKey(ctx context.Context, k *positions.Key) error {
@@ -19,14 +20,21 @@ func (s *Store) CreateKey(ctx context.Context, k *positions.Key) error {
 	if err != nil {
 		return err
 	}
+	signatureKeys, err := document.Write(k.SignatureKeys)
+	if err != nil {
+		return err
+	}
 	err = s.change(ctx, "create key", func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO api_keys (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			k.ID, k.OrganizationFiscalCode, k.Name, string(k.Role), codes, k.Hash, created, optional(k.LastUsedAt))
+		_, err := tx.Exec(ctx, `INSERT INTO api_keys (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), $10)`,
+			k.ID, k.OrganizationFiscalCode, k.Name, string(k.Role), codes, append([]byte{}, k.Hash...), created, optional(k.LastUsedAt),
+			k.PDNDClientID, signatureKeys)
 		return err
 	})
 	switch {
 	case code(err) == foreignKeyViolation:
 		return positions.Errorf(positions.NotFound, "organization %s is not registered", k.OrganizationFiscalCode)
+	case taken(err) && k.PDNDClientID != "":
+		return positions.Errorf(positions.Conflict, "PDND client %s is registered already", k.PDNDClientID)
 	case taken(err):
 		return positions.Errorf(positions.Conflict, "key %s is there already", k.ID)
 	case err != nil:
@@ -51,9 +59,19 @@ func (s *Store) Keys(ctx context.Context, fiscalCode string) (keys []positions.K
 
 // Key implements [positions.Store].
 func (s *Store) Key(ctx context.Context, id string) (*positions.Key, error) {
+	return s.keyBy(ctx, "id", id)
+}
+
+// KeyOfPDNDClient implements [positions.Store].
+func (s *Store) KeyOfPDNDClient(ctx context.Context, clientID string) (*positions.Key, error) {
+	return s.keyBy(ctx, "pdnd_client_id", clientID)
+}
+
+// keyBy reads the key that has a value in a unique column.
+func (s *Store) keyBy(ctx context.Context, column, value string) (*positions.Key, error) {
 	var k positions.Key
 	err := s.read(ctx, "key", func() (err error) {
-		k, err = scanKey(s.pool.QueryRow(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE id = $1`, id))
+		k, err = scanKey(s.pool.QueryRow(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE `+column+` = $1`, value))
 		if absent(err) {
 			return positions.Errorf(positions.NotFound, "no such key")
 		}
@@ -86,15 +104,18 @@ func (s *Store) TouchKey(ctx context.Context, id string, at time.Time) error {
 
 func scanKey(row pgx.Row) (positions.Key, error) {
 	var k positions.Key
-	var codes []byte
+	var codes, signatureKeys []byte
 	var used *time.Time
-	if err := row.Scan(&k.ID, &k.OrganizationFiscalCode, &k.Name, &k.Role, &codes, &k.Hash, &k.CreatedAt, &used); err != nil {
+	var client *string
+	if err := row.Scan(&k.ID, &k.OrganizationFiscalCode, &k.Name, &k.Role, &codes, &k.Hash, &k.CreatedAt, &used, &client, &signatureKeys); err != nil {
 		return k, err
 	}
 	k.CreatedAt = k.CreatedAt.UTC()
 	if used != nil {
 		k.LastUsedAt = used.UTC()
 	}
-	err := document.Read(codes, &k.SegregationCodes)
-	return k, err
+	if client != nil {
+		k.PDNDClientID = *client
+	}
+	return k, errors.Join(document.Read(codes, &k.SegregationCodes), document.Read(signatureKeys, &k.SignatureKeys))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
-const keyColumns = `id, organization, name, role, segregation_codes, hash, created_at, last_used_at`
+const keyColumns = `id, organization, name, role, segregation_codes, hash, created_at, last_used_at, pdnd_client_id, signature_keys`
 
 // CreateKey implements [positions.Store].
 func (s *Store) CreateKey(ctx context.Context, k *positions.Key) error {
@@ -19,14 +19,20 @@ func (s *Store) CreateKey(ctx context.Context, k *positions.Key) error {
 	if err != nil {
 		return err
 	}
+	signatureKeys, err := document.Write(k.SignatureKeys)
+	if err != nil {
+		return err
+	}
 	err = s.change(ctx, "create key", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, k.ID, k.OrganizationFiscalCode,
-			k.Name, string(k.Role), string(codes), k.Hash, micros(created), optional(k.LastUsedAt))
+		_, err := tx.ExecContext(ctx, `INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?)`, k.ID, k.OrganizationFiscalCode,
+			k.Name, string(k.Role), string(codes), append([]byte{}, k.Hash...), micros(created), optional(k.LastUsedAt), k.PDNDClientID, string(signatureKeys))
 		return err
 	})
 	switch {
 	case orphan(err):
 		return positions.Errorf(positions.NotFound, "organization %s is not registered", k.OrganizationFiscalCode)
+	case taken(err) && k.PDNDClientID != "":
+		return positions.Errorf(positions.Conflict, "PDND client %s is registered already", k.PDNDClientID)
 	case taken(err):
 		return positions.Errorf(positions.Conflict, "key %s is there already", k.ID)
 	case err != nil:
@@ -56,11 +62,21 @@ func (s *Store) Keys(ctx context.Context, fiscalCode string) ([]positions.Key, e
 
 // Key implements [positions.Store].
 func (s *Store) Key(ctx context.Context, id string) (*positions.Key, error) {
-	stmt, err := s.statement(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE id = ?`)
+	return s.keyBy(ctx, "id", id)
+}
+
+// KeyOfPDNDClient implements [positions.Store].
+func (s *Store) KeyOfPDNDClient(ctx context.Context, clientID string) (*positions.Key, error) {
+	return s.keyBy(ctx, "pdnd_client_id", clientID)
+}
+
+// keyBy reads the key that has a value in a unique column.
+func (s *Store) keyBy(ctx context.Context, column, value string) (*positions.Key, error) {
+	stmt, err := s.statement(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE `+column+` = ?`)
 	if err != nil {
 		return nil, failure("key", err)
 	}
-	k, err := scanKey(stmt.QueryRowContext(ctx, id).Scan)
+	k, err := scanKey(stmt.QueryRowContext(ctx, value).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, positions.Errorf(positions.NotFound, "no such key")
 	}
@@ -91,12 +107,13 @@ func (s *Store) TouchKey(ctx context.Context, id string, at time.Time) error {
 
 func scanKey(scan func(...any) error) (*positions.Key, error) {
 	var k positions.Key
-	var codes []byte
+	var codes, signatureKeys []byte
 	var created int64
 	var used sql.NullInt64
-	if err := scan(&k.ID, &k.OrganizationFiscalCode, &k.Name, &k.Role, &codes, &k.Hash, &created, &used); err != nil {
+	var client sql.NullString
+	if err := scan(&k.ID, &k.OrganizationFiscalCode, &k.Name, &k.Role, &codes, &k.Hash, &created, &used, &client, &signatureKeys); err != nil {
 		return nil, err
 	}
-	k.CreatedAt, k.LastUsedAt = instant(created), maybe(used)
-	return &k, document.Read(codes, &k.SegregationCodes)
+	k.CreatedAt, k.LastUsedAt, k.PDNDClientID = instant(created), maybe(used), client.String
+	return &k, errors.Join(document.Read(codes, &k.SegregationCodes), document.Read(signatureKeys, &k.SignatureKeys))
 }

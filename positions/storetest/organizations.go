@@ -143,6 +143,33 @@ var keyTests = []test{
 		same(t, "another organization's keys", got(s.Keys(t.Context(), provincia))(t), []positions.Key(nil))
 		wantCode(t, s.CreateKey(t.Context(), a), positions.Conflict)
 	}},
+	{"a key with a PDND client is found by it, and has no secret", func(t *testing.T, s positions.Store) {
+		got(s.PutOrganization(t.Context(), organization(comune)))(t)
+		got(s.PutOrganization(t.Context(), organization(provincia)))(t)
+		k := &positions.Key{
+			ID: "p", OrganizationFiscalCode: comune, Name: "piattaforma", Role: positions.Reader, SegregationCodes: []string{"02"}, CreatedAt: noon,
+			PDNDClientID: "9b361d49-33f4-4f1e-a88b-4e12661f2309", SignatureKeys: []positions.SignatureKey{{ID: "città", DER: []byte{0, 255}}, {ID: "b", DER: []byte{1}}},
+		}
+		must(t, s.CreateKey(t.Context(), k))
+		must(t, s.CreateKey(t.Context(), &positions.Key{ID: "q", OrganizationFiscalCode: comune, Role: positions.Reader, Hash: []byte{1}}))
+		must(t, s.CreateKey(t.Context(), &positions.Key{ID: "r", OrganizationFiscalCode: comune, Role: positions.Reader, Hash: []byte{1}}))
+		same(t, "the key", got(s.KeyOfPDNDClient(t.Context(), k.PDNDClientID))(t), k)
+		same(t, "the key by its id", got(s.Key(t.Context(), "p"))(t), k)
+		for _, stranger := range []string{"", "p", "9B361D49-33F4-4F1E-A88B-4E12661F2309"} {
+			_, err := s.KeyOfPDNDClient(t.Context(), stranger)
+			wantCode(t, err, positions.NotFound)
+		}
+		twice := &positions.Key{ID: "s", OrganizationFiscalCode: provincia, Role: positions.Reader, PDNDClientID: k.PDNDClientID}
+		wantCode(t, s.CreateKey(t.Context(), twice), positions.Conflict)
+		must(t, s.DeleteKey(t.Context(), comune, "p"))
+		_, err := s.KeyOfPDNDClient(t.Context(), k.PDNDClientID)
+		wantCode(t, err, positions.NotFound)
+		must(t, s.CreateKey(t.Context(), twice))
+		same(t, "the client's new key", got(s.KeyOfPDNDClient(t.Context(), k.PDNDClientID))(t), twice)
+		must(t, s.DeleteOrganization(t.Context(), provincia))
+		_, err = s.KeyOfPDNDClient(t.Context(), k.PDNDClientID)
+		wantCode(t, err, positions.NotFound)
+	}},
 	{"a key needs a registered organization", func(t *testing.T, s positions.Store) {
 		wantCode(t, s.CreateKey(t.Context(), &positions.Key{ID: "a", OrganizationFiscalCode: comune, Hash: []byte{1}}), positions.NotFound)
 	}},
