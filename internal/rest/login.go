@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -10,15 +11,29 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attualizza/attualizza/internal/secrets"
 	"github.com/attualizza/attualizza/positions"
 )
 
 // tokenLife is how long a token of the legacy login is good for.
 const tokenLife = time.Hour
 
-// tokenPurpose keeps what is signed for a token apart from anything else that a
-// key's hash could ever sign.
-const tokenPurpose = "attualizza login token 1\n"
+// tokenPurpose keeps the key that tokens are made with apart from any other that
+// comes from the master key.
+const tokenPurpose = "attualizza login token 1"
+
+// newTokenKey returns what tokens are proved with. It must not be anything that
+// the database holds: who read a copy of it, a key's hash included, could log in
+// as everybody. Without a master key it is random, and tokens are good on this
+// replica alone, until it stops.
+func newTokenKey(box *secrets.Box) ([]byte, error) {
+	if box == nil {
+		key := make([]byte, secrets.KeySize)
+		_, _ = rand.Read(key) // crypto/rand.Read never fails
+		return key, nil
+	}
+	return box.Derive(tokenPurpose)
+}
 
 // Login implements the operation of that name.
 func (s *server) Login(ctx context.Context, r LoginRequestObject) (LoginResponseObject, error) {
@@ -41,7 +56,7 @@ func (s *server) Login(ctx context.Context, r LoginRequestObject) (LoginResponse
 		return nil, err
 	}
 	s.touch(ctx, key.ID)
-	return Login200JSONResponse{Esito: "OK", Token: newToken(key, s.Now().Add(tokenLife))}, nil
+	return Login200JSONResponse{Esito: "OK", Token: s.newToken(key, s.Now().Add(tokenLife))}, nil
 }
 
 // token is what a bearer token of the login says: which key it stands for, until
@@ -56,14 +71,15 @@ type token struct {
 	proof   []byte
 }
 
-func newToken(key *positions.Key, expires time.Time) string {
+func (s *server) newToken(key *positions.Key, expires time.Time) string {
 	claim := key.ID + "." + strconv.FormatInt(expires.Unix(), 10)
-	return base64.RawURLEncoding.EncodeToString([]byte(claim)) + "." + base64.RawURLEncoding.EncodeToString(proofOf(key, claim))
+	return base64.RawURLEncoding.EncodeToString([]byte(claim)) + "." + base64.RawURLEncoding.EncodeToString(s.proofOf(key, claim))
 }
 
-func proofOf(key *positions.Key, claim string) []byte {
-	mac := hmac.New(sha256.New, key.Hash)
-	mac.Write([]byte(tokenPurpose + claim)) // never fails
+func (s *server) proofOf(key *positions.Key, claim string) []byte {
+	mac := hmac.New(sha256.New, s.tokenKey)
+	mac.Write(key.Hash) // 32 bytes; writing to a MAC never fails
+	mac.Write([]byte(claim))
 	return mac.Sum(nil)
 }
 
@@ -91,7 +107,7 @@ func (s *server) keyOfToken(ctx context.Context, t *token) (*positions.Key, erro
 		return nil, err
 	}
 	switch {
-	case len(key.Hash) == 0, !hmac.Equal(t.proof, proofOf(key, t.claim)):
+	case len(key.Hash) == 0, !hmac.Equal(t.proof, s.proofOf(key, t.claim)):
 		return nil, positions.Errorf(unauthorized, "the key is not known")
 	case !s.Now().Before(t.expires):
 		return nil, positions.Errorf(unauthorized, "the token has expired: log in again")

@@ -1,7 +1,10 @@
 package rest
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/internal/secrets"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -75,7 +79,7 @@ func TestTheTokenOfALoginIsGoodForAnHourOnEveryReplica(t *testing.T) {
 	p.want(t, 403, call{method: "POST", path: base + "/debtpositions/P-1/invalidate", header: get.header})
 	p.want(t, 404, call{method: "GET", path: "/v1/organizations/" + other + "/receipts", header: get.header})
 
-	handler, err := New(Config{Store: p.store, Quoter: nobodyAsks{}, Directory: p.directory, Now: p.now})
+	handler, err := New(Config{Store: p.store, Quoter: nobodyAsks{}, Directory: p.directory, Box: p.cfg.Box, Now: p.now})
 	must(t, err)
 	replica := &house{url: serve(t, handler)}
 	replica.want(t, 200, get)
@@ -110,6 +114,9 @@ func TestForgedTokens(t *testing.T) {
 	encode := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	forever := func(id string) string { return encode(id + ".99999999999") }
 	empty := &positions.Key{ID: p.ids["client"]}
+	tokenKey, err := newTokenKey(p.cfg.Box)
+	must(t, err)
+	inside := &server{tokenKey: tokenKey} // makes genuine tokens, for keys that have none
 	for name, forged := range map[string]string{
 		"a later end":              forever(id) + "." + proof,
 		"another key":              encode(foreignID+strings.TrimPrefix(string(unbase64(t, claim)), id)) + "." + proof,
@@ -118,8 +125,8 @@ func TestForgedTokens(t *testing.T) {
 		"the secret as proof":      forever(id) + "." + secret,
 		"no key":                   encode(".99999999999") + "." + proof,
 		"no end":                   encode(id+".") + "." + proof,
-		"a client without secret":  newToken(empty, time.Now().Add(time.Hour)),
-		"the proof of no secret":   newToken(&positions.Key{ID: id}, time.Now().Add(time.Hour)),
+		"a client without secret":  inside.newToken(empty, time.Now().Add(time.Hour)),
+		"the proof of no secret":   inside.newToken(&positions.Key{ID: id}, time.Now().Add(time.Hour)),
 		"the other way to base64":  strings.TrimRight(claim, "=") + "=." + proof,
 		"a token of three parts":   token + ".x",
 		"a token without its head": "." + proof,
@@ -129,6 +136,46 @@ func TestForgedTokens(t *testing.T) {
 		}
 	}
 	p.want(t, 200, legacy(token, legacyBody))
+}
+
+// A copy of the database, a backup for example, has the hash of every key. It
+// must not be enough to log in as one of them.
+func TestWhatTheDatabaseHoldsMakesNoToken(t *testing.T) {
+	p := openPlatform(t)
+	id, _, _ := strings.Cut(p.keys["writer"], ".")
+	key, err := p.store.Key(t.Context(), id)
+	must(t, err)
+	claim := id + ".99999999999"
+	proof := func(key []byte, text string) string {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(text))
+		return base64.RawURLEncoding.EncodeToString([]byte(claim)) + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	}
+	ownBox, err := secrets.New(bytes.Repeat([]byte{8}, secrets.KeySize))
+	must(t, err)
+	ownKey, err := newTokenKey(ownBox)
+	must(t, err)
+	for name, forged := range map[string]string{
+		"the hash as the key":           proof(key.Hash, tokenPurpose+claim),
+		"the purpose with its newline":  proof(key.Hash, tokenPurpose+"\n"+claim),
+		"the hash as the key, no words": proof(key.Hash, claim),
+		"no key at all":                 proof(nil, string(key.Hash)+claim),
+		"a master key of one's own":     (&server{tokenKey: ownKey}).newToken(key, time.Now().Add(time.Hour)),
+	} {
+		if a := p.do(t, call{method: "GET", path: base + "/debtpositions/P-1", header: http.Header{"Authorization": {"Bearer " + forged}}}); a.status != 401 {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+}
+
+func TestWithoutAMasterKeyATokenIsGoodWhereItWasGiven(t *testing.T) {
+	h := openHouse(t).furnish(t)
+	h.url = h.again(t, func(c *Config) { c.Box = nil })
+	token := h.login(t, "reader")
+	get := call{method: "GET", path: base + "/debtpositions/none", header: http.Header{"Authorization": {"Bearer " + token}}}
+	h.want(t, 404, get)
+	h.url = h.again(t, func(c *Config) { c.Box = nil })
+	h.want(t, 401, get)
 }
 
 func unbase64(t *testing.T, s string) []byte {

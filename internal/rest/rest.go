@@ -80,7 +80,8 @@ type Config struct {
 	Quoter    Quoter
 	Directory Directory
 	// Box seals the secrets of organizations; nil when there is no master key:
-	// storing a secret is then refused.
+	// storing a secret is then refused, and a token of the legacy login is good on
+	// this replica alone.
 	Box *secrets.Box
 	// AdminKey is the operator's key; empty: operator calls answer 401.
 	AdminKey string
@@ -116,6 +117,7 @@ type server struct {
 	Config
 	contract   *contract
 	adminHash  []byte  // nil: no operator's key
+	tokenKey   []byte  // proves the tokens of the login
 	keyLimits  *limits // requests, by key
 	addresses  *limits // requests that need no key, by address
 	guesses    *limits // wrong keys, by address
@@ -154,8 +156,12 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokenKey, err := newTokenKey(cfg.Box)
+	if err != nil {
+		return nil, err
+	}
 	s := &server{
-		Config: cfg, contract: contract,
+		Config: cfg, contract: contract, tokenKey: tokenKey,
 		keyLimits: newLimits(cfg.RateLimit), addresses: newLimits(cfg.RateLimit), guesses: newLimits(cfg.RateLimit),
 		signatures: modi.NewSignatures(cfg.Audience, cfg.Now),
 	}

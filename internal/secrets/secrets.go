@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -43,8 +44,9 @@ var (
 // Box seals and opens with one master key. It may be used by several goroutines.
 // A nil Box stands for a missing key: it refuses with [ErrNoMasterKey].
 type Box struct {
-	aead  cipher.AEAD
-	keyID [keyIDSize]byte
+	aead   cipher.AEAD
+	keyID  [keyIDSize]byte
+	master []byte // for Derive
 }
 
 // New returns a box for a key of [KeySize] random bytes. An empty key, which
@@ -64,7 +66,7 @@ func New(key []byte) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Box{aead: aead}
+	b := &Box{aead: aead, master: bytes.Clone(key)}
 	id := sha256.Sum256(key)
 	copy(b.keyID[:], id[:])
 	return b, nil
@@ -98,6 +100,16 @@ func (b *Box) Open(organization, field string, sealed []byte) ([]byte, error) {
 		return nil, ErrDamaged // the library's error says no more
 	}
 	return plain, nil
+}
+
+// Derive returns a key of [KeySize] bytes for another purpose than sealing, the
+// same on every replica that has the same master key (HKDF with SHA-256, RFC
+// 5869). It gives away neither the master key nor the key of another purpose.
+func (b *Box) Derive(purpose string) ([]byte, error) {
+	if b == nil {
+		return nil, ErrNoMasterKey
+	}
+	return hkdf.Key(sha256.New, b.master, nil, purpose, KeySize)
 }
 
 // bound is the additional data that GCM authenticates: the header, and where the

@@ -121,3 +121,24 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+func TestADerivedKeyBelongsToItsPurposeAndMasterKey(t *testing.T) {
+	box := must(New(bytes.Repeat([]byte{7}, KeySize)))
+	key := must(box.Derive("tokens"))
+	if len(key) != KeySize || !bytes.Equal(key, must(must(New(bytes.Repeat([]byte{7}, KeySize))).Derive("tokens"))) {
+		t.Errorf("replicas with one master key do not agree: %x", key)
+	}
+	for name, other := range map[string][]byte{
+		"another purpose":    must(box.Derive("other")),
+		"another master key": must(must(New(bytes.Repeat([]byte{8}, KeySize))).Derive("tokens")),
+		"the master key":     bytes.Repeat([]byte{7}, KeySize),
+	} {
+		if bytes.Equal(key, other) {
+			t.Errorf("%s gives the same key", name)
+		}
+	}
+	var none *Box
+	if _, err := none.Derive("tokens"); !errors.Is(err, ErrNoMasterKey) {
+		t.Errorf("without a master key: %v", err)
+	}
+}
