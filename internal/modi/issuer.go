@@ -19,6 +19,8 @@ const (
 	maxIssuerKeys = 100              // the rest of a longer set is not believed
 	askAgain      = 10 * time.Second // between two requests, however many unknown kids arrive
 	trustedFor    = 5 * time.Minute  // then the set is fetched again, while the known keys still serve
+	believedFor   = 15 * time.Minute // then they serve no more until the issuer was asked, or did not answer
+	patience      = time.Second      // for an answer about keys that are known
 )
 
 // ErrNoKeys means that the issuer's keys are not known and cannot be had now, so
@@ -27,7 +29,9 @@ var ErrNoKeys = errors.New("the issuer's keys cannot be had")
 
 // issuerKeys are the keys of an issuer as last published. They are fetched when
 // a kid is not among them, and every five minutes that they are used, by one
-// request at a time. Those last had stay when the issuer does not answer.
+// request at a time. After a pause in which nobody used them the first voucher
+// waits for the new ones, for a second, because a key may have been withdrawn
+// meanwhile. Those last had stay when the issuer does not answer.
 type issuerKeys struct {
 	url    string
 	client *http.Client
@@ -53,17 +57,25 @@ func newIssuerKeys(url string, logger *slog.Logger, now func() time.Time) *issue
 // key returns the key with an id. An unknown one is asked for, at most every ten
 // seconds, and waited for as long as ctx allows.
 func (k *issuerKeys) key(ctx context.Context, id string) (crypto.PublicKey, error) {
-	key, fresh := k.look(id)
-	if key != nil && fresh {
+	key, age := k.look(id)
+	if key != nil && age < trustedFor {
 		return key, nil
 	}
 	refreshed := k.refresh()
 	if key != nil {
-		return key, nil // the new set is for the next voucher
+		if age < believedFor {
+			return key, nil // the new set is for the next voucher
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
 	}
 	select {
 	case <-refreshed:
 	case <-ctx.Done():
+		if key != nil {
+			return key, nil
+		}
 		return nil, fmt.Errorf("%w: %w", ErrNoKeys, ctx.Err())
 	}
 	k.mu.Lock()
@@ -77,10 +89,16 @@ func (k *issuerKeys) key(ctx context.Context, id string) (crypto.PublicKey, erro
 	return nil, Rejection("is signed with a key that its issuer does not publish")
 }
 
-func (k *issuerKeys) look(id string) (key crypto.PublicKey, fresh bool) {
+// look returns a known key, and the age of the set. Nobody has to wait for an
+// issuer that did not answer the last time, so its keys do not grow older.
+func (k *issuerKeys) look(id string) (key crypto.PublicKey, age time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.known[id], k.now().Sub(k.fetched) < trustedFor
+	age = k.now().Sub(k.fetched)
+	if k.failing {
+		age = min(age, believedFor-1)
+	}
+	return k.known[id], age
 }
 
 // refresh fetches the keys, or joins whoever does, unless that was tried a

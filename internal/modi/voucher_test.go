@@ -168,6 +168,38 @@ func TestAWithdrawnKeyStopsWorkingByItself(t *testing.T) {
 	wantRejection(t, err, "does not publish")
 }
 
+func TestAKeyWithdrawnDuringAPauseOpensNothing(t *testing.T) {
+	i, v := openIssuer(t)
+	_, err := v.Client(t.Context(), i.voucher(nil))
+	must(t, err)
+	i.publish(jwkOf("two", &second().PublicKey))
+	i.advance(believedFor)
+	_, err = v.Client(t.Context(), i.voucher(nil))
+	wantRejection(t, err, "does not publish")
+}
+
+func TestAPauseDoesNotMakeAnIssuerThatHangsTheCallersTrouble(t *testing.T) {
+	i, v := openIssuer(t)
+	_, err := v.Client(t.Context(), i.voucher(nil))
+	must(t, err)
+	i.serve(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	i.advance(24 * time.Hour)
+	began := time.Now()
+	_, err = v.Client(t.Context(), i.voucher(nil))
+	must(t, err)
+	if waited := time.Since(began); waited < patience || waited > fetchTimeout-time.Second/2 {
+		t.Errorf("the first one waited %v", waited)
+	}
+	v.keys.work.Wait() // the failure is known
+	i.advance(24 * time.Hour)
+	began = time.Now()
+	_, err = v.Client(t.Context(), i.voucher(nil))
+	must(t, err)
+	if waited := time.Since(began); waited > patience/2 {
+		t.Errorf("one after the failure waited %v", waited)
+	}
+}
+
 func TestKeysStayWhenTheIssuerFails(t *testing.T) {
 	i, v := openIssuer(t)
 	_, err := v.Client(t.Context(), i.voucher(nil))
