@@ -28,18 +28,24 @@ func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		// Guessing keys is limited by address, the only name a stranger has. Only
-		// wrong keys count, and an address that sent too many is not looked up.
+		// wrong keys count, and an address that sent too many is not looked up, save
+		// for a key that was right before: strangers may share a proxy's address.
 		from := stranger{c.RealIP(), c.Response().Header()}
-		if err := s.mayGuess(from); err != nil {
-			return err
+		credential := credentialOf(r.Header)
+		if !s.recognized.has(credential) {
+			if err := s.mayGuess(from); err != nil {
+				return err
+			}
 		}
-		who, err := s.authenticate(r.Context(), credentialOf(r.Header))
+		who, err := s.authenticate(r.Context(), credential)
 		switch {
 		case positions.CodeOf(err) == unauthorized:
+			s.recognized.settle(credential, false)
 			return errors.Join(s.guessed(from), err)
 		case err != nil:
 			return err
 		}
+		s.recognized.settle(credential, true)
 		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, who))
 		c.SetRequest(r)
 		if err := s.limit(c, s.keyLimits, who.id()); err != nil {

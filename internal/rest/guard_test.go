@@ -115,6 +115,7 @@ func TestGuessingKeysIsLimitedByAddress(t *testing.T) {
 	before := lookups.Load()
 	want("one guess too many", guess, 20, 429)
 	want("no key either", "", 1, 429)
+	want("a right key that is new", "segregated", 1, 429)
 	a := get(guess)
 	if a.header.Get("Retry-After") != "1" || a.header.Get("X-Ratelimit-Limit") != "8" || a.header.Get("X-Ratelimit-Remaining") != "0" {
 		t.Errorf("a 429 with %v", a.header)
@@ -122,8 +123,20 @@ func TestGuessingKeysIsLimitedByAddress(t *testing.T) {
 	if n := lookups.Load() - before; n != 0 {
 		t.Errorf("the store was asked %d times for an address that guessed too much", n)
 	}
+	// Others at the same address, a proxy's for example, go on with their keys …
+	want("a right key that is known", "writer", 2, 404)
+	if n := lookups.Load() - before; n != 2 {
+		t.Errorf("the store was asked %d times for two right keys", n)
+	}
+	// … until these are right no more: that is found out once.
+	id, _, _ := strings.Cut(h.keys["writer"], ".")
+	must(t, h.store.DeleteKey(t.Context(), ente, id))
+	want("a key that was revoked", "writer", 3, 429)
+	if n := lookups.Load() - before; n != 3 {
+		t.Errorf("the store was asked %d times for a key that was revoked", n-2)
+	}
 	clock.Add(int64(time.Second))
-	want("a right key a second later", "writer", 1, 404)
+	want("a right key a second later", "segregated", 1, 404)
 	want("a guess a second later", guess, 8, 401)
 }
 

@@ -121,6 +121,7 @@ type server struct {
 	keyLimits  *limits // requests, by key
 	addresses  *limits // requests that need no key, by address
 	guesses    *limits // wrong keys, by address
+	recognized recognized
 	touched    touched
 	signatures *modi.Signatures
 	// registering lets one registration at a time read and replace the secrets
