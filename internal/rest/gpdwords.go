@@ -124,10 +124,15 @@ func fillIn(detail string, c echo.Context) (string, bool) {
 	return filled, detail != "" && (!strings.Contains(detail, "{iupd}") || pathValue(c, "iupd") != "")
 }
 
+// pathValue is a parameter of the path as the operation reads it: echo leaves it
+// escaped only where escaping it anew would write it otherwise.
 func pathValue(c echo.Context, name string) string {
-	value, err := url.PathUnescape(c.Param(name))
-	if err != nil {
-		return c.Param(name)
+	value := c.Param(name)
+	if c.Request().URL.RawPath == "" {
+		return value
+	}
+	if plain, err := url.PathUnescape(value); err == nil {
+		return plain
 	}
 	return value
 }
