@@ -18,6 +18,21 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
+// headAsGet answers HEAD like the GET that it stands for, as every server must
+// (RFC 9110, 9.1); net/http keeps the body back.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		get := r.WithContext(r.Context()) // a copy: of its own, net/http still knows that it was HEAD
+		get.Method = http.MethodGet
+		next.ServeHTTP(w, get)
+		r.Pattern = get.Pattern
+	})
+}
+
 const maxRequestID = 64
 
 // identifyRequest echoes the caller's X-Request-Id, or gives the request one.
