@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -161,8 +162,21 @@ func (s *server) bound(next echo.HandlerFunc) echo.HandlerFunc {
 				}
 			}
 		}
+		if gpdOperation(c) != "" && dropEmpty(query) {
+			whole := *c.Request().URL
+			whole.RawQuery = query.Encode()
+			c.Request().URL = &whole
+		}
 		return next(c)
 	}
+}
+
+// dropEmpty removes parameters without a value, which GPD takes as absent, and
+// reports whether there were any.
+func dropEmpty(query url.Values) bool {
+	count := len(query)
+	maps.DeleteFunc(query, func(_ string, values []string) bool { return strings.Join(values, "") == "" })
+	return len(query) < count
 }
 
 // storable reports whether s is text that every store can hold.
