@@ -22,8 +22,8 @@ const ProbeNotice NoticeNumber = "000000000000000000"
 // Check digits are not verified: SANP makes that optional and almost no test
 // notice of pagoPA has right ones.
 func ParseNoticeNumber(s string) (NoticeNumber, error) {
-	if len(s) != 18 || !digits(s) {
-		return "", fmt.Errorf("a notice number is 18 digits, this is %d characters", len(s))
+	if err := mustBeDigits("a notice number", s, 18); err != nil {
+		return "", err
 	}
 	if s[0] > '3' {
 		return "", fmt.Errorf("aux digit %c is not one of 0, 1, 2, 3", s[0])
@@ -34,8 +34,8 @@ func ParseNoticeNumber(s string) (NoticeNumber, error) {
 // NoticeFromIUV returns the notice number of a creditor reference, as GPD does:
 // aux digit 3 in front of 17 digits.
 func NoticeFromIUV(iuv string) (NoticeNumber, error) {
-	if len(iuv) != 17 || !digits(iuv) {
-		return "", fmt.Errorf("an IUV that becomes a notice number is 17 digits, this is %d characters", len(iuv))
+	if err := mustBeDigits("an IUV that becomes a notice number", iuv, 17); err != nil {
+		return "", err
 	}
 	return NoticeNumber("3" + iuv), nil
 }
@@ -88,6 +88,16 @@ func (n NoticeNumber) CheckDigits() string {
 // reason to refuse.
 func (n NoticeNumber) CheckDigitsRight() bool {
 	return n[0] == '1' || n.CheckDigits() == string(n[16:])
+}
+
+func mustBeDigits(what, s string, count int) error {
+	switch {
+	case len(s) != count:
+		return fmt.Errorf("%s is %d digits, this is %d characters", what, count, len(s))
+	case !digits(s):
+		return fmt.Errorf("%s is %d digits, this has other characters", what, count)
+	}
+	return nil
 }
 
 func digits(s string) bool {

@@ -1,6 +1,9 @@
 package positions
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // The vectors follow from the rule cd = first 16 digits mod 93 (SACI).
 func TestNoticeNumberDerivesIUVAndCheckDigits(t *testing.T) {
@@ -92,4 +95,22 @@ func FuzzParseNoticeNumber(f *testing.F) {
 			t.Fatalf("%s does not hold its own check digits", fixed)
 		}
 	})
+}
+
+func TestARefusedNumberSaysWhatIsWrongWithIt(t *testing.T) {
+	for number, want := range map[string]string{
+		"30200000000000000":  "17 characters",
+		"30200000000000000x": "other characters",
+		"３02000000000000000": "20 characters",
+		"402000000000000000": "aux digit 4",
+	} {
+		if _, err := ParseNoticeNumber(number); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("notice number %q: %v, want a word of %s", number, err, want)
+		}
+	}
+	for iuv, want := range map[string]string{"0200000000000000": "16 characters", "RF020000000000000": "other characters"} {
+		if _, err := NoticeFromIUV(iuv); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("IUV %q: %v, want a word of %s", iuv, err, want)
+		}
+	}
 }

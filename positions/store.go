@@ -76,7 +76,8 @@ type Store interface {
 	CreatePositions(ctx context.Context, ps []*Position, c Change) error
 	UpdatePositions(ctx context.Context, ps []*Position, c Change) error
 	// DeletePositions removes positions and frees their iupds, notice numbers and
-	// IUVs. Version, Stale and NotFound are as in UpdatePosition. The history
+	// IUVs. The price of a notice number that is freed, here or by an update, is
+	// forgotten; one that an update hands to another position keeps it. Version, Stale and NotFound are as in UpdatePosition. The history
 	// stays, and ends with a version of its own that holds the position as given.
 	DeletePositions(ctx context.Context, ps []*Position, c Change) error
 	// ImportPositions stores those of many positions of one organization that can

@@ -28,13 +28,21 @@ func (s *server) SetNoticeAmount(ctx context.Context, r SetNoticeAmountRequestOb
 	if err != nil {
 		return nil, err
 	}
-	change := positions.Change{Action: string(positions.EventAmount), Reason: strings.TrimSpace(r.Body.Reason)}
-	_, err = s.amend(ctx, r.OrganizationFiscalCode, found.Position.IUPD, r.Params.IfMatch, change, func(p *positions.Position, now time.Time) error {
-		changed, err := p.SetAmount(nav, r.Body.Amount, r.Body.shares(), now)
-		if err == nil && !changed {
-			return errUnchanged
-		}
-		return err
+	_, err = s.write(ctx, edit{
+		// Whatever other notices the position has, only this one changes.
+		read: func() (*positions.Position, error) {
+			return s.Store.Position(ctx, r.OrganizationFiscalCode, found.Position.IUPD)
+		},
+		ifMatch: r.Params.IfMatch,
+		change:  positions.Change{Action: string(positions.EventAmount), Reason: strings.TrimSpace(r.Body.Reason)},
+		event: func(p *positions.Position, now time.Time) error {
+			changed, err := p.SetAmount(nav, r.Body.Amount, r.Body.shares(), now)
+			if err == nil && !changed {
+				return errUnchanged
+			}
+			return err
+		},
+		store: s.Store.UpdatePosition,
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"reflect"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -29,6 +30,9 @@ func (bodyBinder) Bind(into any, c echo.Context) error {
 	r := c.Request()
 	if media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || media != echo.MIMEApplicationJSON {
 		return positions.Errorf(notJSON, "send Content-Type application/json")
+	}
+	if encoding := r.Header.Get(echo.HeaderContentEncoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return positions.Errorf(notJSON, "send the body without Content-Encoding")
 	}
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -107,6 +111,8 @@ func decodeBody(data []byte, into any) ([]positions.Problem, error) {
 	refuse := func(format string, args ...any) ([]positions.Problem, error) {
 		return nil, positions.Errorf(positions.Invalid, format, args...)
 	}
+	// A sender should not, but some do; GPD's parser skips it too (RFC 8259, 8.1).
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if !utf8.Valid(data) {
 		return refuse("the body is not valid UTF-8")
 	}

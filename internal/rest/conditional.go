@@ -99,8 +99,14 @@ func versionTag(version int64) *string {
 // etag is the version of a position as a tag.
 func etag(p *positions.Position) *string { return versionTag(p.Version) }
 
-// matches evaluates If-Match for a position.
-func matches(ifMatch string, p *positions.Position) bool { return matchesVersion(ifMatch, p.Version) }
+// current refuses a change of another version of a position than the one that
+// If-Match names, if it is there.
+func current(ifMatch *string, p *positions.Position) error {
+	if ifMatch == nil || matchesVersion(*ifMatch, p.Version) {
+		return nil
+	}
+	return positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
+}
 
 // matchesVersion evaluates If-Match (RFC 9110, 13.1.1): strong comparison, so a
 // weak tag never matches. "7" is as good as "7-…".

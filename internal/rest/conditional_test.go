@@ -95,7 +95,16 @@ func TestIfMatchIsAboutTheVersion(t *testing.T) {
 	for _, tag := range []string{`"2"`, `"11-` + created[3:], "W/" + created, strings.Trim(created, `"`), `"1-`, `"1`, `1`, ``} {
 		invalidate(412, tag)
 	}
-	invalidate(200, created)
+	fee := func(status int, tag string) {
+		t.Helper()
+		h.want(t, status, call{
+			method: "PUT", path: base + "/paymentoptions/" + nav + "/notificationfee", key: "writer", body: `{"notificationFee":100}`, header: http.Header{"If-Match": {tag}},
+		})
+	}
+	fee(412, `"2"`)
+	fee(200, created)
+	fee(200, "*")
+	invalidate(200, created) // a fee makes no version either
 }
 
 func TestTwoOperatorsDoNotOverwriteEachOther(t *testing.T) {

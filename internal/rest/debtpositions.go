@@ -123,8 +123,8 @@ func (s *server) write(ctx context.Context, e edit) (*positions.Position, error)
 		if err != nil {
 			return nil, err
 		}
-		if e.ifMatch != nil && !matches(*e.ifMatch, p) {
-			return nil, positions.Errorf(positions.Stale, "the position is at version %d: read it again", p.Version)
+		if err := current(e.ifMatch, p); err != nil {
+			return nil, err
 		}
 		e.change.At = s.Now()
 		switch err := e.event(p, e.change.At); {

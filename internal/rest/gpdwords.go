@@ -30,6 +30,13 @@ var gpdOperations = map[string]string{
 	"PUT /paymentoptions/:nav/notificationfee": "notificationfee",
 }
 
+// gpdOperation is the name of the operation of a request among GPD's; "" when it
+// is not GPD's.
+func gpdOperation(c echo.Context) string {
+	_, path, _ := strings.Cut(c.Path(), "/organizations/:organizationFiscalCode")
+	return gpdOperations[c.Request().Method+" "+path]
+}
+
 // onPositions are the operations on whole positions, onOptions those on options.
 const (
 	onPositions = "list create replace delete transfers read publish invalidate"
@@ -87,8 +94,7 @@ var errForeign = errors.New("another organization")
 // inGPDsWords gives a refusal of an operation of GPD's the title and the detail
 // that GPD gives it. What our detail said beyond that becomes one of the errors.
 func inGPDsWords(c echo.Context, refusal *positions.Error, p *Problem) {
-	_, path, _ := strings.Cut(c.Path(), "/organizations/:organizationFiscalCode")
-	operation := gpdOperations[c.Request().Method+" "+path]
+	operation := gpdOperation(c)
 	admitted, _ := c.Get(admission).(bool)
 	if operation == "" || errors.Is(refusal, errOurs) || !admitted && !errors.Is(refusal, errForeign) {
 		return // not GPD's, or refused at the door, which GPD leaves to a gateway
@@ -124,10 +130,15 @@ func fillIn(detail string, c echo.Context) (string, bool) {
 	return filled, detail != "" && (!strings.Contains(detail, "{iupd}") || pathValue(c, "iupd") != "")
 }
 
+// pathValue is a parameter of the path as the operation reads it: echo leaves it
+// escaped only where escaping it anew would write it otherwise.
 func pathValue(c echo.Context, name string) string {
-	value, err := url.PathUnescape(c.Param(name))
-	if err != nil {
-		return c.Param(name)
+	value := c.Param(name)
+	if c.Request().URL.RawPath == "" {
+		return value
+	}
+	if plain, err := url.PathUnescape(value); err == nil {
+		return plain
 	}
 	return value
 }

@@ -99,10 +99,13 @@ func callerOf(ctx context.Context) caller {
 func credentialOf(h http.Header) string {
 	credential := ""
 	for _, value := range slices.Concat(h.Values("Ocp-Apim-Subscription-Key"), h.Values("X-Api-Key"), bearers(h)) {
-		if credential != "" && value != credential {
+		switch {
+		case value == "": // the header of a client that has another
+		case credential == "":
+			credential = value
+		case value != credential:
 			return ""
 		}
-		credential = value
 	}
 	return credential
 }

@@ -89,6 +89,9 @@ func (s *server) UpdateNotificationFee(ctx context.Context, r UpdateNotification
 	if err != nil {
 		return nil, err
 	}
+	if err := current(r.Params.IfMatch, &n.Position); err != nil {
+		return nil, err
+	}
 	price, err := n.Option.Push(r.OrganizationFiscalCode, r.Body.NotificationFee, n.Price, s.Now())
 	if err != nil {
 		return nil, err

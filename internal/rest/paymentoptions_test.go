@@ -83,7 +83,7 @@ func TestOfManyPaymentsAtOnceOneCounts(t *testing.T) {
 	}
 }
 
-func TestAKeyPaysItsNoticesWhateverElseTheirPositionHolds(t *testing.T) {
+func TestAKeyWritesToItsNoticesWhateverElseTheirPositionHolds(t *testing.T) {
 	h := openHouse(t).furnish(t)
 	// One option of the key's segregation code, 02, beside one of 01.
 	instalment := func(iuv string) string {
@@ -93,11 +93,16 @@ func TestAKeyPaysItsNoticesWhateverElseTheirPositionHolds(t *testing.T) {
 	h.want(t, 201, call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: `{"iupd":"P-1","type":"F","fiscalCode":"VRDLCU80A01H501X",
 		"fullName":"Luca Verdi","companyName":"Comune","switchToExpired":false,"paymentOption":[` + instalment("01000000000000177") + `,` + instalment("02000000000000177") + `]}`})
 	const own, others = base + "/paymentoptions/302000000000000177", base + "/paymentoptions/301000000000000177"
+	const ownNotice, anothersNotice = base + "/notices/302000000000000177", base + "/notices/301000000000000177"
 	h.play(t, []scenario{
 		{"its own notice reads", call{method: "GET", path: own, key: "segregated"}, 200, []string{`"amount":100`}, nil},
+		{"is verified", call{method: "GET", path: ownNotice, key: "segregated"}, 200, []string{`"amount":100`}, nil},
+		{"gets another amount", call{method: "PUT", path: ownNotice + "/amount", key: "segregated", body: `{"amount":90,"reason":"sconto"}`}, 200, []string{`"amount":90`}, nil},
+		{"and the first again", call{method: "PUT", path: ownNotice + "/amount", key: "segregated", body: `{"amount":100,"reason":"era giusto"}`}, 200, []string{`"amount":100`}, nil},
 		{"gets a fee", call{method: "PUT", path: own + "/notificationfee", key: "segregated", body: `{"notificationFee":10}`}, 200, []string{`"amount":110`}, nil},
 		{"and is paid", call{method: "POST", path: own + "/pay", key: "segregated", body: receipt}, 200, []string{`"PO_PAID"`}, []string{"301000000000000177"}},
 		{"another is not there to read", call{method: "GET", path: others, key: "segregated"}, 404, nil, nil},
+		{"nor for an amount", call{method: "PUT", path: anothersNotice + "/amount", key: "segregated", body: `{"amount":90,"reason":"sconto"}`}, 404, nil, nil},
 		{"nor for a fee", call{method: "PUT", path: others + "/notificationfee", key: "segregated", body: `{"notificationFee":10}`}, 404, nil, nil},
 		{"nor to pay", call{method: "POST", path: others + "/pay", key: "segregated", body: receipt}, 404, nil, nil},
 	})
@@ -139,6 +144,8 @@ func TestOnlyWhatGPDHasTooSpeaksInItsWords(t *testing.T) {
 		{"a key that is not known, at the door", call{method: "GET", path: optionPath, key: "nobody's"}, 401, []string{`"A valid key is needed"`}, nil},
 		{"a key that may not", call{method: "POST", path: optionPath + "/pay", key: "reader", body: receipt}, 403, []string{`"The key may not do this"`}, nil},
 		{"a notice that is not there, whatever version is named", call{method: "POST", path: optionPath + "/pay", key: "writer", body: receipt, header: http.Header{"If-Match": {`"9"`}}}, 404, []string{"Not found the payment option"}, nil},
+		{"an iupd that reads as if it were escaped", call{method: "GET", path: base + "/debtpositions/A%2541", key: "reader"}, 404, []string{`IUPD A%41"`}, nil},
+		{"one that is", call{method: "GET", path: base + "/debtpositions/A%2F%2541", key: "reader"}, 404, []string{`IUPD A/%41"`}, nil},
 		{"a body that is no JSON by its type", call{method: "POST", path: optionPath + "/pay", key: "writer", body: receipt, header: http.Header{"Content-Type": {"text/plain"}}}, 415, []string{`"The body must be JSON"`}, nil},
 	})
 }

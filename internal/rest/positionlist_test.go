@@ -64,6 +64,8 @@ func TestDebtPositionsAreListed(t *testing.T) {
 		{"paid a second later", "?payment_date_time_from=2026-05-02T23:30:01", ""},
 		{"paid up to that instant", "?payment_date_time_to=2026-05-02T23:30:00Z", "P-0 0100"},
 		{"a page beyond the last", "?page=4", ""},
+		{"by parameters that are empty, which is by none", "?status=&limit=&page=&orderby=&ordering=&due_date_from=&due_date_to=&payment_date_time_to=", "P-3 0103 0203, P-2 0102, P-1 0101, P-0 0100"},
+		{"by some that are and some that nobody knows", "?status=DRAFT&due_date_from=&due_date_to&sort=iupd", "P-3 0103 0203"},
 	} {
 		a := h.want(t, 200, call{method: "GET", path: base + "/debtpositions" + tt.query, key: "reader"})
 		if got := listed(t, a); got != tt.want {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -71,6 +72,8 @@ func (s *server) refuse(err error, c echo.Context) {
 	switch refusal.Code {
 	case unauthorized:
 		header.Set("WWW-Authenticate", "Bearer")
+	case methodNotAllowed:
+		header.Set(echo.HeaderAllow, strings.Replace(header.Get(echo.HeaderAllow), http.MethodGet, "GET, HEAD", 1))
 	case positions.Unavailable, tryAgain:
 		header.Set("Retry-After", "1")
 	}

@@ -155,5 +155,7 @@ func TestAFeeThatWasSetKeepsItsTransfer(t *testing.T) {
 		{"a replacement keeps the fee", call{method: "PUT", path: base + "/debtpositions/P-1", key: "writer", body: body}, 200, []string{`"amount":12710`, `"notificationFee":710`, `"PUSHED"`}, nil},
 		{"and a transfer that carries it", call{method: "PUT", path: base + "/debtpositions/P-1", key: "writer", body: foreign}, 422, []string{`"/paymentOption/0/transfer"`}, nil},
 		{"in a batch too", call{method: "PUT", path: "/v2/organizations/" + ente + "/debtpositions", key: "writer", body: batchJSON(foreign)}, 422, []string{`"/paymentPositions/0/paymentOption/0/transfer"`}, nil},
+		{"with its position the fee goes", call{method: "DELETE", path: base + "/debtpositions/P-1", key: "writer"}, 200, nil, nil},
+		{"and who gets the number next does not owe it", call{method: "POST", path: base + "/debtpositions", key: "writer", body: body}, 201, []string{`"amount":12000`, `"notificationFee":0`}, []string{"PUSHED"}},
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -17,6 +18,21 @@ import (
 
 	"github.com/attualizza/attualizza/positions"
 )
+
+// headAsGet answers HEAD like the GET that it stands for, as every server must
+// (RFC 9110, 9.1); net/http keeps the body back.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		get := r.WithContext(r.Context()) // a copy: of its own, net/http still knows that it was HEAD
+		get.Method = http.MethodGet
+		next.ServeHTTP(w, get)
+		r.Pattern = get.Pattern
+	})
+}
 
 const maxRequestID = 64
 
@@ -146,8 +162,21 @@ func (s *server) bound(next echo.HandlerFunc) echo.HandlerFunc {
 				}
 			}
 		}
+		if gpdOperation(c) != "" && dropEmpty(query) {
+			whole := *c.Request().URL
+			whole.RawQuery = query.Encode()
+			c.Request().URL = &whole
+		}
 		return next(c)
 	}
+}
+
+// dropEmpty removes parameters without a value, which GPD takes as absent, and
+// reports whether there were any.
+func dropEmpty(query url.Values) bool {
+	count := len(query)
+	maps.DeleteFunc(query, func(_ string, values []string) bool { return strings.Join(values, "") == "" })
+	return len(query) < count
 }
 
 // storable reports whether s is text that every store can hold.

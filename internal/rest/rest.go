@@ -180,5 +180,5 @@ func (s *server) routes() (http.Handler, error) {
 	e.HTTPErrorHandler = s.refuse
 	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.limitBody, s.verifyIntegrity, s.carryOutOnce, s.tagAnswers)
 	RegisterHandlers(e, NewStrictHandler(s, nil))
-	return e, s.contract.covers(e.Routes())
+	return headAsGet(e), s.contract.covers(e.Routes())
 }

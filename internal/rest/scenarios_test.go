@@ -220,6 +220,7 @@ func TestAKeyMayComeInThreeHeaders(t *testing.T) {
 		"bearer":       {"Authorization": {"Bearer " + key}},
 		"bearer, low":  {"Authorization": {"bearer  " + key}},
 		"the same two": {"X-Api-Key": {key}, "Authorization": {"Bearer " + key}},
+		"an empty one": {"Ocp-Apim-Subscription-Key": {key}, "X-Api-Key": {""}, "Authorization": {"Bearer "}},
 	} {
 		if a := h.do(t, get(header)); a.status != 404 {
 			t.Errorf("%s header: %d", name, a.status)

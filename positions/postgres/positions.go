@@ -152,6 +152,7 @@ func remove(ctx context.Context, tx pgx.Tx, p *positions.Position, c positions.C
 	}
 	b := new(pgx.Batch)
 	b.Queue(`DELETE FROM positions WHERE id = $1`, at.id) // its options go with it, by their foreign key
+	forgetPrices(b, p.OrganizationFiscalCode, document.NAVs(stored))
 	queueVersion(b, v, c)
 	return v, send(ctx, tx, b)
 }
@@ -229,8 +230,17 @@ func advance(ctx context.Context, tx pgx.Tx, at row, p *positions.Position, c po
 				AS o (ordinal, nav, iuv, status, is_partial, due_date, body)`,
 			append([]any{q.OrganizationFiscalCode, at.id}, optionColumns(write)...)...)
 	}
+	forgetPrices(b, q.OrganizationFiscalCode, v.Freed(stored))
 	queueVersion(b, v, c)
 	return v, send(ctx, tx, b)
+}
+
+// forgetPrices removes the prices of notice numbers that are free again: whoever
+// gets one next owes another debt.
+func forgetPrices(b *pgx.Batch, organization string, freed []positions.NoticeNumber) {
+	if len(freed) > 0 {
+		b.Queue(`DELETE FROM notice_prices WHERE organization = $1 AND nav = ANY ($2::text[])`, organization, texts(freed))
+	}
 }
 
 func storedOptions(ctx context.Context, tx pgx.Tx, id int64) ([]document.Stored, error) {

@@ -178,6 +178,9 @@ func remove(ctx context.Context, tx *sql.Tx, p *positions.Position, c positions.
 	if _, err := tx.ExecContext(ctx, `DELETE FROM positions WHERE id = ?`, at.id); err != nil {
 		return nil, err
 	}
+	if err := forgetPrices(ctx, tx, p.OrganizationFiscalCode, document.NAVs(stored)); err != nil {
+		return nil, err
+	}
 	return v, insertVersion(ctx, tx, v, c)
 }
 
@@ -260,7 +263,21 @@ func advance(ctx context.Context, tx *sql.Tx, at current, p *positions.Position,
 	if err := insertOptions(ctx, tx, q.OrganizationFiscalCode, at.id, write); err != nil {
 		return nil, err
 	}
+	if err := forgetPrices(ctx, tx, q.OrganizationFiscalCode, v.Freed(stored)); err != nil {
+		return nil, err
+	}
 	return v, insertVersion(ctx, tx, v, c)
+}
+
+// forgetPrices removes the prices of notice numbers that are free again: whoever
+// gets one next owes another debt.
+func forgetPrices(ctx context.Context, tx *sql.Tx, organization string, freed []positions.NoticeNumber) error {
+	for _, nav := range freed {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM notice_prices WHERE organization = ? AND nav = ?`, organization, string(nav)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func storedOptions(ctx context.Context, tx *sql.Tx, id int64) (stored []document.Stored, err error) {

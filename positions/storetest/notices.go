@@ -89,6 +89,40 @@ var noticeTests = []test{
 			}
 		}
 	}},
+	{"a number that is free again has no price, whoever gets it next", func(t *testing.T, s positions.Store) {
+		p, other := mustCreate(t, s, full("iupd-1")), mustCreate(t, s, position(comune, "iupd-2"))
+		first, second, others := p.Options[0].NAV, p.Options[1].NAV, other.Options[0].NAV
+		for _, nav := range []positions.NoticeNumber{first, second, others} {
+			must(t, s.SavePrice(t.Context(), comune, nav, price(710, noon)))
+		}
+		must(t, s.SavePrice(t.Context(), provincia, first, price(710, noon)))
+		priced := func(what string, want ...positions.NoticeNumber) {
+			t.Helper()
+			var have []positions.NoticeNumber
+			for _, nav := range []positions.NoticeNumber{first, second, others} {
+				if len(got(s.Prices(t.Context(), comune, []positions.NoticeNumber{nav}))(t)) > 0 {
+					have = append(have, nav)
+				}
+			}
+			same(t, what, have, want)
+		}
+		p.Options[0].Description, p.Options[1].Description = "altra", "altra" // both rows are written anew
+		must(t, s.UpdatePosition(t.Context(), p, update))
+		priced("prices after a change that keeps the numbers", first, second, others)
+		dropped := p.Options[1]
+		p.Options = p.Options[:1]
+		must(t, s.UpdatePosition(t.Context(), p, update))
+		priced("prices after an option is gone", first, others)
+		p.Options = append(p.Options, dropped)
+		must(t, s.UpdatePosition(t.Context(), p, update))
+		priced("prices when it is there again", first, others)
+		p.Options[0], other.Options[0] = other.Options[0], p.Options[0]
+		must(t, s.UpdatePositions(t.Context(), []*positions.Position{p, other}, update))
+		priced("prices after two positions swapped numbers", first, others)
+		must(t, s.DeletePositions(t.Context(), []*positions.Position{p, other}, update))
+		priced("prices of deleted positions")
+		same(t, "the price of another organization's", len(got(s.Prices(t.Context(), provincia, []positions.NoticeNumber{first}))(t)), 1)
+	}},
 	{"prices are read for the notices asked, of their organization, known ones only", func(t *testing.T, s positions.Store) {
 		a, b, c := option(1).NAV, option(1).NAV, option(1).NAV
 		must(t, s.SavePrice(t.Context(), comune, a, price(1, noon)))

@@ -140,6 +140,26 @@ func (v *Version) Changes(stored []Stored) (remove []positions.NoticeNumber, wri
 	return remove, write
 }
 
+// Freed returns the notice numbers that the position had and no longer has.
+func (v *Version) Freed(stored []Stored) []positions.NoticeNumber {
+	var freed []positions.NoticeNumber
+	for _, s := range stored {
+		if !slices.ContainsFunc(v.Options, func(o Option) bool { return o.NAV == s.NAV }) {
+			freed = append(freed, s.NAV)
+		}
+	}
+	return freed
+}
+
+// NAVs returns the notice numbers of option rows.
+func NAVs(stored []Stored) []positions.NoticeNumber {
+	navs := make([]positions.NoticeNumber, len(stored))
+	for i := range stored {
+		navs[i] = stored[i].NAV
+	}
+	return navs
+}
+
 // ByIUV returns the option rows in the one order in which rows are written:
 // writers of overlapping sets wait for each other and never in a circle.
 func (v *Version) ByIUV() []Option {
