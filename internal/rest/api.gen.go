@@ -1563,6 +1563,12 @@ type ReadPaymentOptionParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// UpdateNotificationFeeParams defines parameters for UpdateNotificationFee.
+type UpdateNotificationFeeParams struct {
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // PayPaymentOptionParams defines parameters for PayPaymentOption.
 type PayPaymentOptionParams struct {
 	// IdempotencyKey Names the request, so that sending it again does not carry it out again; see "Sending again" at the top.
@@ -1798,7 +1804,7 @@ type ServerInterface interface {
 	ReadPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadPaymentOptionParams) error
 	// UpdateNotificationFee Set the notification fee
 	// (PUT /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/notificationfee)
-	UpdateNotificationFee(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error
+	UpdateNotificationFee(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params UpdateNotificationFeeParams) error
 	// PayPaymentOption Record a payment
 	// (POST /v1/organizations/{organizationFiscalCode}/paymentoptions/{nav}/pay)
 	PayPaymentOption(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params PayPaymentOptionParams) error
@@ -3241,8 +3247,28 @@ func (w *ServerInterfaceWrapper) UpdateNotificationFee(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateNotificationFeeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateNotificationFee(ctx, organizationFiscalCode, nav)
+	err = w.Handler.UpdateNotificationFee(ctx, organizationFiscalCode, nav, params)
 	return err
 }
 
@@ -10533,6 +10559,7 @@ func (response ReadPaymentOption503ApplicationProblemPlusJSONResponse) VisitRead
 type UpdateNotificationFeeRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Nav                    Nav                    `json:"nav"`
+	Params                 UpdateNotificationFeeParams
 	Body                   *UpdateNotificationFeeJSONRequestBody
 }
 
@@ -10640,6 +10667,22 @@ func (response UpdateNotificationFee404ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNotificationFee412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNotificationFee412ApplicationProblemPlusJSONResponse) VisitUpdateNotificationFeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13732,11 +13775,12 @@ func (sh *strictHandler) ReadPaymentOption(ctx echo.Context, organizationFiscalC
 }
 
 // UpdateNotificationFee operation middleware
-func (sh *strictHandler) UpdateNotificationFee(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav) error {
+func (sh *strictHandler) UpdateNotificationFee(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params UpdateNotificationFeeParams) error {
 	var request UpdateNotificationFeeRequestObject
 
 	request.OrganizationFiscalCode = organizationFiscalCode
 	request.Nav = nav
+	request.Params = params
 
 	var body UpdateNotificationFeeJSONRequestBody
 	var err error
