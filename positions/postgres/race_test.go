@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/testservers"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/postgres"
 	"github.com/attualizza/attualizza/positions/storetest"
 )
 
@@ -79,5 +81,42 @@ func TestAReceiptPaysANoticeThatIsHandedToAnotherPositionMeanwhile(t *testing.T)
 	n, err := s.Notice(ctx, p.OrganizationFiscalCode, nav)
 	if err != nil || !n.Option.Paid() || n.Position.IUPD != other.IUPD {
 		t.Errorf("paid: %v, in %s: %v", err == nil && n.Option.Paid(), n.Position.IUPD, err)
+	}
+}
+
+func TestImportsOfTheSameFileAtOnceRefuseNothing(t *testing.T) {
+	url := testservers.Postgres(t) + "&lock_timeout=20000&statement_timeout=20000"
+	s := migrated(t, url)
+	sample := storetest.Sample(t, s)
+	stores := []*postgres.Store{s, open(t, url), open(t, url), open(t, url)}
+	for round := range 30 {
+		var errs []error
+		results, _ := crowd(t, len(stores), time.Minute, func(ctx context.Context, i int) error {
+			var ps []*positions.Position
+			for j := range 20 {
+				p := sample.Clone()
+				p.IUPD = fmt.Sprintf("R%d-%d", round, j)
+				p.Options = p.Options[:1]
+				nav := positions.NoticeNumber(fmt.Sprintf("308%015d", round*100+j))
+				p.Options[0].NAV, p.Options[0].IUV = nav, nav.IUV()
+				ps = append(ps, p)
+			}
+			imported, err := stores[i].ImportPositions(ctx, ps, positions.Change{Action: "IMPORT"})
+			for _, r := range imported {
+				if r.Refused != nil {
+					return r.Refused
+				}
+			}
+			return err
+		})
+		for _, err := range results {
+			if err != nil {
+				errs = append(errs, err)
+			}
+		}
+		wantAll(t, errs, "")
+		if t.Failed() {
+			return
+		}
 	}
 }
