@@ -216,12 +216,29 @@ type rejections struct {
 
 func (r *rejections) write(rejection *bulkload.Rejection) (err error) {
 	if r.file == nil {
-		if r.file, err = os.OpenFile(r.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
+		if r.file, err = createPrivate(r.path); err != nil {
 			return err
 		}
 		r.w = bufio.NewWriter(r.file)
 	}
 	return rejection.Write(r.w)
+}
+
+// createPrivate opens a file to write it anew. One that is there already is made
+// private too, unless it is a pipe or a device.
+func createPrivate(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		err = file.Chmod(0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 func (r *rejections) close() error {
