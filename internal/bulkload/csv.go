@@ -86,7 +86,7 @@ func (r *rows) read() error {
 	}
 	it := &item{line: r.lines.number, text: line, size: len(line)}
 	cells, err := r.parse(line)
-	if !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) && err == nil {
+	if !tooLong && err == nil && !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
 		return nil // a spreadsheet's empty row
 	}
 	switch {

@@ -130,6 +130,10 @@ func TestBadRows(t *testing.T) {
 		"an open quote": {[]string{edit("Prova", `"Prova`), good}, []string{"2 P-1 the row cannot be read: a quote is not closed on its line, or stands inside of a cell []"}},
 		"invalid UTF-8": {[]string{edit("Prova", "Forl\xec"), good}, []string{`2 P-1 the row is not UTF-8: save the file as "CSV UTF-8" []`}},
 		"too long":      {[]string{edit("Prova", strings.Repeat("x", longest)), good}, []string{"2 P-1 the line is longer than 65536 bytes []"}},
+		"too long, and blank as far as it is read": {
+			[]string{strings.Repeat(" ", longest+3) + "P-1", short("P-0", 10, "100", ""), good},
+			[]string{"2  the line is longer than 65536 bytes []", "3 P-0 a row beside it has no iupd that can be read, and may belong to this position []"},
+		},
 		"a row of nobody's, and its neighbours": {
 			[]string{short("P-0", 10, "100", ""), short("P-1", 1, "100", ""), short("", 2, "50", "sì"), short("P-2", 3, "100", ""), good},
 			[]string{
