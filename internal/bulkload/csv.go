@@ -101,7 +101,10 @@ func (r *rows) read() error {
 	default:
 		it.header, it.rows = r.header, []row{{it.line, cells}}
 	}
-	if iupd := cell(cells, r.header.iupd); iupd != "" {
+	if tooLong || err != nil && len(cells) < r.columns {
+		cells = cells[:max(0, len(cells)-1)] // the last one is not whole, or holds what belongs to others
+	}
+	if iupd := cell(cells, r.header.iupd); iupd != "" && (err == nil || !strings.Contains(iupd, `"`)) {
 		r.join(iupd, it)
 		return nil
 	}

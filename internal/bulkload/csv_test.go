@@ -197,6 +197,25 @@ func TestNoPositionIsHalfLoaded(t *testing.T) {
 	}
 }
 
+func TestARowWhoseIUPDIsHalfReadCountsForItsNeighbours(t *testing.T) {
+	second := short("P-1", 2, "50", "sì")
+	for name, row := range map[string]string{
+		"an open quote before it":       `"` + second,
+		"a quote that closes inside":    `"P"` + second[1:],
+		"a stray quote inside":          strings.Replace(second, "P-1", `P-1"`, 1),
+		"a line that is cut inside it":  strings.Replace(second, "P-1", strings.Repeat(" ", longest)+"P-1", 1),
+		"a line that is cut after some": strings.Replace(second, "P-1", strings.Repeat(" ", longest-2)+"P-1", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newStore(t)
+			loaded(t, store, CSV, csvOf(short("P-1", 1, "100", "sì"), row, short("P-1", 3, "25", "sì"), short("P-9", 9, "100", ""))).wants(t, 1, 0, 3)
+			if _, err := store.Position(t.Context(), ente, "P-1"); positions.CodeOf(err) != positions.NotFound {
+				t.Errorf("a part of it is there: %v", err)
+			}
+		})
+	}
+}
+
 // A refused row is told as the body it would have become, which can be
 // corrected and loaded.
 func TestACorrectedRowIsLoadedFromItsRejection(t *testing.T) {
