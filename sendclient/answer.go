@@ -73,9 +73,9 @@ type Price struct {
 // citizen.
 const MaxPrice money.Cents = 100_000
 
-// Exchange is the evidence of one conversation with SEND or a relay, as PagoPA's test
-// TC-COSTO-01 and later disputes want it. The zero value means that
-// nobody was asked.
+// Exchange is the evidence of one conversation with SEND or a relay, as PagoPA's
+// test TC-COSTO-01 and later disputes want it. The zero value means that nobody
+// was asked.
 type Exchange struct {
 	// RequestedAt is when the request left, AnsweredAt when the answer was
 	// complete or was given up.

@@ -11,7 +11,8 @@ import (
 )
 
 // Credential is what one organization shows to SEND or, with Relay set, to its
-// act-management system. It is not modified and not kept; a changed credential is simply passed to the next call.
+// act-management system. It is not modified and not kept; a changed credential is
+// simply passed to the next call.
 type Credential struct {
 	// OrganizationFiscalCode is the 11-digit tax code of the organization that
 	// owns the key. It is the only part that appears in metrics and logs.

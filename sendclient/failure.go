@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ErrorKind says why there is no answer, from SEND or from a relay. Its text is also the result
-// label of the metric attualizza_send_requests_total.
+// ErrorKind says why there is no answer, from SEND or from a relay. Its text is
+// also the result label of the metric attualizza_send_requests_total.
 type ErrorKind string
 
 const (

@@ -17,6 +17,8 @@ const (
 // frameworks say 403 where 401 is meant.
 func (c *Client) legacy(ctx, caller context.Context, s *session, relay *Relay, paTaxID, noticeCode string) (answer Answer, failure *Error) {
 	began := time.Now()
+	deadline, _ := ctx.Deadline()
+	given := deadline.Sub(began)
 	defer func() { // what came before the last request belongs to the conversation too
 		if failure != nil && failure.Exchange.Asked() {
 			failure.Exchange.RequestedAt = began
@@ -27,7 +29,7 @@ func (c *Client) legacy(ctx, caller context.Context, s *session, relay *Relay, p
 	login := func() (string, *Error) { return c.login(ctx, caller, relay) }
 	token, kept, failure := s.token(ctx, login)
 	if failure != nil {
-		return Answer{}, c.loginLost(ctx, caller, failure)
+		return Answer{}, c.loginLost(ctx, caller, failure, given)
 	}
 	answer, failure = c.notificationPrice(ctx, caller, relay, token, paTaxID, noticeCode)
 	if !kept || failure == nil || failure.Kind != KindDenied || ctx.Err() != nil {
@@ -35,7 +37,7 @@ func (c *Client) legacy(ctx, caller context.Context, s *session, relay *Relay, p
 	}
 	s.drop(token)
 	if token, _, failure = s.token(ctx, login); failure != nil {
-		return Answer{}, c.loginLost(ctx, caller, failure)
+		return Answer{}, c.loginLost(ctx, caller, failure, given)
 	}
 	return c.notificationPrice(ctx, caller, relay, token, paTaxID, noticeCode)
 }
@@ -88,11 +90,11 @@ func readLogin(status int, body []byte) (token string, failure *Error) {
 	return token, nil
 }
 
-// loginLost gives the wait for a login its kind: the one who logs in has it
-// already.
-func (c *Client) loginLost(ctx, caller context.Context, failure *Error) *Error {
+// loginLost gives the wait for a login, for which there was the time given, its
+// kind: the one who logs in has it already.
+func (c *Client) loginLost(ctx, caller context.Context, failure *Error, given time.Duration) *Error {
 	if failure == errNoTurn {
-		return c.lost(ctx, caller, ctx.Err(), c.timeout, Exchange{})
+		return c.lost(ctx, caller, ctx.Err(), given, Exchange{})
 	}
 	return failure
 }

@@ -1,10 +1,13 @@
 package sendclient
 
 import (
+	"bytes"
+	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -109,6 +112,26 @@ func TestALoginThatHangsEndsInTime(t *testing.T) {
 	if s.prices.Load() != 0 {
 		t.Error("asked without a token")
 	}
+}
+
+func TestTheHasteOfWhoWaitsForALoginProvesNothingAboutTheRelay(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Client, send *scripted, _ *bytes.Buffer) {
+		cred := &Credential{OrganizationFiscalCode: org, Relay: &Relay{Kind: RelayLegacy, URL: "https://atti.example", Username: "u", Password: "p"}}
+		send.become(hang)
+		var first sync.WaitGroup
+		first.Go(func() { _, _ = c.Price(t.Context(), cred, org, notice) }) // has the turn
+		synctest.Wait()
+		for range failuresInARow {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			_, err := c.Price(ctx, cred, org, notice)
+			cancel()
+			wantKind(t, err, KindTimeout)
+		}
+		if states := c.guards.states(); states[org] != 0 {
+			t.Errorf("the breaker is in state %d", states[org])
+		}
+		first.Wait()
+	})
 }
 
 func TestALoginIsAnsweredInManyWays(t *testing.T) {

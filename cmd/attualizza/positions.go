@@ -72,7 +72,7 @@ func (c *positionsImport) Run(ctx context.Context, std streams) error {
 	counts, err := bulkload.Run(ctx, source, bulkload.Job{
 		Store: store, Organization: c.Organization, CompanyName: organization.CompanyName, Publish: c.Publish, DryRun: c.DryRun,
 		Batch: c.Batch, MaxBytes: int(c.APIMaxBody), Rejected: refused.write, Progress: shown.report,
-		Change: positions.Change{Actor: positions.Actor{Kind: "OPERATOR"}, Action: "IMPORT", Reason: "import of " + filepath.Base(c.Path)},
+		Change: positions.Change{Actor: positions.Actor{Kind: "OPERATOR"}, Action: "IMPORT", Reason: c.reason()},
 	})
 	shown.end()
 	err = errors.Join(err, refused.close())
@@ -116,6 +116,12 @@ func (c *positionsImport) choices() (format bulkload.Format, rejected string, er
 		rejected = c.Path + ".rejected.ndjson"
 	}
 	return format, rejected, nil
+}
+
+// reason is what the history of every position says. A name need not be UTF-8,
+// which not every store takes: one that a Windows archive brought, for example.
+func (c *positionsImport) reason() string {
+	return "import of " + strings.ToValidUTF8(filepath.Base(c.Path), "?")
 }
 
 // open opens the file; size is 0 when it cannot be told. What is refused must
@@ -216,12 +222,29 @@ type rejections struct {
 
 func (r *rejections) write(rejection *bulkload.Rejection) (err error) {
 	if r.file == nil {
-		if r.file, err = os.OpenFile(r.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
+		if r.file, err = createPrivate(r.path); err != nil {
 			return err
 		}
 		r.w = bufio.NewWriter(r.file)
 	}
 	return rejection.Write(r.w)
+}
+
+// createPrivate opens a file to write it anew. One that is there already is made
+// private too, unless it is a pipe or a device.
+func createPrivate(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		err = file.Chmod(0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 func (r *rejections) close() error {

@@ -10,7 +10,7 @@
 //
 // The files, in the order in which an activation passes through them: quote.go
 // (the question and its answer), price.go (where the fee comes from), fresh.go
-// (how long it may be used again), flight.go
-// (one request to SEND for all who ask), policy.go (what to do without one),
-// recorder.go (the answer becomes evidence).
+// (how long it may be used again), flight.go (one request to SEND for all who
+// ask), unsaved.go (a price that the store did not take yet), policy.go (what to
+// do without one), recorder.go (the answer becomes evidence).
 package actualize

@@ -568,6 +568,22 @@ func TestClosingSavesThePricesThatWait(t *testing.T) {
 	}
 }
 
+func TestClosingWaitsForAStoreThatIsBusyAMoment(t *testing.T) {
+	d := newDesk(t, nil)
+	d.answer(priced(`{"totalPrice":200,"partialPrice":200,"vat":22,"paFee":100,"sendFee":100}`))
+	nav := d.position(t, 1, nil)
+	unlock := d.lock(t)
+	d.quote(t, nav)
+	const busy = againTimeout + 500*time.Millisecond // longer than one try
+	time.AfterFunc(busy, unlock)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	d.Close(ctx)
+	if n, err := d.store.Notice(t.Context(), ente, nav); err != nil || n.Price == nil || n.Price.TotalPrice != 200 {
+		t.Fatalf("got %+v, %v", n, err)
+	}
+}
+
 func TestTransfersAlwaysAddUpToTheAmount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := &Quote{Notice: &positions.Notice{Position: positions.Position{OrganizationFiscalCode: ente}}}

@@ -83,9 +83,7 @@ func (u *unsaved) run() {
 		select {
 		case <-time.After(pause):
 		case <-u.closing:
-			if left := u.saveAll(); left > 0 {
-				u.logger.Error("prices not saved, no time left", "prices", left)
-			}
+			u.saveLast()
 			return
 		}
 		if left := u.saveAll(); left > 0 {
@@ -143,6 +141,19 @@ func (u *unsaved) saveAll() (left int) {
 		u.mu.Unlock()
 	}
 	return 0
+}
+
+// saveLast tries what waits until nothing does, or the time that close allows is
+// over.
+func (u *unsaved) saveLast() {
+	for left := u.saveAll(); left > 0; left = u.saveAll() {
+		select {
+		case <-time.After(firstPause):
+		case <-u.end.Done():
+			u.logger.Error("prices not saved, no time left", "prices", left)
+			return
+		}
+	}
 }
 
 // close saves what waits, for as long as ctx lasts.

@@ -86,7 +86,7 @@ func (r *rows) read() error {
 	}
 	it := &item{line: r.lines.number, text: line, size: len(line)}
 	cells, err := r.parse(line)
-	if !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) && err == nil {
+	if !tooLong && err == nil && !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
 		return nil // a spreadsheet's empty row
 	}
 	switch {
@@ -101,7 +101,10 @@ func (r *rows) read() error {
 	default:
 		it.header, it.rows = r.header, []row{{it.line, cells}}
 	}
-	if iupd := cell(cells, r.header.iupd); iupd != "" {
+	if tooLong || err != nil && len(cells) < r.columns {
+		cells = cells[:max(0, len(cells)-1)] // the last one is not whole, or holds what belongs to others
+	}
+	if iupd := cell(cells, r.header.iupd); iupd != "" && (err == nil || !strings.Contains(iupd, `"`)) {
 		r.join(iupd, it)
 		return nil
 	}

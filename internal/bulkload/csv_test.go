@@ -130,6 +130,10 @@ func TestBadRows(t *testing.T) {
 		"an open quote": {[]string{edit("Prova", `"Prova`), good}, []string{"2 P-1 the row cannot be read: a quote is not closed on its line, or stands inside of a cell []"}},
 		"invalid UTF-8": {[]string{edit("Prova", "Forl\xec"), good}, []string{`2 P-1 the row is not UTF-8: save the file as "CSV UTF-8" []`}},
 		"too long":      {[]string{edit("Prova", strings.Repeat("x", longest)), good}, []string{"2 P-1 the line is longer than 65536 bytes []"}},
+		"too long, and blank as far as it is read": {
+			[]string{strings.Repeat(" ", longest+3) + "P-1", short("P-0", 10, "100", ""), good},
+			[]string{"2  the line is longer than 65536 bytes []", "3 P-0 a row beside it has no iupd that can be read, and may belong to this position []"},
+		},
 		"a row of nobody's, and its neighbours": {
 			[]string{short("P-0", 10, "100", ""), short("P-1", 1, "100", ""), short("", 2, "50", "sì"), short("P-2", 3, "100", ""), good},
 			[]string{
@@ -190,6 +194,25 @@ func TestNoPositionIsHalfLoaded(t *testing.T) {
 		if _, err := store.Position(t.Context(), ente, iupd); positions.CodeOf(err) != positions.NotFound {
 			t.Errorf("%s: %v", iupd, err)
 		}
+	}
+}
+
+func TestARowWhoseIUPDIsHalfReadCountsForItsNeighbours(t *testing.T) {
+	second := short("P-1", 2, "50", "sì")
+	for name, row := range map[string]string{
+		"an open quote before it":       `"` + second,
+		"a quote that closes inside":    `"P"` + second[1:],
+		"a stray quote inside":          strings.Replace(second, "P-1", `P-1"`, 1),
+		"a line that is cut inside it":  strings.Replace(second, "P-1", strings.Repeat(" ", longest)+"P-1", 1),
+		"a line that is cut after some": strings.Replace(second, "P-1", strings.Repeat(" ", longest-2)+"P-1", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newStore(t)
+			loaded(t, store, CSV, csvOf(short("P-1", 1, "100", "sì"), row, short("P-1", 3, "25", "sì"), short("P-9", 9, "100", ""))).wants(t, 1, 0, 3)
+			if _, err := store.Position(t.Context(), ente, "P-1"); positions.CodeOf(err) != positions.NotFound {
+				t.Errorf("a part of it is there: %v", err)
+			}
+		})
 	}
 }
 

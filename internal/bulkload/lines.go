@@ -56,7 +56,7 @@ func newLines(input io.Reader, longest int) (*lines, error) {
 func (l *lines) next() (text []byte, tooLong bool, err error) {
 	for {
 		text, tooLong, err = l.line()
-		if err != nil || len(bytes.TrimSpace(text)) > 0 {
+		if err != nil || tooLong || len(bytes.TrimSpace(text)) > 0 { // of a long one nobody knows what follows
 			return text, tooLong, err
 		}
 	}

@@ -77,6 +77,7 @@ func TestEveryKindOfBadLineIsRefusedAlone(t *testing.T) {
 	bad := []struct{ name, line, iupd, says string }{
 		{"invalid UTF-8", edit(1, "Forlì", "Forl\xec"), "", "the body is not valid UTF-8"},
 		{"too long", edit(2, "TARI 2026 avviso", strings.Repeat("x", longest)), "", "the line is longer than 65536 bytes"},
+		{"too long, and blank as far as it is read", strings.Repeat(" ", longest+3) + good(18), "", "the line is longer than 65536 bytes"},
 		{"a thousand levels", edit(3, `"type"`, `"x":`+strings.Repeat(`{"a":`, 1000)+"1"+strings.Repeat("}", 1000)+`,"type"`), loadtest.IUPD(3), "the body is nested deeper than 32 levels"},
 		{"no JSON", "iupd;amount", "", "the body is not JSON, from byte 1 on"},
 		{"half a line", good(4)[:300], "", "the body is not JSON, from byte 300 on"},
@@ -211,7 +212,7 @@ func TestAnInterruptedLoadGoesOn(t *testing.T) {
 			}
 		}
 	})
-	if !errors.Is(r.err, ErrInterrupted) || r.Created < 50 || r.Created > 60 {
+	if !errors.Is(r.err, ErrInterrupted) || r.Created != 50 {
 		t.Fatalf("%d created, %v", r.Created, r.err)
 	}
 	loaded(t, store, NDJSON, strings.NewReader(linesOf(0, all))).wants(t, all-r.Created, r.Created, 0)

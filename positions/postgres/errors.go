@@ -69,9 +69,16 @@ func unavailable(err error) bool {
 	return false
 }
 
+// errMoved means that a notice went from the position that was locked for it to
+// another, or was withdrawn, while the lock was waited for.
+var errMoved = errors.New("the notice is no longer where it was")
+
 // collided reports that another transaction was in the way: the same again may
 // succeed.
 func collided(err error) bool {
+	if errors.Is(err, errMoved) {
+		return true
+	}
 	switch code(err) {
 	case serializationFailure, deadlockDetected:
 		return true

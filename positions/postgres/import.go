@@ -21,8 +21,8 @@ var (
 	}
 )
 
-// ImportPositions implements [positions.Store]: a look at what is there, in one
-// round trip, then one COPY for each table. When somebody else takes one of the
+// ImportPositions implements [positions.Store]: a look at what is there, at one
+// moment, then one COPY for each table. When somebody else takes one of the
 // numbers in between, it looks again.
 func (s *Store) ImportPositions(ctx context.Context, ps []*positions.Position, c positions.Change) ([]positions.Imported, error) {
 	if len(ps) == 0 {
@@ -53,15 +53,18 @@ func (s *Store) ImportPositions(ctx context.Context, ps []*positions.Position, c
 	return plan.Written(ps), nil
 }
 
-// lookForImport finds what is known of the iupds, and who holds the numbers.
-// Many rows at once take longer than what the session allows one request.
+// lookForImport finds what is known of the iupds, and who holds the numbers, at
+// one moment: between two, another import of the same file could add both, and
+// then the positions would seem to be in their own way. Many rows at once take
+// longer than what the session allows one request.
 func lookForImport(ctx context.Context, tx pgx.Tx, ps []*positions.Position, action string) (map[string]*document.History, []document.Owner, error) {
 	organization := ps[0].OrganizationFiscalCode
 	iupds, navs, iuvs := document.Wanted(ps)
 	histories, owners := map[string]*document.History{}, []document.Owner(nil)
+	if _, err := tx.Exec(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '5s'`); err != nil {
+		return nil, nil, err
+	}
 	b := new(pgx.Batch)
-	b.Queue(`SET LOCAL statement_timeout = '30s'`)
-	b.Queue(`SET LOCAL lock_timeout = '5s'`)
 	b.Queue(`SELECT v.iupd, v.version, p.id IS NOT NULL, CASE WHEN v.version = p.version OR p.id IS NOT NULL AND v.action = $3 THEN v.document END
 		FROM position_versions v LEFT JOIN positions p ON p.organization = v.organization AND p.iupd = v.iupd
 		WHERE v.organization = $1 AND v.iupd = ANY ($2::text[])`, organization, iupds, action).Query(func(rows pgx.Rows) error {

@@ -15,7 +15,9 @@ import (
 )
 
 // SaveReceipt implements [positions.Store]. Receipts of one position are judged
-// one after the other, by its row lock, which is taken before anything else.
+// one after the other, by its row lock, which is taken before anything else. Who
+// had the lock may have handed the notice to another position: then it is looked
+// for again.
 func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicate bool, err error) {
 	received := *r
 	received.ReceivedAt = document.Instant(r.ReceivedAt)
@@ -70,10 +72,15 @@ func lockNotice(ctx context.Context, tx pgx.Tx, r *positions.Receipt) (at row, k
 		return row{}, false, nil
 	}
 	at, err = lockRow(ctx, tx, `id = (SELECT position_id FROM payment_options WHERE organization = $1 AND nav = $2)`, r.OrganizationFiscalCode, string(r.NAV))
-	if absent(err) {
-		return row{}, false, nil
+	if !absent(err) {
+		return at, err == nil, err
 	}
-	return at, err == nil, err
+	var there bool // by now, in another position than the one that was waited for
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM payment_options WHERE organization = $1 AND nav = $2)`, r.OrganizationFiscalCode, string(r.NAV)).Scan(&there)
+	if there {
+		err = errMoved
+	}
+	return row{}, false, err
 }
 
 // judge lets a locked position follow its receipt and returns the verdict.
@@ -91,6 +98,9 @@ func judge(ctx context.Context, tx pgx.Tx, at row, r *positions.Receipt) (docume
 	p, err := document.Position(doc)
 	if err != nil {
 		return document.Judged{}, err
+	}
+	if p.Option(r.NAV) == nil {
+		return document.Judged{}, errMoved
 	}
 	judged := document.Judge(r, p, answered)
 	if judged.Change != nil {

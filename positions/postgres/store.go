@@ -2,10 +2,9 @@
 // more than one replica.
 //
 // A notice is read by one prepared statement in one round trip, which readers
-// who come together share. Writers of one
-// position take its row lock first and everything else after, so they queue up
-// instead of meeting in a deadlock; what still collides is tried again a few
-// times. The pool opens connections when they are needed: a database that is
+// who come together share. Writers of one position take its row lock first and
+// everything else after, so they queue up instead of meeting in a deadlock; what
+// still collides is tried again a few times. The pool opens connections when they are needed: a database that is
 // down, restarted or frozen costs errors while it lasts and nothing afterwards.
 package postgres
 
