@@ -44,6 +44,7 @@ func TestValidationNamesEveryProblemByItsPointer(t *testing.T) {
 		pointer string
 	}{
 		"no iupd":                        {func(p *Position) { p.IUPD = "" }, "/iupd"},
+		"a blank full name":              {func(p *Position) { p.Debtor.FullName = " \t" }, "/fullName"},
 		"no options":                     {func(p *Position) { p.Options = nil }, "/paymentOption"},
 		"unknown debtor type":            {func(p *Position) { p.Debtor.Type = "X" }, "/type"},
 		"no company name":                {func(p *Position) { p.CompanyName = "" }, "/companyName"},

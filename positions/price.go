@@ -33,6 +33,9 @@ type Price struct {
 	// FreshUntil is until when a relay wants its answer to be used again, at most
 	// [MaxFresh] after FetchedAt. Zero: it left that to the organization's policy.
 	FreshUntil time.Time `json:"freshUntil,omitzero"`
+	// Relayed marks an answer of the organization's act-management system. It
+	// settles nothing once the organization asks SEND, and the reverse.
+	Relayed bool `json:"relayed,omitempty"`
 	// Pushed marks a fee set through …/notificationfee.
 	Pushed bool `json:"pushed,omitempty"`
 	// Final marks a frozen price: SEND is not asked again. It is set by

@@ -26,13 +26,14 @@ func (ps *problems) check(ok bool, pointer, detail string) {
 	}
 }
 
-// text wants valid UTF-8 of low to high characters; low 0 allows absence.
+// text wants valid UTF-8 of low to high characters; low 0 allows absence, any
+// other also wants more than blanks (GPD: NotBlank).
 func (ps *problems) text(pointer, s string, low, high int) {
 	switch n := utf8.RuneCountInString(s); {
 	case !utf8.ValidString(s):
 		ps.add(pointer, "is not valid UTF-8")
-	case n < low:
-		ps.add(pointer, "must not be empty")
+	case n < low, low > 0 && strings.TrimSpace(s) == "":
+		ps.add(pointer, "must not be empty or blank")
 	case n > high:
 		ps.add(pointer, "has %d characters, at most %d are allowed", n, high)
 	}

@@ -85,7 +85,7 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 	if err != nil {
 		return asked{exchange: failedExchange(err, a.now())}, fmt.Errorf("price of notice %s: %w", nav, err)
 	}
-	price := priceOf(&answer, a.now())
+	price := priceOf(org, &answer, a.now())
 	a.remember(ctx, org, nav, key, price)
 	return asked{price: price, exchange: exchangeOf(&answer.Exchange)}, nil
 }
@@ -117,16 +117,16 @@ func (a *Actualizer) remember(ctx context.Context, org *registry.Organization, n
 // priceOf turns an answer of SEND or a relay into what the store keeps. A "no
 // cost" carries nothing over from an older price: cancelled and unknown
 // notifications have neither price nor freeze.
-func priceOf(answer *sendclient.Answer, now time.Time) *positions.Price {
+func priceOf(org *registry.Organization, answer *sendclient.Answer, now time.Time) *positions.Price {
 	if answer.NoCost != "" {
-		return &positions.Price{NoCost: string(answer.NoCost), FetchedAt: now}
+		return &positions.Price{NoCost: string(answer.NoCost), FetchedAt: now, Relayed: org.Relays()}
 	}
 	s := &answer.Price
 	p := &positions.Price{
 		TotalPrice: s.TotalPrice, PartialPrice: s.PartialPrice, VAT: s.VAT, PAFee: s.PAFee,
 		SendFee: s.SendFee, AnalogCost: s.AnalogCost, IUN: s.IUN,
 		RefinementDate: s.RefinementDate, NotificationViewDate: s.NotificationViewDate,
-		FetchedAt: now,
+		FetchedAt: now, Relayed: org.Relays(),
 	}
 	if until := s.FreshUntil; !until.IsZero() {
 		if until.Before(now) {

@@ -83,7 +83,7 @@ func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice,
 	switch {
 	case p == nil:
 		return fee{}, false
-	case p.Final:
+	case p.Final && p.Relayed == org.Relays():
 		return feeOf(p, positions.SourceFinal), true
 	case p == n.Price && isFresh(org, p, now):
 		return feeOf(p, positions.SourceCache), true

@@ -183,3 +183,24 @@ func TestARelaysWordDoesNotOutliveTheRelay(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatTheOtherRouteSaidIsOnlyTheLastKnownPrice(t *testing.T) {
+	d := relayDesk(t, nil)
+	nav := d.position(t, 1, nil)
+	viewed := d.now().AddDate(0, 0, -1)
+	for _, relayed := range []bool{false, true} {
+		last := &positions.Price{TotalPrice: 300, Relayed: relayed, FetchedAt: d.now(), NotificationViewDate: viewed}
+		last.Freeze()
+		if err := d.store.SavePrice(t.Context(), ente, nav, last); err != nil || !last.Final {
+			t.Fatal(err, last.Final)
+		}
+		d.answer(problem(http.StatusInternalServerError, "GENERIC"))
+		want := positions.SourceLastKnown
+		if relayed {
+			want = positions.SourceFinal
+		}
+		if q := d.quote(t, nav); q.Source != want || q.NotificationFee != 300 {
+			t.Errorf("relayed %v: got %d from %s, want %s", relayed, q.NotificationFee, q.Source, want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/attualizza/attualizza/positions"
 )
@@ -71,8 +72,14 @@ func TestSetNoticeAmount(t *testing.T) {
 // it with the tag they read, each until it did so once: every version is one
 // client's, and none is lost.
 func TestSixtyFourClientsShareOnePosition(t *testing.T) {
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) { sixtyFourClients(t, open) })
+	}
+}
+
+func sixtyFourClients(t *testing.T, open func(*testing.T) positions.Store) {
 	const clients = 64
-	h := openHouse(t, func(c *Config) { c.RateLimit = 1e6 }).furnish(t)
+	h := openHouseOn(t, open, func(c *Config) { c.RateLimit, c.Timeout = 1e6, time.Minute }).furnish(t)
 	const nav = "301000000000000177"
 	h.want(t, 201, call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: positionJSON("P-1", nav[1:])})
 	var stale atomic.Int64
@@ -130,4 +137,38 @@ func TestSixtyFourClientsShareOnePosition(t *testing.T) {
 		}
 	}
 	t.Logf("%d changes, %d refused as stale", clients, stale.Load())
+}
+
+// TestWritersWithoutATagAreToldTheTruth lets clients change one position without
+// saying which version they saw: each is carried out, or told to try again.
+func TestWritersWithoutATagAreToldTheTruth(t *testing.T) {
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			h := openHouseOn(t, open, func(c *Config) { c.RateLimit = 1e6 }).furnish(t)
+			const clients, nav = 64, "301000000000000177"
+			h.want(t, 201, call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: positionJSON("P-1", nav[1:])})
+			var done, put atomic.Int64
+			var group sync.WaitGroup
+			for client := range clients {
+				group.Go(func() {
+					body := fmt.Sprintf(`{"amount":%d,"reason":"client","transfers":[{"idTransfer":"1","amount":1},{"idTransfer":"2","amount":%d}]}`, 1000+client, 999+client)
+					switch a := h.do(t, call{method: "PUT", path: base + "/notices/" + nav + "/amount", key: "writer", body: body}); {
+					case a.status == 200:
+						done.Add(1)
+					case a.status == 409 && strings.Contains(string(a.body), "TRY_AGAIN"):
+						put.Add(1)
+					default:
+						t.Errorf("%d %s", a.status, a.body)
+					}
+				})
+			}
+			group.Wait()
+			p, err := h.store.Position(t.Context(), ente, "P-1")
+			must(t, err)
+			if p.Version != 1+done.Load() {
+				t.Errorf("version %d after %d changes", p.Version, done.Load())
+			}
+			t.Logf("%d carried out, %d put off", done.Load(), put.Load())
+		})
+	}
 }

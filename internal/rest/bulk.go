@@ -101,7 +101,7 @@ func (s *server) writeAll(ctx context.Context, organization string, iupds []stri
 	if err := twice.err(); err != nil {
 		return err
 	}
-	for range maxAttempts {
+	for range attempts(ctx) {
 		now := s.Now()
 		ps, err := s.positionsOf(ctx, organization, iupds, b.at)
 		if err != nil {

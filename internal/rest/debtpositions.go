@@ -77,10 +77,6 @@ func (s *server) position(ctx context.Context, organization, iupd string) (*posi
 	return p, nil
 }
 
-// maxAttempts is how often a change is tried when others change the same
-// position at the same time.
-const maxAttempts = 5
-
 // change applies an event to a position, on the version that the caller named
 // or, without If-Match, on whichever is the current one.
 func (s *server) change(ctx context.Context, organization, iupd string, ifMatch *string, action string, event func(*positions.Position, time.Time) error) (*positions.Position, PaymentPosition, error) {
@@ -118,7 +114,7 @@ type edit struct {
 // way.
 func (s *server) write(ctx context.Context, e edit) (*positions.Position, error) {
 	e.change.Actor = callerOf(ctx).actor()
-	for range maxAttempts {
+	for range attempts(ctx) {
 		p, err := e.read()
 		if err != nil {
 			return nil, err

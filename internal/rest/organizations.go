@@ -58,7 +58,7 @@ func (s *server) UnregisterOrganization(ctx context.Context, r UnregisterOrganiz
 func (s *server) RegisterOrganization(ctx context.Context, r RegisterOrganizationRequestObject) (RegisterOrganizationResponseObject, error) {
 	s.registering.Lock()
 	defer s.registering.Unlock()
-	for range maxAttempts {
+	for range attempts(ctx) {
 		o, created, err := s.register(ctx, r)
 		if positions.CodeOf(err) == positions.Stale && r.Params.IfMatch == nil {
 			continue // another replica was faster: keep the secrets that there are now
