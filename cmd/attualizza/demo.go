@@ -90,7 +90,7 @@ func (c *demoCommand) Run(ctx context.Context, std streams) error {
 		return failed
 	}
 	if c.Keep {
-		stage.describe(std.out)
+		stage.describe(std.out, sceneOf(scenes, func(s *scene) bool { return s.wantFee == 2557 }).nav) // two registered letters
 		<-ctx.Done()
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -140,7 +141,7 @@ func (s *scene) position() map[string]any {
 		transfers = []any{transfer("1", s.amount-3600), other, stamp}
 	}
 	return map[string]any{
-		"iupd": "demo-" + string(s.nav), "type": "F", "fiscalCode": "ANONIMO", "fullName": "Cittadina di prova",
+		"iupd": iupdOf(s.nav), "type": "F", "fiscalCode": "ANONIMO", "fullName": "Cittadina di prova",
 		"companyName": "Comune di Prova", "officeName": "Tributi", "switchToExpired": s.expires,
 		"paymentOption": []any{map[string]any{
 			"nav": s.nav, "iuv": s.nav.IUV(), "amount": s.amount, "description": "Verbale di prova", "isPartialPayment": false,
@@ -226,8 +227,28 @@ func (s *stage) rest(ctx context.Context, method, path, key string, body, into a
 	return json.Unmarshal(answer, into)
 }
 
-// describe tells how to go on by hand.
-func (s *stage) describe(w io.Writer) {
-	fmt.Fprintf(w, "\nStill running; stop with Ctrl-C.\n  SOAP  http://%s/soap/paForNode?wsdl\n  REST  http://%s/docs   (key of the ente: %s, admin key: %s)\n  ops   http://%s/metrics\n  SEND  %s/sandbox/\n",
-		s.address("nodo"), s.address("api"), s.key, s.adminKey, s.address("ops"), s.sim.URL)
+// describe tells how to go on by hand: where everything is, what opens it, and
+// three commands that work as they stand while it runs.
+func (s *stage) describe(w io.Writer, nav positions.NoticeNumber) {
+	organization := "http://" + s.address("api") + "/v1/organizations/" + demoOrganization
+	soap := "http://" + s.address("nodo") + "/soap/paForNode"
+	asNodo := fmt.Sprintf("--endpoint %s --id-pa %s --broker %s --station %s %s", soap, demoOrganization, demoBroker, demoStation, nav)
+	fmt.Fprintf(w, `
+Still running; stop with Ctrl-C.
+  SOAP  %s?wsdl
+  REST  http://%s/docs
+  ops   http://%s/metrics
+  SEND  %s/sandbox/
+  organization %s, broker %s, station %s
+  key of the organization (WRITER)  %s
+  key of the operator               %s
+Ask why a notice costs what it costs, read its position, and be the Nodo:
+  curl -s %s/notices/%s/quote -H 'X-Api-Key: %s'
+  curl -s %s/debtpositions/%s -H 'X-Api-Key: %s'
+  %s nodo verify %s
+`, soap, s.address("api"), s.address("ops"), s.sim.URL, demoOrganization, demoBroker, demoStation, s.key, s.adminKey,
+		organization, nav, s.key, organization, iupdOf(nav), s.key, os.Args[0], asNodo)
 }
+
+// iupdOf names the demo's position of a notice.
+func iupdOf(nav positions.NoticeNumber) string { return "demo-" + string(nav) }

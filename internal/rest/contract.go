@@ -145,6 +145,7 @@ type schema struct {
 	Required    []string  `yaml:"required"`
 	Items       *schema   `yaml:"items"`
 	Properties  yaml.Node `yaml:"properties"` // a node keeps the order of the document
+	bounds      `yaml:",inline"`
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)

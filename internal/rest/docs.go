@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -32,8 +34,12 @@ type (
 	}
 	docsOperation struct {
 		Method, Path, ID, Summary, Description, Access, Body, Example string
-		Parameters                                                    []parameter
+		Parameters                                                    []docsParameter
 		Responses                                                     []docsResponse
+	}
+	docsParameter struct {
+		Name, In, Type, Bounds, Description string
+		Required                            bool
 	}
 	docsResponse struct{ Status, Description, Body string }
 	docsCode     struct {
@@ -41,14 +47,27 @@ type (
 		Status      int
 	}
 	docsSchema struct {
-		Name, Type, Description string
-		Properties              []docsProperty
+		Name, Type, Bounds, Description string
+		Properties                      []docsProperty
 	}
 	docsProperty struct {
-		Name, Type, Ref, Description string
-		Required                     bool
+		Name, Type, Ref, Bounds, Description string
+		Required                             bool
 	}
 )
+
+// bounds is what a schema says of the values that its type allows. A number is
+// kept as the document writes it.
+type bounds struct {
+	Default   string `yaml:"default"`
+	Minimum   string `yaml:"minimum"`
+	Maximum   string `yaml:"maximum"`
+	MinLength string `yaml:"minLength"`
+	MaxLength string `yaml:"maxLength"`
+	MinItems  string `yaml:"minItems"`
+	MaxItems  string `yaml:"maxItems"`
+	Pattern   string `yaml:"pattern"`
+}
 
 var accessInWords = map[access]string{
 	forAll: "no key", forOperator: "the operator's key", forReader: "any key of the organization", forWriter: "a WRITER key of the organization",
@@ -63,9 +82,15 @@ func renderDocs(c *contract) ([]byte, error) {
 			item := c.Paths[path]
 			operations := item.operations()
 			for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
-				if op := operations[method]; op != nil && slices.Contains(op.Tags, tag.Name) {
-					group.Operations = append(group.Operations, c.describe(method, path, &item, op))
+				op := operations[method]
+				if op == nil || !slices.Contains(op.Tags, tag.Name) {
+					continue
 				}
+				described, err := c.describe(method, path, &item, op)
+				if err != nil {
+					return nil, err
+				}
+				group.Operations = append(group.Operations, described)
 			}
 		}
 		page.Groups = append(page.Groups, group)
@@ -83,7 +108,7 @@ func renderDocs(c *contract) ([]byte, error) {
 		}
 		page.Schemas = append(page.Schemas, described)
 	}
-	parsed, err := template.New("docs").Funcs(template.FuncMap{"paragraphs": paragraphs}).Parse(docsTemplate)
+	parsed, err := template.New("docs").Funcs(template.FuncMap{"paragraphs": paragraphs, "prose": prose}).Parse(docsTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("rest: docs.html: %w", err)
 	}
@@ -94,7 +119,7 @@ func renderDocs(c *contract) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func (c *contract) describe(method, path string, item *pathItem, op *operation) docsOperation {
+func (c *contract) describe(method, path string, item *pathItem, op *operation) (docsOperation, error) {
 	d := docsOperation{
 		Method: method, Path: path, ID: op.ID, Summary: op.Summary, Description: op.Description, Access: accessInWords[op.Access],
 	}
@@ -102,16 +127,22 @@ func (c *contract) describe(method, path string, item *pathItem, op *operation) 
 		if p.Ref != "" {
 			p = c.Components.Parameters[refName(p.Ref)]
 		}
-		d.Parameters = append(d.Parameters, p)
+		if p.Schema.Ref != "" {
+			p.Schema = c.Components.Schemas[refName(p.Schema.Ref)]
+		}
+		d.Parameters = append(d.Parameters, docsParameter{
+			Name: p.Name, In: p.In, Type: typeInWords(&p.Schema), Bounds: p.Schema.inWords(), Description: p.Description, Required: p.Required,
+		})
 	}
 	if op.RequestBody != nil {
 		for _, m := range op.RequestBody.Content {
 			d.Body = refName(m.Schema.Ref)
 			if !m.Example.IsZero() {
-				example, err := yaml.Marshal(&m.Example)
-				if err == nil {
-					d.Example = string(example)
+				example, err := indentedJSON(&m.Example)
+				if err != nil {
+					return d, fmt.Errorf("rest: api.yaml: %s %s: the example: %w", method, path, err)
 				}
+				d.Example = example
 			}
 		}
 	}
@@ -126,11 +157,11 @@ func (c *contract) describe(method, path string, item *pathItem, op *operation) 
 		}
 		d.Responses = append(d.Responses, shown)
 	}
-	return d
+	return d, nil
 }
 
 func describeSchema(name string, s *schema) (docsSchema, error) {
-	d := docsSchema{Name: name, Type: typeInWords(s), Description: s.Description}
+	d := docsSchema{Name: name, Type: typeInWords(s), Bounds: s.inWords(), Description: s.Description}
 	// Content alternates names and values, in the document's order.
 	for i := 0; i+1 < len(s.Properties.Content); i += 2 {
 		var p schema
@@ -139,7 +170,8 @@ func describeSchema(name string, s *schema) (docsSchema, error) {
 		}
 		property := s.Properties.Content[i].Value
 		d.Properties = append(d.Properties, docsProperty{
-			Name: property, Type: typeInWords(&p), Ref: refOf(&p), Description: p.Description, Required: slices.Contains(s.Required, property),
+			Name: property, Type: typeInWords(&p), Ref: refOf(&p), Bounds: p.inWords(), Description: p.Description,
+			Required: slices.Contains(s.Required, property),
 		})
 	}
 	return d, nil
@@ -174,13 +206,108 @@ func refOf(s *schema) string {
 	return ""
 }
 
+// inWords says what the bounds allow beyond the type: "default 10, 1 to 50".
+func (b *bounds) inWords() string {
+	var all []string
+	between := func(least, most, of string) {
+		switch {
+		case least != "" && least == most:
+			all = append(all, least+of)
+		case least != "" && most != "":
+			all = append(all, least+" to "+most+of)
+		case least != "":
+			all = append(all, "at least "+least+of)
+		case most != "":
+			all = append(all, "at most "+most+of)
+		}
+	}
+	if b.Default != "" {
+		all = append(all, "default `"+b.Default+"`")
+	}
+	between(b.Minimum, b.Maximum, "")
+	between(b.MinLength, b.MaxLength, " characters")
+	between(b.MinItems, b.MaxItems, " items")
+	if b.Pattern != "" {
+		all = append(all, "pattern `"+b.Pattern+"`")
+	}
+	return strings.Join(all, ", ")
+}
+
+// indentedJSON writes an example of the document as the JSON that a caller
+// sends, its members in the document's order.
+func indentedJSON(example *yaml.Node) (string, error) {
+	var compact, indented bytes.Buffer
+	if err := writeJSON(&compact, example); err != nil {
+		return "", err
+	}
+	if err := json.Indent(&indented, compact.Bytes(), "", "  "); err != nil {
+		return "", err
+	}
+	return indented.String(), nil
+}
+
+func writeJSON(out *bytes.Buffer, node *yaml.Node) error {
+	switch node.Kind {
+	case yaml.MappingNode, yaml.SequenceNode:
+		object := node.Kind == yaml.MappingNode
+		out.WriteString(map[bool]string{true: "{", false: "["}[object])
+		for i, child := range node.Content {
+			switch {
+			case i == 0:
+			case object && i%2 == 1: // names and values alternate
+				out.WriteByte(':')
+			default:
+				out.WriteByte(',')
+			}
+			if err := writeJSON(out, child); err != nil {
+				return err
+			}
+		}
+		out.WriteString(map[bool]string{true: "}", false: "]"}[object])
+		return nil
+	case yaml.ScalarNode:
+		var value any = node.Value
+		if tag := node.ShortTag(); tag == "!!int" || tag == "!!float" || tag == "!!bool" || tag == "!!null" {
+			if err := node.Decode(&value); err != nil {
+				return err
+			}
+		}
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false) // the template escapes
+		return encoder.Encode(value)
+	}
+	return fmt.Errorf("line %d is neither an object, a list nor a value", node.Line)
+}
+
 // paragraphs splits a description at its empty lines.
 func paragraphs(text string) []string {
 	var list []string
 	for part := range strings.SplitSeq(text, "\n\n") {
-		if part = strings.TrimSpace(strings.NewReplacer("**", "", "`", "").Replace(part)); part != "" {
+		if part = strings.TrimSpace(part); part != "" {
 			list = append(list, part)
 		}
 	}
 	return list
+}
+
+var bold = regexp.MustCompile(`\*\*([^*]+)\*\*`)
+
+// prose renders the two marks of CommonMark that the document uses, `code` and
+// **bold**, and escapes everything else. A backtick without a partner is itself.
+func prose(text string) template.HTML {
+	var out strings.Builder
+	for {
+		before, rest, opened := strings.Cut(text, "`")
+		code, after, closed := strings.Cut(rest, "`")
+		if !opened || !closed {
+			break
+		}
+		out.WriteString(emphasized(before) + "<code>" + template.HTMLEscapeString(code) + "</code>")
+		text = after
+	}
+	return template.HTML(out.String() + emphasized(text))
+}
+
+func emphasized(text string) string {
+	return bold.ReplaceAllString(template.HTMLEscapeString(text), "<strong>$1</strong>")
 }
