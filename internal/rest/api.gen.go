@@ -61,7 +61,7 @@ type AmountUpdate struct {
 	// Iun SEND's name of the notification, when one is known.
 	Iun string `json:"iun,omitempty"`
 
-	// Nav Example: 301000000000012345
+	// Nav Example: 301000000000012373
 	Nav string `json:"nav"`
 
 	// NotificationDate When the notification took effect, with the offset of Europe/Rome; absent while it has not.
@@ -78,7 +78,7 @@ type AmountUpdate struct {
 type AmountUpdateRequest struct {
 	// Nav The notice number, 18 digits.
 	//
-	// Example: 301000000000012345
+	// Example: 301000000000012373
 	Nav string `json:"nav"`
 
 	// OrgFiscalCode The organization (ente creditore), 11 digits.
@@ -352,7 +352,7 @@ type Notice struct {
 
 	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
 	//
-	// Example: 301000000000012345
+	// Example: 301000000000012373
 	Nav NoticeNumber `json:"nav"`
 
 	// NotificationFee Euro cents.
@@ -370,7 +370,7 @@ type Notice struct {
 
 // NoticeNumber Notice number (numero avviso), 18 digits, aux digit 0 to 3.
 //
-// Example: 301000000000012345
+// Example: 301000000000012373
 type NoticeNumber = positions.NoticeNumber
 
 // NotificationFeeUpdate defines model for NotificationFeeUpdate.
@@ -403,7 +403,7 @@ type NotificationPrice struct {
 	// Iun SEND's name of the notification, when one is known.
 	Iun string `json:"iun,omitempty"`
 
-	// NumeroAvviso Example: 301000000000012345
+	// NumeroAvviso Example: 301000000000012373
 	NumeroAvviso string `json:"numeroAvviso"`
 
 	// SpeseNotifica The notification fee in cents.
@@ -429,7 +429,7 @@ type NotificationPriceRequest struct {
 
 	// NumeroAvviso The notice number, 18 digits.
 	//
-	// Example: 301000000000012345
+	// Example: 301000000000012373
 	NumeroAvviso string `json:"numeroAvviso"`
 }
 
@@ -543,7 +543,7 @@ type PaymentOption struct {
 
 	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
 	//
-	// Example: 301000000000012345
+	// Example: 301000000000012373
 	Nav NoticeNumber `json:"nav"`
 
 	// NotificationFee Euro cents.
@@ -593,12 +593,12 @@ type PaymentOptionInput struct {
 
 	// Iuv Creditor reference; 17 digits when `nav` is left out.
 	//
-	// Example: 01000000000012345
+	// Example: 01000000000012373
 	Iuv string `json:"iuv"`
 
 	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
 	//
-	// Example: 301000000000012345
+	// Example: 301000000000012373
 	Nav *NoticeNumber `json:"nav,omitempty"`
 
 	// PaymentOptionMetadata Given back in the receipt. The key NOTIFICATION_FEE is the service's own: 409.
@@ -655,7 +655,7 @@ type PaymentOptionWithDebtor struct {
 
 	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
 	//
-	// Example: 301000000000012345
+	// Example: 301000000000012373
 	Nav NoticeNumber `json:"nav"`
 
 	// NotificationFee Euro cents.
@@ -958,7 +958,7 @@ type Quote struct {
 
 	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
 	//
-	// Example: 301000000000012345
+	// Example: 301000000000012373
 	Nav NoticeNumber `json:"nav"`
 
 	// NotificationFee Euro cents.
@@ -1032,7 +1032,7 @@ type Receipt struct {
 
 	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
 	//
-	// Example: 301000000000012345
+	// Example: 301000000000012373
 	Nav NoticeNumber `json:"nav"`
 
 	// NotificationFee Euro cents.
