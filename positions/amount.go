@@ -31,7 +31,7 @@ func (p *Position) SetAmount(nav NoticeNumber, amount money.Cents, shares []Shar
 		return false, err
 	}
 	if n, _ := NewNotice(p, nav, nil); n.settled() {
-		return false, Errorf(Conflict, "a notice that is paid, or that a payment beside it replaced, does not allow to set an amount; the position is in status %s and lifecycle %s",
+		return false, Errorf(Conflict, "a notice that is paid, or that a payment beside it replaced, cannot be given another amount; the position is in status %s and lifecycle %s",
 			p.StatusAt(now), p.LifecycleAt(now))
 	}
 	transfers, problems := o.shared(amount, shares)

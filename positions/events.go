@@ -73,21 +73,28 @@ func (p *Position) Permit(e Event, now time.Time) error {
 	var names []string
 	for _, a := range allowed {
 		if a != EventPay { // it happens, nobody asks for leave
-			names = append(names, a.verb())
+			names = append(names, participles[a])
 		}
 	}
 	instead := "nothing can be done with it any more"
 	if len(names) > 0 {
-		instead = "what can be done with it now is to " + strings.Join(names, ", ")
+		instead = "it can be " + strings.Join(names, ", ")
 	}
-	return Errorf(Conflict, "a position in status %s and lifecycle %s does not allow to %s: %s",
-		p.StatusAt(now), p.LifecycleAt(now), e.verb(), instead)
+	return Errorf(Conflict, "a position in status %s and lifecycle %s cannot be %s; %s",
+		p.StatusAt(now), p.LifecycleAt(now), participles[e], instead)
 }
 
-// verb is how messages name an event.
-func (e Event) verb() string {
-	if e == EventAmount {
-		return "set an amount"
-	}
-	return strings.ToLower(string(e))
+// participles are what messages say that a position can or cannot be.
+var participles = map[Event]string{
+	EventPublish:    "published",
+	EventInvalidate: "invalidated",
+	EventUpdate:     "replaced",
+	EventAmount:     "given another amount",
+	EventBlock:      "blocked",
+	EventUnblock:    "unblocked",
+	EventTransfer:   "transferred",
+	EventClose:      "closed",
+	EventReopen:     "reopened",
+	EventPay:        "paid",
+	EventDelete:     "deleted",
 }

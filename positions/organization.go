@@ -103,6 +103,25 @@ func (o *Organization) Relays() bool {
 	return o.Send != nil && o.Send.Route == RouteRelay && o.Relay != nil
 }
 
+// CredentialSecret names the secret without which nobody can be asked for a
+// price: SEND's key, or what the kind of relay takes.
+func (o *Organization) CredentialSecret() Secret {
+	switch {
+	case o.Relays() && o.Relay.Kind == RelayLegacy:
+		return SecretRelayPassword
+	case o.Relays():
+		return SecretRelayToken
+	}
+	return SecretSendAPIKey
+}
+
+// HasCredential reports whether that secret is registered, be it that it cannot
+// be opened.
+func (o *Organization) HasCredential() bool {
+	_, ok := o.Sealed[o.CredentialSecret()]
+	return o.Send != nil && ok
+}
+
 // Signs reports whether what is asked of the relay is signed: the native
 // contract has a signature, and the organization a key on PDND to sign with.
 func (o *Organization) Signs() bool {
@@ -230,8 +249,10 @@ func (o *Organization) Validate() []Problem {
 		ps.oneOf("/relay/kind", r.Kind, RelayNative, RelayLegacy)
 		ps.base("/relay/url", r.URL)
 		if o.Relays() && r.Kind == RelayLegacy {
-			ps.text("/relay/username", r.Username, 1, 200)
+			ps.check(r.Username != "", "/relay/username", "is needed with kind LEGACY")
 		}
+		ps.text("/relay/username", r.Username, 0, 200)
+		ps.check(r.Username == "" || r.Kind != RelayNative, "/relay/username", "is not for kind NATIVE, which is asked with a token")
 	}
 	if o.Delivery != nil {
 		ps.address("/delivery/url", o.Delivery.URL)

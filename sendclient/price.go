@@ -93,17 +93,17 @@ func (c *Client) settle(g *guard, cred *Credential, probe bool, failure *Error, 
 	case cred.Relay != nil:
 		c.log.Error("the relay of an organization asks to be left alone: wrong or expired token, user or password, or too many requests",
 			"organization", cred.OrganizationFiscalCode, "reason", failure.Kind, "status", failure.Status,
-			"requestId", failure.Exchange.RequestID, "askedAgainIn", length)
+			"requestId", failure.Exchange.RequestID, "askedAgainIn", length.String())
 	case failure.Kind == KindDenied:
 		c.log.Error("SEND refuses the credential of an organization: wrong or revoked API key, wrong pdnd mode, or a bad voucher",
 			"organization", cred.OrganizationFiscalCode, "status", failure.Status,
-			"pdnd", cred.PDND != nil, "requestId", failure.Exchange.RequestID, "askedAgainIn", length)
+			"pdnd", cred.PDND != nil, "requestId", failure.Exchange.RequestID, "askedAgainIn", length.String())
 		if cred.PDND != nil {
 			c.vouchers.replace(cred.PDND, voucher)
 		}
 	case failure.Kind == KindThrottled:
 		c.log.Warn("SEND asks an organization to slow down",
-			"organization", cred.OrganizationFiscalCode, "askedAgainIn", length)
+			"organization", cred.OrganizationFiscalCode, "askedAgainIn", length.String())
 	}
 }
 

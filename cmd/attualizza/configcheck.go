@@ -42,6 +42,7 @@ func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
 		{"master key", c.checkMasterKey},
 		{"admin key", c.checkAdminKey},
 		{"relays", c.checkRelays},
+		{"credentials", c.checkCredentials},
 	} {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		said, err := check.look(ctx)
@@ -110,7 +111,11 @@ func (c *configCheckCommand) checkPDNDTokens(ctx context.Context) (string, error
 	if err != nil {
 		return "", fmt.Errorf("the issuer's keys cannot be had at %s: %w", c.PDNDJWKSURL, err)
 	}
-	return fmt.Sprintf("%d keys of %s", n, c.PDNDIssuer), nil
+	keys := "keys"
+	if n == 1 {
+		keys = "key"
+	}
+	return fmt.Sprintf("%d %s of %s", n, keys, c.PDNDIssuer), nil
 }
 
 // checkMasterKey also tries the key on what it should open, where there is
@@ -187,6 +192,36 @@ func (c *configCheckCommand) checkRelays(ctx context.Context) (string, error) {
 		return "no organization asks one", nil
 	}
 	return fmt.Sprintf("reached (organizations that ask one: %d, addresses: %d)", asking, len(reached)), nil
+}
+
+// maxNamed bounds how many organizations a check names.
+const maxNamed = 20
+
+// checkCredentials names the organizations that nobody can be asked for. It is
+// no failure: one whose notices are not SEND-bound needs none.
+func (c *configCheckCommand) checkCredentials(ctx context.Context) (string, error) {
+	organizations, asked, err := c.organizations(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !asked {
+		return "the database was not asked which organizations there are", nil
+	}
+	var without []string
+	for i := range organizations {
+		if o := &organizations[i]; !o.HasCredential() {
+			without = append(without, fmt.Sprintf("%s (%s)", o.FiscalCode, o.CredentialSecret()))
+		}
+	}
+	switch n := len(without); {
+	case len(organizations) == 0:
+		return "no organization is registered", nil
+	case n == 0:
+		return "every organization has one for SEND or its relay", nil
+	case n > maxNamed:
+		without = append(without[:maxNamed], fmt.Sprintf("and %d more", n-maxNamed))
+	}
+	return "missing, the fee of SEND-bound notices cannot be asked: " + strings.Join(without, ", "), nil
 }
 
 func (c *configCheckCommand) checkAdminKey(context.Context) (string, error) {

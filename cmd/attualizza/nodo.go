@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
@@ -145,6 +146,8 @@ func (t *nodoTarget) call(ctx context.Context, std streams, request *pafornode.R
 		fmt.Fprintf(std.out, "%s\n", reply.Body)
 	}
 	switch {
+	case reply.Response == nil && reply.HTTPStatus/100 == http.StatusBadRequest/100:
+		return nil, fmt.Errorf("%s answers HTTP %d and no SOAP: is this the SOAP address (…/soap/paForNode)?", t.Endpoint, reply.HTTPStatus)
 	case len(reply.Problems) > 0:
 		return nil, errors.New("the Nodo would not accept this answer")
 	case reply.Response.Outcome == "KO":

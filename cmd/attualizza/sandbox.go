@@ -55,7 +55,7 @@ type simulator struct {
 func startSandbox(ctx context.Context, address string, options sandbox.Options) (*simulator, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, err
+		return nil, unheard("--listen", address, err)
 	}
 	sim := &simulator{Sandbox: sandbox.New(options), URL: "http://" + listener.Addr().String(), failed: make(chan error, 1)}
 	sim.server = &http.Server{

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/attualizza/attualizza/cache"
@@ -224,7 +225,7 @@ func (s *service) ready(ctx context.Context) error {
 func (s *service) listen(name, address string, handler http.Handler, read, write time.Duration) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("%s listener: %w", name, err)
+		return unheard(fmt.Sprintf("--%s-listen (ATTUALIZZA_%s_LISTEN)", name, strings.ToUpper(name)), address, err)
 	}
 	s.servers = append(s.servers, &listening{name: name, listener: listener, server: &http.Server{
 		Handler: handler, ReadHeaderTimeout: 2 * time.Second, ReadTimeout: read, WriteTimeout: write,
@@ -232,6 +233,18 @@ func (s *service) listen(name, address string, handler http.Handler, read, write
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}})
 	return nil
+}
+
+// unheard is why an address cannot be listened at, and what to do about it, by
+// the setting that it comes from.
+func unheard(setting, address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s: %s is in use by another program: end it, or choose another address", setting, address)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s: %s takes rights that this user has not: choose a port above 1023, or grant them", setting, address)
+	}
+	return fmt.Errorf("%s: cannot listen at %s: choose an address of this machine (%w)", setting, address, err)
 }
 
 // address is where a door listens, "host:port".

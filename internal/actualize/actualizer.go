@@ -40,6 +40,8 @@ type Actualizer struct {
 	now         func() time.Time
 	flights     singleflight.Group
 	unsaved     *unsaved
+	// uncredentialed are the organizations without a credential, as told to the log.
+	uncredentialed complaints
 }
 
 // Reserve is the part of a request's budget that is kept for adding up,

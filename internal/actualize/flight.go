@@ -3,7 +3,6 @@ package actualize
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/registry"
@@ -11,8 +10,8 @@ import (
 	"github.com/attualizza/attualizza/sendclient"
 )
 
-// errSlow means that the asker's time was up before SEND's answer was there.
-var errSlow = errors.New("no answer from SEND within the budget")
+// errSlow means that the asker's time was up before the answer was there.
+var errSlow = errors.New("no answer within the budget")
 
 // asked is the result of a flight, shared by all who wait for it.
 type asked struct {
@@ -31,7 +30,7 @@ const saveTimeout = 250 * time.Millisecond
 func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, since time.Time) (*positions.Price, *positions.SendExchange, error) {
 	cred, err := org.Credential()
 	if err != nil {
-		return nil, nil, err
+		return nil, &positions.SendExchange{RequestedAt: a.now(), Code: "NO_CREDENTIAL"}, err
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -83,7 +82,7 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 	}
 	answer, err := a.prices.Price(ctx, cred, org.FiscalCode, string(nav))
 	if err != nil {
-		return asked{exchange: failedExchange(err, a.now())}, fmt.Errorf("price of notice %s: %w", nav, err)
+		return asked{exchange: failedExchange(err, a.now())}, err // it names the notice
 	}
 	price := priceOf(org, &answer, a.now())
 	a.remember(ctx, org, nav, key, price)

@@ -2,7 +2,7 @@ package actualize
 
 import (
 	"context"
-	"log/slog"
+	"errors"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/money"
@@ -48,12 +48,32 @@ func (a *Actualizer) fee(ctx context.Context, org *registry.Organization, n *pos
 		f.exchange = exchange
 		return f, nil
 	}
-	a.logger.LogAttrs(ctx, slog.LevelInfo, "no price from SEND, answering by policy",
-		slog.String("organization", org.FiscalCode), slog.String("nav", string(nav)),
-		slog.String("policy", string(org.Policy.OnSendUnavailable)), slog.String("error", err.Error()))
+	a.tell(ctx, org, nav, err)
 	f, err := degraded(org.Policy.OnSendUnavailable, a.lastKnown(n, key))
 	f.exchange = exchange
 	return f, err
+}
+
+// tell logs why a price could not be had. What only the operator can mend is an
+// error, told once in a while and not at every answer.
+func (a *Actualizer) tell(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, err error) {
+	if errors.Is(err, registry.ErrNoCredential) {
+		if a.uncredentialed.due(org.FiscalCode, a.now()) {
+			a.logger.ErrorContext(ctx, "organization has no credential for "+asksOf(org)+": its notices are answered without asking for the fee; register it",
+				"organization", org.FiscalCode, "policy", org.Policy.OnSendUnavailable, "error", err)
+		}
+		return
+	}
+	a.logger.InfoContext(ctx, "no price from "+asksOf(org)+", answering by policy",
+		"organization", org.FiscalCode, "nav", nav, "policy", org.Policy.OnSendUnavailable, "error", err)
+}
+
+// asksOf is whom an organization's prices are asked of, in words.
+func asksOf(org *registry.Organization) string {
+	if org.Relays() {
+		return "its relay"
+	}
+	return "SEND"
 }
 
 // knownFee is the fee without asking anybody, for questions that may not.

@@ -61,7 +61,7 @@ func TestSetNoticeAmount(t *testing.T) {
 	h.play(t, []scenario{
 		{"the answer contains the fee, the amount set does not", set(nav, two(9001, 4001, 5000)), 200, []string{`"amount":9711`, `"notificationFee":710`}, nil},
 		{"it is withdrawn", call{method: "POST", path: base + "/debtpositions/P-1/invalidate", key: "writer"}, 200, nil, nil},
-		{"then it has no amount to set", set(nav, two(2, 1, 1)), 409, []string{"status INVALID", "reopen, delete"}, nil},
+		{"then it has no amount to set", set(nav, two(2, 1, 1)), 409, []string{"status INVALID", "it can be reopened, deleted"}, nil},
 	})
 	if n := h.sendCalls.Load(); n != 0 {
 		t.Errorf("SEND was asked %d times", n)

@@ -116,6 +116,9 @@ func decodeBody(data []byte, into any) ([]positions.Problem, error) {
 	if !utf8.Valid(data) {
 		return refuse("the body is not valid UTF-8")
 	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return refuse("the body is empty")
+	}
 	if tooDeep(data) {
 		return refuse("the body is nested deeper than %d levels", maxDepth)
 	}

@@ -74,7 +74,7 @@ func TestABatchIsWrittenAsAWholeOrNotAtAll(t *testing.T) {
 		{"an id that is there", post(third("B-2", "P-1")...), 409, []string{`"/paymentPositions/2/iupd"`}, nil},
 		{"a notice number that is there", post(third("01000000000000002", "01999999999999999")...), 409, []string{`"/paymentPositions/2/paymentOption/0/nav"`, "P-1"}, nil},
 		{"a batch of one that is there", post(positionJSON("B-0", "01999999999999999")), 409, []string{`"/paymentPositions/0/paymentOption/0/nav"`}, nil},
-		{"a code that is not the key's", call{method: "POST", path: bulkPath, key: "segregated", body: batchJSON(positionJSON("B-0", "02000000000000001"), few[1])}, 403, []string{`"/paymentPositions/1"`}, nil},
+		{"a code that is not the key's", call{method: "POST", path: bulkPath, key: "segregated", body: batchJSON(positionJSON("B-0", "02000000000000001"), few[1])}, 403, []string{`"/paymentPositions/1/paymentOption/0/nav"`}, nil},
 		{"a key that only reads", call{method: "POST", path: bulkPath, key: "reader", body: batchJSON(few...)}, 403, nil, nil},
 		{"another organization's key", call{method: "POST", path: bulkPath, key: "foreign", body: batchJSON(few...)}, 404, nil, nil},
 		{"a replacement of what is not there", put(strings.Replace(positionJSON("P-1", "01999999999999999"), "Luca", "Piero", 1), few[0]), 404, []string{`"/paymentPositions/1"`, "B-0"}, []string{"/paymentPositions/0"}},

@@ -100,6 +100,8 @@ type operation struct {
 		Content map[string]media `yaml:"content"`
 	} `yaml:"requestBody"`
 	Responses map[string]response `yaml:"responses"`
+
+	known []parameter // the path's too, with references followed
 }
 
 // tagged reports whether a success of the operation declares an ETag.
@@ -142,6 +144,8 @@ type schema struct {
 	Format      string    `yaml:"format"`
 	Description string    `yaml:"description"`
 	Enum        []string  `yaml:"enum"`
+	Minimum     *int64    `yaml:"minimum"`
+	Maximum     *int64    `yaml:"maximum"`
 	Required    []string  `yaml:"required"`
 	Items       *schema   `yaml:"items"`
 	Properties  yaml.Node `yaml:"properties"` // a node keeps the order of the document
@@ -177,6 +181,13 @@ func readContract(text []byte) (*contract, error) {
 			if !slices.Contains([]integrity{notSigned, integrityRest02}, op.Integrity) || op.Integrity != notSigned && op.Access == forAll {
 				return nil, fmt.Errorf("rest: api.yaml: %s %s: x-integrity cannot be %s here", method, path, op.Integrity)
 			}
+			for _, p := range slices.Concat(item.Parameters, op.Parameters) {
+				known, err := c.follow(p)
+				if err != nil {
+					return nil, fmt.Errorf("rest: api.yaml: %s %s: %w", method, path, err)
+				}
+				op.known = append(op.known, known)
+			}
 			route := pathParameter.ReplaceAllString(path, ":$1")
 			c.operations[method+" "+route], c.errors[route] = op, op.Errors
 		}
@@ -184,6 +195,20 @@ func readContract(text []byte) (*contract, error) {
 	page, err := renderDocs(c)
 	c.page = page
 	return c, err
+}
+
+// follow returns a parameter with what it and its schema refer to.
+func (c *contract) follow(p parameter) (parameter, error) {
+	if p.Ref != "" {
+		p = c.Components.Parameters[refName(p.Ref)]
+	}
+	if p.Schema.Ref != "" {
+		p.Schema = c.Components.Schemas[refName(p.Schema.Ref)]
+	}
+	if p.Name == "" || p.Schema.Type == "" {
+		return p, fmt.Errorf("a parameter has no name or no type: %q", p.Name)
+	}
+	return p, nil
 }
 
 // covers makes sure that every route is an operation of the document, and the

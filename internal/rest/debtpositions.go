@@ -148,8 +148,8 @@ func (b *PaymentPositionInput) created(organization string, who caller, publish 
 	if err != nil {
 		return nil, err
 	}
-	if !who.seesAll(p) {
-		return nil, outsideSegregation()
+	if err := who.mayWrite(p); err != nil {
+		return nil, err
 	}
 	if publish {
 		if err := p.Publish(now); err != nil {
@@ -159,8 +159,21 @@ func (b *PaymentPositionInput) created(organization string, who caller, publish 
 	return p, nil
 }
 
-func outsideSegregation() error {
-	return positions.Errorf(forbidden, "a notice number lies outside of the key's segregation codes")
+// mayWrite refuses a position of a body that has notices outside of the key's
+// segregation codes, and points at them.
+func (c caller) mayWrite(p *positions.Position) error {
+	var problems []positions.Problem
+	for i := range p.Options {
+		if !c.sees(p.Options[i].NAV) {
+			problems = append(problems, positions.Problem{
+				Pointer: fmt.Sprintf("/paymentOption/%d/nav", i), Detail: "lies outside of the key's segregation codes",
+			})
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &positions.Error{Code: forbidden, Message: "a notice number lies outside of the key's segregation codes", Problems: problems}
 }
 
 // position makes a valid DRAFT of a body, or says everything that is wrong with

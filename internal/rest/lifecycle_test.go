@@ -35,7 +35,7 @@ func TestLifecycle(t *testing.T) {
 		{"a move is JSON", call{method: "POST", path: base + "/debtpositions/P-1/block", key: "writer"}, 415, nil, nil},
 		{"what is not there cannot be blocked", call{method: "POST", path: base + "/debtpositions/P-0/block", key: "writer", body: why}, 404, nil, nil},
 		{"what another office has is not there", call{method: "POST", path: base + "/debtpositions/P-1/block", key: "segregated", body: why}, 404, nil, nil},
-		{"what is open cannot be unblocked", move("unblock", why), 409, []string{"status VALID and lifecycle OPEN", "invalidate, replace, set an amount, block, transfer, close, delete"}, nil},
+		{"what is open cannot be unblocked", move("unblock", why), 409, []string{"status VALID and lifecycle OPEN", "cannot be unblocked; it can be invalidated, replaced, given another amount, blocked, transferred, closed, deleted"}, nil},
 		{"nor reopened", move("reopen", why), 409, nil, nil},
 
 		{"a stale tag blocks nothing", tagged(move("block", why), `"9"`), 412, nil, nil},
@@ -48,7 +48,7 @@ func TestLifecycle(t *testing.T) {
 		{"it is transferred to somebody who is not registered", move("transfer", `{"reason":"a ruolo","toOrganizationFiscalCode":"11111111111"}`), 200, []string{`"lifecycle":"TRANSFERRED"`, `"transferredTo":"11111111111"`}, nil},
 		{"nobody registered them for it", call{method: "GET", path: "/v1/organizations/11111111111", key: "admin"}, 404, nil, nil},
 		{"the notice is another's", notice, 200, []string{string(positions.RefusedCancelled)}, nil},
-		{"what was handed over is not ours to close", move("close", why), 409, []string{"status VALID and lifecycle TRANSFERRED", "is to reopen"}, []string{"is to reopen,"}},
+		{"what was handed over is not ours to close", move("close", why), 409, []string{"status VALID and lifecycle TRANSFERRED", "cannot be closed; it can be reopened"}, []string{"reopened,"}},
 		{"it is given back", move("reopen", why), 200, []string{`"lifecycle":"OPEN"`, `"status":"VALID"`}, []string{"transferredTo"}},
 
 		{"it is closed", move("close", why), 200, []string{`"lifecycle":"CLOSED"`}, nil},
@@ -98,7 +98,7 @@ func TestAPaymentThatWasRevokedIsAskedForAgain(t *testing.T) {
 	}
 	pay("rt-1")
 	h.play(t, []scenario{
-		{"a paid position is not blocked", call{method: "POST", path: base + "/debtpositions/P-1/block", key: "writer", body: `{"reason":"x"}`}, 409, []string{"status PAID and lifecycle CLOSED", "is to reopen"}, nil},
+		{"a paid position is not blocked", call{method: "POST", path: base + "/debtpositions/P-1/block", key: "writer", body: `{"reason":"x"}`}, 409, []string{"status PAID and lifecycle CLOSED", "it can be reopened"}, nil},
 		{"it is reopened", call{method: "POST", path: base + "/debtpositions/P-1/reopen", key: "writer", body: `{"reason":"revoca"}`}, 200, []string{`"status":"VALID"`, `"PO_UNPAID"`}, []string{"paymentDate", "idReceipt"}},
 		{"the payment stays in the history", call{method: "GET", path: base + "/debtpositions/P-1/versions/2", key: "reader"}, 200, []string{`"idReceipt":"rt-1"`, `"kind":"NODO"`, `"id":"99999999990_01"`}, nil},
 		{"and what became of it", call{method: "GET", path: base + "/debtpositions/P-1/versions/3", key: "reader"}, 200, []string{`{"before":"rt-1","pointer":"/paymentOption/0/idReceipt"}`}, nil},

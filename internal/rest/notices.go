@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/actualize"
@@ -145,7 +146,11 @@ func answerBody(a *positions.Answer) Answer {
 func (s *server) notice(ctx context.Context, organization, number string) (*registry.Organization, positions.NoticeNumber, error) {
 	nav, err := positions.ParseNoticeNumber(number)
 	if err != nil {
-		return nil, "", invalidParameter("nav", "is not a notice number: "+err.Error())
+		detail := "is not a notice number: " + err.Error()
+		if looksLikeIUV(number) {
+			detail = isIUV
+		}
+		return nil, "", invalidParameter("nav", detail)
 	}
 	if nav == positions.ProbeNotice || !callerOf(ctx).sees(nav) {
 		return nil, "", positions.Errorf(positions.NotFound, "there is no such notice")
@@ -155,4 +160,15 @@ func (s *server) notice(ctx context.Context, organization, number string) (*regi
 		return nil, "", positions.Errorf(positions.NotFound, "there is no such organization")
 	}
 	return org, nav, nil
+}
+
+// isIUV tells who sent an IUV what a notice number is (SANP, "Numero avviso e
+// IUV").
+const isIUV = "looks like an IUV, and the path takes the notice number of 18 digits: the aux digit in front of the IUV (with aux digit 0 the application code too)"
+
+// looksLikeIUV reports whether a number that is no notice number has the length
+// of the creditor references that notice numbers hold: 17 digits or, after aux
+// digit 0, 15.
+func looksLikeIUV(number string) bool {
+	return (len(number) == 17 || len(number) == 15) && strings.Trim(number, "0123456789") == ""
 }

@@ -39,7 +39,11 @@ func (s *server) ReadPaymentOption(ctx context.Context, r ReadPaymentOptionReque
 func (s *server) option(ctx context.Context, organization, number string) (*registry.Organization, positions.NoticeNumber, error) {
 	org, nav, err := s.notice(ctx, organization, number)
 	if positions.CodeOf(err) == positions.Invalid {
-		err = &positions.Error{Code: positions.NotFound, Message: "there is no such notice", Err: err}
+		refusal := &positions.Error{Code: positions.NotFound, Message: "there is no such notice", Err: err}
+		if looksLikeIUV(number) {
+			refusal.Problems = []positions.Problem{{Pointer: "nav", Detail: isIUV}}
+		}
+		err = refusal
 	}
 	return org, nav, err
 }

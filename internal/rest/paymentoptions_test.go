@@ -149,3 +149,17 @@ func TestOnlyWhatGPDHasTooSpeaksInItsWords(t *testing.T) {
 		{"a body that is no JSON by its type", call{method: "POST", path: optionPath + "/pay", key: "writer", body: receipt, header: http.Header{"Content-Type": {"text/plain"}}}, 415, []string{`"The body must be JSON"`}, nil},
 	})
 }
+
+func TestWhoSendsAnIUVIsToldWhatANoticeNumberIs(t *testing.T) {
+	h := openHouse(t).furnish(t)
+	h.create(t)
+	get := func(path string) call { return call{method: "GET", path: base + path, key: "reader", lenient: true} }
+	h.play(t, []scenario{
+		{"of 17 digits", get("/paymentoptions/" + optionNAV[1:]), 404, []string{`"pointer":"nav"`, "aux digit in front", "Not found the payment option"}, nil},
+		{"of 15 digits", get("/paymentoptions/" + optionNAV[3:]), 404, []string{"aux digit in front"}, nil},
+		{"to pay", call{method: "POST", path: base + "/paymentoptions/" + optionNAV[1:] + "/pay", key: "writer", body: receipt}, 404, []string{"aux digit in front"}, nil},
+		{"at a path of ours", get("/notices/" + optionNAV[1:]), 400, []string{`"pointer":"nav"`, "aux digit in front"}, nil},
+		{"what is no IUV either", get("/paymentoptions/x1000000000000177"), 404, nil, []string{"aux digit"}},
+		{"a notice number of nobody's", get("/paymentoptions/301000000000000999"), 404, nil, []string{"aux digit"}},
+	})
+}

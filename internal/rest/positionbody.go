@@ -33,14 +33,40 @@ func (s *server) positionBodies(ctx context.Context, organization string, ps []p
 	if err != nil {
 		return nil, err
 	}
-	now := s.Now()
+	now, unasked := s.Now(), s.unasked(organization)
 	for i := range ps {
 		bodies[i] = bodyOf(&ps[i], prices, now)
 		for j := range ps[i].Options {
-			bodies[i].PaymentOption[j].Warnings = warningsOf(&ps[i].Options[j], fmt.Sprintf("/paymentOption/%d", j))
+			o, at := &ps[i].Options[j], fmt.Sprintf("/paymentOption/%d", j)
+			warnings := warningsOf(o, at)
+			if unasked != "" && o.SendBound && !o.Paid() {
+				warnings = append(warnings, ProblemError{Pointer: at + "/sendBound", Detail: unasked})
+			}
+			bodies[i].PaymentOption[j].Warnings = warnings
 		}
 	}
 	return bodies, nil
+}
+
+// unasked is why nobody can be asked for the fees of an organization, "" when
+// somebody can.
+func (s *server) unasked(organization string) string {
+	org, ok := s.Directory.Organization(organization)
+	if !ok {
+		return "" // another replica knows it
+	}
+	_, err := org.Credential()
+	whom := "SEND"
+	if org.Relays() {
+		whom = "its relay"
+	}
+	switch {
+	case err == nil:
+		return ""
+	case org.HasCredential():
+		return fmt.Sprintf("the organization's credential for %s (%s) cannot be opened: the fee cannot be asked; register it again", whom, org.CredentialSecret())
+	}
+	return fmt.Sprintf("the organization has no credential for %s (%s): the fee cannot be asked; register it", whom, org.CredentialSecret())
 }
 
 // bodyOf is how a position reads at an instant with the prices known then.
@@ -129,7 +155,8 @@ func priceBody(p *positions.Price, source positions.FeeSource) *Price {
 func warningsOf(o *positions.PaymentOption, at string) []ProblemError {
 	var warnings []ProblemError
 	if !o.NAV.CheckDigitsRight() {
-		warnings = append(warnings, ProblemError{Pointer: at + "/nav", Detail: "the check digits of the notice number are not right"})
+		warnings = append(warnings, ProblemError{Pointer: at + "/nav", Detail: fmt.Sprintf(
+			"the check digits of the notice number are not right: its last two digits should be %s", o.NAV.CheckDigits())})
 	}
 	for i := range o.Transfers {
 		for _, f := range []struct{ name, iban string }{{"iban", o.Transfers[i].IBAN}, {"postalIban", o.Transfers[i].PostalIBAN}} {

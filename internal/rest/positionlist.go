@@ -82,7 +82,11 @@ func (p *ListDebtPositionsParams) filter(organization string, now time.Time) (po
 			continue
 		}
 		if asked != "" {
-			complain(r.name+"_from", "and "+r.name+"_to exclude "+asked+"_from and "+asked+"_to")
+			given := r.name + "_from"
+			if r.from == nil {
+				given = r.name + "_to"
+			}
+			complain(given, "cannot be given beside "+asked+"_from or "+asked+"_to: only one range of dates can be asked for")
 			continue
 		}
 		asked = r.name

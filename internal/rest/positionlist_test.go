@@ -82,7 +82,7 @@ func TestDebtPositionsAreListed(t *testing.T) {
 	h.play(t, []scenario{
 		{"a list tells its pages as GPD does", list("?limit=3&page=1"), 200, []string{`"page_info":{"items_found":1,"limit":3,"page":1,"total_pages":2}`, `"payment_position_list":[`}, nil},
 		{"and the debtor, as a read does", list(""), 200, []string{"Luca Verdi"}, nil},
-		{"two kinds of ranges exclude each other", list("?due_date_from=2031-01-01&payment_date_to=2031-01-01"), 400, []string{`"payment_date_from"`, "exclude due_date_from"}, nil},
+		{"two kinds of ranges exclude each other", list("?due_date_from=2031-01-01&payment_date_to=2031-01-01"), 400, []string{`"payment_date_to: cannot be given beside due_date_from or due_date_to`, `"pointer":"payment_date_to"`}, nil},
 		{"so do days and instants of payment", list("?payment_date_from=2031-01-01&payment_date_time_from=2031-01-01T00:00:00Z"), 400, []string{`"payment_date_time_from"`}, nil},
 		{"a range ends after it begins", list("?due_date_from=2031-01-02&due_date_to=2031-01-01"), 400, []string{`"due_date_to"`, "before"}, nil},
 		{"a range of thirty days is asked for", list("?due_date_from=2031-01-01&due_date_to=2031-01-31"), 200, nil, nil},

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -62,7 +60,7 @@ func (s *server) refuse(err error, c echo.Context) {
 	if c.Response().Committed {
 		return // half an answer has left; the log line tells
 	}
-	refusal := refusalOf(err)
+	refusal := refusalOf(s.worded(err, c))
 	kind, known := kinds[refusal.Code]
 	if !known {
 		refusal = &positions.Error{Code: positions.Internal, Message: defectDetail, Err: err}
@@ -115,8 +113,6 @@ func (s *server) send(c echo.Context, status int, media string, body any) {
 	}
 }
 
-var parameterError = regexp.MustCompile(`(?:parameter|argument|for) (\S+?)(?: is required|,|:|$)`)
-
 // refusalOf gives every error of the handlers, of echo and of the generated
 // code its place among the refusals.
 func refusalOf(err error) *positions.Error {
@@ -132,8 +128,6 @@ func refusalOf(err error) *positions.Error {
 		return &positions.Error{Code: positions.Unavailable, Message: timeoutDetail, Err: err}
 	case errors.As(err, &fromEcho):
 		switch fromEcho.Code {
-		case http.StatusBadRequest:
-			return badParameter(fmt.Sprint(fromEcho.Message))
 		case http.StatusNotFound:
 			return positions.Errorf(positions.NotFound, "there is nothing at this path")
 		case http.StatusMethodNotAllowed:
@@ -141,16 +135,6 @@ func refusalOf(err error) *positions.Error {
 		}
 	}
 	return &positions.Error{Code: positions.Internal, Message: defectDetail, Err: err}
-}
-
-// badParameter names the parameter that the generated code could not read; its
-// own message quotes Go.
-func badParameter(message string) *positions.Error {
-	name := "a parameter"
-	if m := parameterError.FindStringSubmatch(message); m != nil {
-		name = m[1]
-	}
-	return invalidParameter(name, "cannot be read as what it should be")
 }
 
 func invalidParameter(name, detail string) *positions.Error {

@@ -24,6 +24,20 @@ func (s organizationSecrets) relayProblems(o *positions.Organization, kept map[p
 			add(secretPointer(positions.SecretRelayToken), err.Error())
 		}
 	}
+	if o.Relay != nil {
+		for _, of := range []struct {
+			kind   string
+			secret positions.Secret
+			detail string
+		}{
+			{positions.RelayLegacy, positions.SecretRelayToken, "is not for kind LEGACY, which is asked with username and password"},
+			{positions.RelayNative, positions.SecretRelayPassword, "is not for kind NATIVE, which is asked with a token"},
+		} {
+			if _, given := s[of.secret].replacement(); given && o.Relay.Kind == of.kind {
+				add(secretPointer(of.secret), of.detail)
+			}
+		}
+	}
 	if !o.Relays() {
 		return problems
 	}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
@@ -52,8 +53,14 @@ func (s *server) RemoveDebtPosition(ctx context.Context, r RemoveDebtPositionReq
 	return RemoveDebtPosition200JSONResponse(deleted), nil
 }
 
+// deletable refuses in GPD's words what GPD refuses too, a position of which
+// something was paid, and in ours what only a life-cycle forbids.
 func deletable(p *positions.Position, now time.Time) error {
-	return p.Permit(positions.EventDelete, now)
+	err := p.Permit(positions.EventDelete, now)
+	if err != nil && !slices.ContainsFunc(p.Options, func(o positions.PaymentOption) bool { return o.Paid() }) {
+		return &positions.Error{Code: positions.CodeOf(err), Message: err.Error(), Err: errOurs}
+	}
+	return err
 }
 
 // replacement makes the content of a body that takes the place of another.
@@ -62,8 +69,8 @@ func (b *PaymentPositionInput) replacement(organization string, who caller, now 
 	if err != nil {
 		return nil, err
 	}
-	if !who.seesAll(p) {
-		return nil, outsideSegregation()
+	if err := who.mayWrite(p); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

@@ -41,7 +41,7 @@ func TestADebtPositionIsReplaced(t *testing.T) {
 		{"notice numbers may change", put(strings.ReplaceAll(good, iuv, "01000000000000379")), 200, []string{`"301000000000000379"`}, []string{iuv}},
 		{"the old one is free", call{method: "POST", path: base + "/debtpositions", key: "writer", body: positionJSON("P-3", iuv)}, 201, nil, nil},
 		{"a key of another code does not see the position", call{method: "PUT", path: path, key: "segregated", body: positionJSON("P-1", "02000000000000379")}, 404, nil, nil},
-		{"nor can it write outside of its code", call{method: "PUT", path: path, key: "segregated", body: good}, 403, []string{"segregation"}, nil},
+		{"nor can it write outside of its code", call{method: "PUT", path: path, key: "segregated", body: good}, 403, []string{"segregation", `"pointer":"/paymentOption/0/nav"`}, nil},
 		{"another organization neither", call{method: "PUT", path: path, key: "foreign", body: good}, 404, nil, nil},
 		{"a withdrawn position", call{method: "POST", path: path + "/publish", key: "writer"}, 200, nil, nil},
 		{"is", call{method: "POST", path: path + "/invalidate", key: "writer"}, 200, nil, nil},
@@ -119,6 +119,28 @@ func TestADebtPositionIsDeleted(t *testing.T) {
 	h.play(t, []scenario{
 		{"what is paid is not deleted", remove, 409, []string{"PAID"}, nil},
 		{"nor replaced", call{method: "PUT", path: path, key: "writer", body: positionJSON("P-1", nav[1:])}, 409, []string{"PAID"}, nil},
+	})
+}
+
+func TestWhatOnlyALifecycleKeepsFromDeletionIsSaidInOurWords(t *testing.T) {
+	h := openHouse(t).furnish(t)
+	path := base + "/debtpositions/P-1"
+	remove := call{method: "DELETE", path: path, key: "writer"}
+	move := func(step, body string) call {
+		return call{method: "POST", path: path + "/" + step, key: "writer", body: body}
+	}
+	many := call{method: "DELETE", path: bulkPath, key: "writer", body: `{"paymentPositionIUPDs":["P-1"]}`}
+	untrue := []string{"payment transaction", "related payment"}
+	h.play(t, []scenario{
+		{"a position", call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: positionJSON("P-1", "01000000000000177")}, 201, nil, nil},
+		{"is blocked", move("block", `{"reason":"x"}`), 200, nil, nil},
+		{"and not deleted", remove, 409, []string{"a position in status VALID and lifecycle BLOCKED cannot be deleted; it can be", "unblocked"}, untrue},
+		{"nor among many", many, 409, []string{"lifecycle BLOCKED cannot be deleted"}, untrue},
+		{"is handed over", move("transfer", `{"reason":"x","toOrganizationFiscalCode":"99999999990"}`), 200, nil, nil},
+		{"and not deleted either", remove, 409, []string{"lifecycle TRANSFERRED cannot be deleted; it can be reopened"}, untrue},
+		{"is taken back", move("reopen", `{"reason":"x"}`), 200, nil, nil},
+		{"and paid", call{method: "POST", path: optionPath + "/pay", key: "writer", body: receipt}, 200, nil, nil},
+		{"which GPD knows", remove, 409, []string{"Existing related payment found", "cannot be deleted"}, nil},
 	})
 }
 

@@ -178,7 +178,7 @@ func (s *server) routes() (http.Handler, error) {
 	e.IPExtractor = echo.ExtractIPDirect() // a forwarded address is whatever the client says
 	e.Binder = bodyBinder{}
 	e.HTTPErrorHandler = s.refuse
-	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.limitBody, s.verifyIntegrity, s.carryOutOnce, s.tagAnswers)
+	e.Use(s.identifyRequest, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.knowParameters, s.limitBody, s.verifyIntegrity, s.carryOutOnce, s.tagAnswers)
 	RegisterHandlers(e, NewStrictHandler(s, nil))
 	return headAsGet(e), s.contract.covers(e.Routes())
 }

@@ -70,8 +70,8 @@ func TestOrganizations(t *testing.T) {
 			[]string{"send", "whsec"},
 		},
 		{
-			"the relay's data and secrets are stored", put(with(`"relay":{"kind":"LEGACY","url":"http://127.0.0.1:9/x","username":"u","password":"p","token":"t"}`)), 200,
-			[]string{`"kind":"LEGACY"`, `"password":"set"`, `"token":"set"`, `"username":"u"`},
+			"the relay's data and secrets are stored", put(with(`"relay":{"kind":"LEGACY","url":"http://127.0.0.1:9/x","username":"u","password":"p"}`)), 200,
+			[]string{`"kind":"LEGACY"`, `"password":"set"`, `"username":"u"`},
 			[]string{"delivery"},
 		},
 		{
@@ -81,8 +81,18 @@ func TestOrganizations(t *testing.T) {
 		},
 		{
 			"or user and password", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"LEGACY","url":"https://r.example","password":null}`)), 400,
-			[]string{`"/relay/username"`, `"/relay/password"`, "LEGACY"},
+			[]string{`{"detail":"is needed with kind LEGACY","pointer":"/relay/username"}`, `{"detail":"is needed with kind LEGACY","pointer":"/relay/password"}`},
 			nil,
+		},
+		{
+			"a legacy relay has no token", put(with(`"relay":{"kind":"LEGACY","url":"https://r.example","username":"u","password":"p","token":"t"}`)), 400,
+			[]string{`"pointer":"/relay/token"`, "not for kind LEGACY"},
+			[]string{`"/relay/password"`, `"/relay/username"`},
+		},
+		{
+			"a native relay has neither user nor password", put(with(`"relay":{"kind":"NATIVE","url":"https://r.example","username":"u","password":"p","token":"t"}`)), 400,
+			[]string{`"pointer":"/relay/username"`, `"pointer":"/relay/password"`, "not for kind NATIVE"},
+			[]string{`"/relay/token"`},
 		},
 		{
 			"and a base address, to which paths can be added", put(with(`"send":{"route":"RELAY"},"relay":{"kind":"NATIVE","url":"https://r.example/amount-update","token":"not a header"}`)), 400,
