@@ -1116,7 +1116,7 @@ type Send struct {
 type SendExchange struct {
 	AnsweredAt *time.Time `json:"answeredAt,omitempty"`
 
-	// Code SEND's code, or what went wrong.
+	// Code SEND's code, or what went wrong; NO_CREDENTIAL: the organization has none, and nobody was asked.
 	Code        *string   `json:"code,omitempty"`
 	RequestedAt time.Time `json:"requestedAt"`
 
