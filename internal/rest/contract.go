@@ -144,8 +144,6 @@ type schema struct {
 	Format      string    `yaml:"format"`
 	Description string    `yaml:"description"`
 	Enum        []string  `yaml:"enum"`
-	Minimum     *int64    `yaml:"minimum"`
-	Maximum     *int64    `yaml:"maximum"`
 	Required    []string  `yaml:"required"`
 	Items       *schema   `yaml:"items"`
 	Properties  yaml.Node `yaml:"properties"` // a node keeps the order of the document

@@ -115,8 +115,8 @@ func (p *parameter) wrong(times int) string {
 		return "is given more than once"
 	case len(schema.Enum) > 0:
 		return "must be one of " + strings.Join(schema.Enum, ", ")
-	case schema.Type == "integer" && schema.Minimum != nil && schema.Maximum != nil:
-		return fmt.Sprintf("must be a whole number from %d to %d", *schema.Minimum, *schema.Maximum)
+	case schema.Type == "integer" && schema.Minimum != "" && schema.Maximum != "":
+		return fmt.Sprintf("must be a whole number from %s to %s", schema.Minimum, schema.Maximum)
 	case schema.Type == "integer":
 		return "must be a whole number"
 	case schema.Type == "number":
