@@ -124,6 +124,9 @@ func Run(ctx context.Context, source *Source, job Job) (Counts, error) {
 				return l.counts, cause
 			}
 			<-b.done
+			if ctx.Err() != nil { // both were ready: no further batch is begun
+				return l.counts, ErrInterrupted
+			}
 			if err := l.store(ctx, b); err != nil {
 				return l.counts, err
 			}
