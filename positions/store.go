@@ -83,12 +83,17 @@ type Store interface {
 	// ImportPositions stores those of many positions of one organization that can
 	// be stored, each wholly or not at all, in one commit, and tells what became
 	// of each, in their order. Of two that want the same iupd, notice number or IUV
-	// the first gets it. A position whose iupd is there already is never changed:
-	// it is AlreadyThere when what is owed by it is the same as in its current
+	// the first gets it. What is owed by a position whose iupd is there already is
+	// never changed: it is AlreadyThere when that is the same as in its current
 	// version or in the one that an earlier change of the same Action made, and a
 	// Conflict otherwise; states, validity date and payments are not compared. So
-	// the same import can be made again, and goes on where the last one ended. The
-	// positions that were created become what was written, as in CreatePosition.
+	// the same import can be made again, and goes on where the last one ended.
+	// One thing can be made up for: a position that is there as a DRAFT and in its
+	// current version is what a payable (VALID or PUBLISHED) one of the import
+	// says, to the validity date that lies ahead, is Published, as
+	// [Position.Publish] does it, in a version of its own with c's Action replaced
+	// by PUBLISH. The positions that were created or published become what was
+	// written, as in CreatePosition.
 	// After an error nothing was stored, save when the connection broke during the
 	// commit; making the import again is right in either case.
 	ImportPositions(ctx context.Context, ps []*Position, c Change) ([]Imported, error)

@@ -38,7 +38,7 @@ func newLoadProgress(std streams, size int64, read *counted) *loadProgress {
 
 // report is told of every batch.
 func (p *loadProgress) report(n bulkload.Counts) {
-	done := fmt.Sprintf("%d read, %d created, %d already there, %d refused", n.Read, n.Created, n.AlreadyThere, n.Refused)
+	done := fmt.Sprintf("%d read, %d created, %d published, %d already there, %d refused", n.Read, n.Created, n.Published, n.AlreadyThere, n.Refused)
 	if p.bar != nil {
 		p.bar.Describe(done)
 		_ = p.bar.Set64(p.read.bytes.Load()) // drawing on a terminal

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,9 +31,10 @@ type positionsImport struct {
 	config.Config `embed:""`
 	Path          string `arg:"" name:"file" help:"The file, gzip or not; - for standard input."`
 	Organization  string `required:"" help:"Tax code of the organization whose positions they are." placeholder:"CODE"`
-	Publish       bool   `help:"Make the positions payable, not drafts."`
+	Publish       bool   `help:"Make the positions payable, not drafts; also those that are there as drafts, if they are unchanged."`
 	Format        string `enum:",ndjson,csv" default:"" help:"ndjson, a body of POST .../debtpositions per line, or csv; by the name of the file unless given." placeholder:"FORMAT"`
 	Rejected      string `help:"Where what is refused is written, with the reasons; FILE.rejected.ndjson unless given." placeholder:"FILE"`
+	Warnings      string `help:"Where what is accepted and probably a slip is written; FILE.warnings.ndjson unless given." placeholder:"FILE"`
 	Batch         int    `default:"1000" help:"Positions of one commit, 1 to 10000; ${default} unless given."`
 	DryRun        bool   `help:"Judge the lines, store nothing. What is taken already is not looked for."`
 }
@@ -43,11 +45,11 @@ const sayEvery = 5 * time.Second
 // Run loads the file.
 func (c *positionsImport) Run(ctx context.Context, std streams) error {
 	began := time.Now()
-	format, rejected, err := c.choices()
+	format, err := c.choices()
 	if err != nil {
 		return &usageError{err}
 	}
-	input, size, err := c.open(rejected)
+	input, size, err := c.open()
 	if err != nil {
 		return &usageError{err}
 	}
@@ -67,15 +69,17 @@ func (c *positionsImport) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
 
-	refused := &rejections{path: rejected}
+	refused, warned := &findings{path: c.Rejected}, &findings{path: c.Warnings}
 	shown := newLoadProgress(std, size, read)
 	counts, err := bulkload.Run(ctx, source, bulkload.Job{
 		Store: store, Organization: c.Organization, CompanyName: organization.CompanyName, Publish: c.Publish, DryRun: c.DryRun,
-		Batch: c.Batch, MaxBytes: int(c.APIMaxBody), Rejected: refused.write, Progress: shown.report,
-		Change: positions.Change{Actor: positions.Actor{Kind: "OPERATOR"}, Action: "IMPORT", Reason: c.reason()},
+		Batch: c.Batch, MaxBytes: int(c.APIMaxBody), Progress: shown.report,
+		Rejected: func(r *bulkload.Rejection) error { return refused.write(r) },
+		Warned:   func(x *bulkload.Warning) error { return warned.write(x) },
+		Change:   positions.Change{Actor: positions.Actor{Kind: "OPERATOR"}, Action: "IMPORT", Reason: c.reason()},
 	})
 	shown.end()
-	err = errors.Join(err, refused.close())
+	err = errors.Join(err, refused.close(), warned.close())
 	c.summary(std.out, counts, time.Since(began))
 	switch {
 	case errors.Is(err, bulkload.ErrInterrupted):
@@ -83,19 +87,20 @@ func (c *positionsImport) Run(ctx context.Context, std streams) error {
 	case err != nil:
 		return fmt.Errorf("%w; nothing is lost: run the same command again to go on", err)
 	case counts.Refused > 0:
-		return fmt.Errorf("%d positions were refused; the reasons are in %s", counts.Refused, rejected)
+		return fmt.Errorf("%d positions were refused; the reasons are in %s", counts.Refused, c.Rejected)
 	}
 	return nil
 }
 
-// choices are what follows from the flags together.
-func (c *positionsImport) choices() (format bulkload.Format, rejected string, err error) {
+// choices are what follows from the flags together: the format, and where
+// findings are written.
+func (c *positionsImport) choices() (format bulkload.Format, err error) {
 	if !positions.FiscalCodePA(c.Organization) {
-		return "", "", fmt.Errorf("--organization must be the 11 digits of an organization's tax code, %q is not", c.Organization)
+		return "", fmt.Errorf("--organization must be the 11 digits of an organization's tax code, %q is not", c.Organization)
 	}
 	const largest = 10_000
 	if c.Batch < 1 || c.Batch > largest {
-		return "", "", fmt.Errorf("--batch must be between 1 and %d, %d is not", largest, c.Batch)
+		return "", fmt.Errorf("--batch must be between 1 and %d, %d is not", largest, c.Batch)
 	}
 	format = bulkload.Format(c.Format)
 	if format == "" {
@@ -105,17 +110,18 @@ func (c *positionsImport) choices() (format bulkload.Format, rejected string, er
 		case ".csv":
 			format = bulkload.CSV
 		default:
-			return "", "", fmt.Errorf("the name %s does not tell its format: say --format=ndjson or --format=csv", c.Path)
+			return "", fmt.Errorf("the name %s does not tell its format: say --format=ndjson or --format=csv", c.Path)
 		}
 	}
-	switch rejected = c.Rejected; {
-	case rejected != "":
-	case c.Path == "-":
-		rejected = "stdin.rejected.ndjson"
-	default:
-		rejected = c.Path + ".rejected.ndjson"
+	beside := c.Path
+	if beside == "-" {
+		beside = "stdin"
 	}
-	return format, rejected, nil
+	c.Rejected, c.Warnings = cmp.Or(c.Rejected, beside+".rejected.ndjson"), cmp.Or(c.Warnings, beside+".warnings.ndjson")
+	if filepath.Clean(c.Rejected) == filepath.Clean(c.Warnings) {
+		return "", fmt.Errorf("--rejected and --warnings are both %s", c.Warnings)
+	}
+	return format, nil
 }
 
 // reason is what the history of every position says. A name need not be UTF-8,
@@ -124,9 +130,9 @@ func (c *positionsImport) reason() string {
 	return "import of " + strings.ToValidUTF8(filepath.Base(c.Path), "?")
 }
 
-// open opens the file; size is 0 when it cannot be told. What is refused must
-// not be written over what is read.
-func (c *positionsImport) open(rejected string) (input io.ReadCloser, size int64, err error) {
+// open opens the file; size is 0 when it cannot be told. What is refused or
+// warned of must not be written over what is read.
+func (c *positionsImport) open() (input io.ReadCloser, size int64, err error) {
 	if c.Path == "-" {
 		return io.NopCloser(os.Stdin), 0, nil
 	}
@@ -141,8 +147,10 @@ func (c *positionsImport) open(rejected string) (input io.ReadCloser, size int64
 	if info.IsDir() {
 		return nil, 0, errors.Join(fmt.Errorf("%s is a directory", c.Path), file.Close())
 	}
-	if other, err := os.Stat(rejected); err == nil && os.SameFile(info, other) {
-		return nil, 0, errors.Join(fmt.Errorf("--rejected %s is the file that is to be loaded", rejected), file.Close())
+	for _, written := range []struct{ flag, path string }{{"--rejected", c.Rejected}, {"--warnings", c.Warnings}} {
+		if other, err := os.Stat(written.path); err == nil && os.SameFile(info, other) {
+			return nil, 0, errors.Join(fmt.Errorf("%s %s is the file that is to be loaded", written.flag, written.path), file.Close())
+		}
 	}
 	if info.Mode().IsRegular() {
 		size = info.Size()
@@ -185,7 +193,13 @@ func (c *positionsImport) summary(w io.Writer, n bulkload.Counts, took time.Dura
 		t.AppendRow(table.Row{"valid; nothing was stored", n.Valid})
 	} else {
 		t.AppendRow(table.Row{"created", n.Created})
+		if c.Publish {
+			t.AppendRow(table.Row{"published, were drafts", n.Published})
+		}
 		t.AppendRow(table.Row{"already there", n.AlreadyThere})
+	}
+	if n.WithWarnings > 0 {
+		t.AppendRow(table.Row{"with warnings", n.WithWarnings})
 	}
 	t.AppendRow(table.Row{"refused", n.Refused})
 	for _, reason := range slices.Sorted(maps.Keys(n.Reasons)) {
@@ -198,6 +212,16 @@ func (c *positionsImport) summary(w io.Writer, n bulkload.Counts, took time.Dura
 	}
 	t.SetStyle(table.StyleLight)
 	t.Render()
+	switch {
+	case n.Drafts == 0:
+	case c.Publish:
+		fmt.Fprintf(w, "%d stay drafts, which nobody can pay: they were changed since they were loaded; publish them by the API\n", n.Drafts)
+	default:
+		fmt.Fprintf(w, "%d as drafts: nobody can pay them until they are published (run again with --publish)\n", n.Drafts)
+	}
+	if n.WithWarnings > 0 {
+		fmt.Fprintf(w, "%d with warnings, probably slips: they are in %s\n", n.WithWarnings, c.Warnings)
+	}
 }
 
 // counted counts what is read of a file.
@@ -212,22 +236,22 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// rejections is the file of what is refused. It is made for the first one, for
-// its owner's eyes only: it holds what the lines held.
-type rejections struct {
+// findings is a file of what is refused or warned of. It is made for the first
+// one, for its owner's eyes only: it holds what the lines held.
+type findings struct {
 	path string
 	file *os.File
 	w    *bufio.Writer
 }
 
-func (r *rejections) write(rejection *bulkload.Rejection) (err error) {
-	if r.file == nil {
-		if r.file, err = createPrivate(r.path); err != nil {
+func (f *findings) write(finding interface{ Write(io.Writer) error }) (err error) {
+	if f.file == nil {
+		if f.file, err = createPrivate(f.path); err != nil {
 			return err
 		}
-		r.w = bufio.NewWriter(r.file)
+		f.w = bufio.NewWriter(f.file)
 	}
-	return rejection.Write(r.w)
+	return finding.Write(f.w)
 }
 
 // createPrivate opens a file to write it anew. One that is there already is made
@@ -247,9 +271,9 @@ func createPrivate(path string) (*os.File, error) {
 	return file, nil
 }
 
-func (r *rejections) close() error {
-	if r.file == nil {
+func (f *findings) close() error {
+	if f.file == nil {
 		return nil
 	}
-	return errors.Join(r.w.Flush(), r.file.Close())
+	return errors.Join(f.w.Flush(), f.file.Close())
 }

@@ -16,6 +16,7 @@ import (
 type body struct {
 	text     []byte
 	problems []positions.Problem // cells that are not what their column holds
+	follow   []string            // pointers of what is wrong only because something else is
 	options  []place
 }
 
@@ -62,11 +63,15 @@ func (b *body) option(h *header, r row, at string) {
 		value := cell(r.cells, h.option[i])
 		switch {
 		case value == "" && c.name == "iuv": // it is part of the notice number
-			if nav, err := positions.ParseNoticeNumber(cell(r.cells, h.nav)); err == nil {
-				value = nav.IUV()
-			}
+			value = b.iuv(cell(r.cells, h.nav), at)
 		case value == "" && c.name == "isPartialPayment":
 			value = "false"
+		}
+		if (c.name == "nav" || c.name == "iuv") && scientific.MatchString(value) {
+			b.wrong(at+"/"+c.name, "a spreadsheet turned the number into scientific notation: format the column as text and fill it again")
+			if c.name == "iuv" && cell(r.cells, h.nav) == "" {
+				b.follow = append(b.follow, at+"/nav")
+			}
 		}
 		b.member(at, c, value)
 	}
@@ -101,6 +106,22 @@ func (b *body) option(h *header, r row, at string) {
 	}
 	b.text = append(b.text, "]}"...)
 	b.options = append(b.options, where)
+}
+
+// scientific is how a spreadsheet writes a number that is too long for it.
+var scientific = regexp.MustCompile(`^[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+$`)
+
+// iuv is the one of a notice number. What is wrong with the notice number is not
+// said of the IUV too.
+func (b *body) iuv(nav, at string) string {
+	number, err := positions.ParseNoticeNumber(nav)
+	if err == nil {
+		return number.IUV()
+	}
+	if nav != "" {
+		b.follow = append(b.follow, at+"/iuv")
+	}
+	return ""
 }
 
 // oneTransfer reports whether only the first transfer has cells: its amount is

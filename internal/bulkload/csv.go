@@ -84,7 +84,7 @@ func (r *rows) read() error {
 	if err != nil {
 		return err
 	}
-	it := &item{line: r.lines.number, text: line, size: len(line)}
+	it := &item{line: r.lines.number, text: line, csv: true, size: len(line)}
 	cells, err := r.parse(line)
 	if !tooLong && err == nil && !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
 		return nil // a spreadsheet's empty row

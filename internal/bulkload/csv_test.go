@@ -116,8 +116,8 @@ func TestBadRows(t *testing.T) {
 		"a mad instant":                 {[]string{edit("2027-01-31", "2027-01-31T25:00:00Z"), good}, []string{"2 P-1 /paymentOption/0/dueDate [2:dueDate]"}},
 		"an American day":               {[]string{edit("2027-01-31", "01/31/2027"), good}, []string{"2 P-1 /paymentOption/0/dueDate [2:dueDate]"}},
 		"a flag that is none":           {[]string{short("P-1", 1, "100", "forse"), good}, []string{"2 P-1 /paymentOption/0/isPartialPayment [2:isPartialPayment]"}},
-		"a spreadsheet's notice number": {[]string{edit(string(loadtest.Nav(1)), "3.02E+17"), good}, []string{"2 P-1 /paymentOption/0/iuv /paymentOption/0/nav [2:iuv 2:nav]"}},
-		"a notice number cut short":     {[]string{edit(string(loadtest.Nav(1)), "302"), good}, []string{"2 P-1 /paymentOption/0/iuv /paymentOption/0/nav [2:iuv 2:nav]"}},
+		"a spreadsheet's notice number": {[]string{edit(string(loadtest.Nav(1)), "3.02E+17"), good}, []string{"2 P-1 /paymentOption/0/nav [2:nav]"}},
+		"a notice number cut short":     {[]string{edit(string(loadtest.Nav(1)), "302"), good}, []string{"2 P-1 /paymentOption/0/nav [2:nav]"}},
 		"no IBAN":                       {[]string{edit(iban, ""), good}, []string{"2 P-1 /paymentOption/0/transfer/0/iban [2:transfer1_iban]"}},
 		"a bad second row":              {[]string{short("P-1", 1, "100", ""), strings.Replace(short("P-1", 2, "5", "sì"), "TARI", "", 1), good}, []string{"2 P-1 /paymentOption/1/description [3:description]"}},
 		"cells that should agree":       {[]string{short("P-1", 1, "100", ""), strings.Replace(short("P-1", 2, "5", "sì"), "Prova", "Altra", 1), good}, []string{"2 P-1 /fullName [2:fullName]"}},
@@ -169,6 +169,48 @@ func TestBadRows(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A spreadsheet that made 3,02E+17 of a notice number is named as the cause, and
+// nothing else is said.
+func TestNumbersThatASpreadsheetRounded(t *testing.T) {
+	row := func(nav, iuv string) string {
+		return "P-1;F;ANONIMO;Prova;" + nav + ";" + iuv + ";100;TARI;2027-01-31;TARI;9/0101100IM/;" + iban + "\n"
+	}
+	nav := loadtest.Nav(1)
+	for name, c := range map[string]struct{ nav, iuv, says, reason string }{
+		"the notice number":             {"3,02E+17", "", "/paymentOption/0/nav", "nav"},
+		"the notice number, in English": {"3.02e17", "", "/paymentOption/0/nav", "nav"},
+		"the notice number of an IUV":   {"3E+17", nav.IUV(), "/paymentOption/0/nav", "nav"},
+		"the IUV":                       {"", "2E+15", "/paymentOption/0/iuv", "iuv"},
+		"both":                          {"3,02E+17", "2,00E+15", "/paymentOption/0/nav /paymentOption/0/iuv", "nav"},
+	} {
+		r := loaded(t, newStore(t), CSV, strings.NewReader("iupd;type;fiscalCode;fullName;nav;iuv;amount;description;dueDate;"+
+			"transfer1_remittanceInformation;transfer1_category;transfer1_iban\n"+row(c.nav, c.iuv)))
+		r.wants(t, 0, 0, 1)
+		x := r.rejected[0]
+		if x.pointers() != c.says || !strings.Contains(x.Errors[0].Detail, "format the column as text") || r.Reasons["not valid: /paymentOption/N/"+c.reason] != 1 {
+			t.Errorf("%s: %s, counted as %v", name, x.pointers(), r.Reasons)
+		}
+	}
+}
+
+// Rows that made no body are not taken for one when what was refused is loaded.
+func TestRowsAreCorrectedInTheirOwnFile(t *testing.T) {
+	r := loaded(t, newStore(t), CSV, csvOf(short("P-1", 1, "100", ""), short("", 2, "50", ""), "P-3,Forl\xec", `P-4,"F`))
+	r.wants(t, 0, 0, 4)
+	const says = "the text is of rows of CSV, not a body: correct them in the CSV file that was loaded first and load that again"
+	for range 2 { // and no less when it is refused once more
+		r = loaded(t, newStore(t), NDJSON, strings.NewReader(r.file))
+		r.wants(t, 0, 0, 4)
+		if r.Reasons[says] != 4 || r.rejected[1].Text != short("", 2, "50", "") || r.rejected[2].Bytes == nil {
+			t.Errorf("it says %v:\n%s", r.Reasons, r.file)
+		}
+	}
+	// Whoever writes a body in its place is heard.
+	text, err := json.Marshal(loadtest.Line(5))
+	must(t, err)
+	loaded(t, newStore(t), NDJSON, strings.NewReader(`{"rejectedLine":2,"errors":[],"text":`+string(text)+`,"csv":true}`)).wants(t, 1, 0, 0)
 }
 
 func itoa(n int64) string {

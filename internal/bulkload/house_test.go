@@ -43,6 +43,7 @@ func must(t testing.TB, err error) {
 type result struct {
 	Counts
 	rejected []*Rejection
+	warned   []Warning
 	file     string // of the rejections
 	err      error
 }
@@ -65,6 +66,10 @@ func loadedIn(ctx context.Context, t testing.TB, store Store, format Format, fil
 			r.rejected = append(r.rejected, x)
 			return x.Write(&written)
 		},
+		Warned: func(x *Warning) error {
+			r.warned = append(r.warned, *x)
+			return nil
+		},
 	}
 	for _, f := range adjust {
 		f(&job)
@@ -80,7 +85,7 @@ func (r result) wants(t testing.TB, created, there, refused int64) {
 	if r.err != nil {
 		t.Fatal(r.err)
 	}
-	if r.Created != created || r.AlreadyThere != there || r.Refused != refused || r.Read != created+there+refused {
+	if r.Created != created || r.AlreadyThere != there || r.Refused != refused || r.Read != created+there+refused+r.Published {
 		t.Fatalf("%d read: %d created, %d already there, %d refused, want %d, %d, %d; rejected:\n%s",
 			r.Read, r.Created, r.AlreadyThere, r.Refused, created, there, refused, r.file)
 	}

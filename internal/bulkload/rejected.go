@@ -20,8 +20,10 @@ type Rejection struct {
 	Errors []RejectedValue `json:"errors"`
 	// Position is the body: the line of NDJSON, or what the rows of CSV say.
 	Position json.RawMessage `json:"position,omitempty"`
-	// Text is the original when it is no JSON object, or no row of CSV.
+	// Text is the original when it is no JSON object; CSV tells that it is rows of
+	// CSV, which are corrected where they came from.
 	Text string `json:"text,omitempty"`
+	CSV  bool   `json:"csv,omitempty"`
 	// Bytes is the original when it is not even UTF-8.
 	Bytes []byte `json:"bytes,omitempty"`
 	// reason is why, without anything of this line alone.
@@ -38,22 +40,28 @@ type RejectedValue struct {
 
 var rejectionPrefix = []byte(`{"rejectedLine":`)
 
-// corrected takes the body out of a line that is a Rejection.
-func corrected(line []byte) ([]byte, bool) {
+// original is what a Rejection keeps: a body, or rows of CSV that made none.
+type original struct {
+	text []byte
+	csv  bool
+}
+
+// corrected takes the original out of a line that is a Rejection.
+func corrected(line []byte) (original, bool) {
 	if !bytes.HasPrefix(line, rejectionPrefix) {
-		return nil, false
+		return original{}, false
 	}
 	var r Rejection
 	if json.Unmarshal(line, &r) != nil {
-		return nil, false
+		return original{}, false
 	}
 	switch {
 	case len(r.Position) > 0:
-		return r.Position, true
+		return original{text: r.Position}, true
 	case r.Text != "":
-		return []byte(r.Text), true
+		return original{[]byte(r.Text), r.CSV}, true
 	}
-	return r.Bytes, true
+	return original{r.Bytes, r.CSV}, true
 }
 
 // rejection tells why an item is refused. b is nil when it did not come from
@@ -80,9 +88,9 @@ func (it *item) rejection(b *body, refusal *positions.Error) *Rejection {
 			r.IUPD, _ = named.IUPD.(string)
 		}
 	case utf8.Valid(it.text):
-		r.Text = string(it.text)
+		r.Text, r.CSV = string(it.text), it.csv
 	default:
-		r.Bytes = it.text
+		r.Bytes, r.CSV = it.text, it.csv
 	}
 	return r
 }
@@ -115,11 +123,7 @@ func reasonOf(refusal *positions.Error) string {
 }
 
 // Write appends a line for a rejection to w.
-func (r *Rejection) Write(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(r)
-}
+func (r *Rejection) Write(w io.Writer) error { return writeLine(w, r) }
 
 func refusalOf(err error) *positions.Error {
 	var refusal *positions.Error

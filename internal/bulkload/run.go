@@ -1,6 +1,7 @@
 package bulkload
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -22,14 +23,16 @@ type Job struct {
 	Store        Store
 	Organization string // tax code
 	CompanyName  string // of the organization, for rows of CSV that do not name it
-	Publish      bool   // make them payable
+	Publish      bool   // make them payable, those too that are there as drafts and unchanged
 	DryRun       bool   // judge the positions, store nothing
 	Batch        int    // positions of one commit, 1 or more
 	MaxBytes     int    // of the file in one batch; a batch ends with the position that exceeds it
 	Change       positions.Change
-	// Rejected is told of what is refused, Progress of every batch that is done;
-	// neither is called by two goroutines at once.
+	// Rejected is told of what is refused, Warned of what is probably a slip in
+	// what is not, Progress of every batch that is done; none is called by two
+	// goroutines at once.
 	Rejected func(*Rejection) error
+	Warned   func(*Warning) error
 	Progress func(Counts)
 }
 
@@ -38,7 +41,10 @@ type Counts struct {
 	Read         int64
 	Valid        int64 // of a dry run
 	Created      int64
+	Published    int64 // that were there as drafts
 	AlreadyThere int64
+	Drafts       int64 // of those created and already there: nobody can pay them
+	WithWarnings int64 // of those not refused
 	Refused      int64
 	Reasons      map[string]int64 // of the refusals, at most maxReasons
 }
@@ -52,6 +58,9 @@ const (
 	storeTimeout  = time.Minute
 	storeAttempts = 7
 	storePause    = 200 * time.Millisecond // doubled each time
+
+	// endTimeout bounds the wait for whoever reads and judges when a load ends early.
+	endTimeout = 500 * time.Millisecond
 )
 
 // ErrInterrupted ends a load whose context ended. What was counted is stored;
@@ -66,6 +75,7 @@ type batch struct {
 	bodies    []*body
 	positions []*positions.Position
 	refusals  []*positions.Error
+	warnings  [][]positions.Problem
 }
 
 // Run loads what the source holds, in its order. When ctx ends, it finishes the
@@ -74,9 +84,8 @@ type batch struct {
 func Run(ctx context.Context, source *Source, job Job) (Counts, error) {
 	l := &loading{Job: job, counts: Counts{Reasons: map[string]int64{}}}
 	reading, stop := context.WithCancel(ctx)
-	defer stop()
 	workers := runtime.GOMAXPROCS(0)
-	unread, ordered := make(chan *batch), make(chan *batch, workers)
+	unread, ordered, ended := make(chan *batch), make(chan *batch, workers), make(chan struct{})
 	var cause error // of the end; set before ordered is closed
 	go func() {
 		defer close(ordered)
@@ -92,13 +101,23 @@ func Run(ctx context.Context, source *Source, job Job) (Counts, error) {
 			}
 		})
 	}
+	go func() {
+		judging.Wait()
+		close(ended)
+	}()
+	defer func() {
+		stop()
+		select { // nothing goes on afterwards, save a read that never ends
+		case <-ended:
+		case <-time.After(endTimeout):
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done(): // whoever reads may wait for ever, for a terminal for example
 			return l.counts, ErrInterrupted
 		case b, more := <-ordered:
 			if !more {
-				judging.Wait()
 				if errors.Is(cause, context.Canceled) {
 					cause = ErrInterrupted
 				}
@@ -153,11 +172,13 @@ func (l *loading) cut(ctx context.Context, source *Source, unread, ordered chan<
 // judge reads the positions of a batch.
 func (l *loading) judge(b *batch) {
 	n := len(b.items)
-	b.bodies, b.positions, b.refusals = make([]*body, n), make([]*positions.Position, n), make([]*positions.Error, n)
+	b.bodies, b.positions, b.refusals, b.warnings = make([]*body, n), make([]*positions.Position, n), make([]*positions.Error, n), make([][]positions.Problem, n)
 	for i, it := range b.items {
 		var err error
 		if b.bodies[i], b.positions[i], err = l.position(it, b.at); err != nil {
 			b.refusals[i] = refusalOf(err)
+		} else {
+			b.warnings[i] = rest.Warnings(b.positions[i])
 		}
 	}
 }
@@ -169,13 +190,18 @@ func (l *loading) position(it *item, at time.Time) (b *body, p *positions.Positi
 	if it.rows != nil {
 		b = bodyOf(it.header, it.rows, l.CompanyName)
 		it.text = b.text
-	} else if text, ok := corrected(it.text); ok {
-		if it.text = text; len(text) == 0 {
+	} else if original, ok := corrected(it.text); ok {
+		it.text, it.csv = original.text, original.csv
+		switch {
+		case len(it.text) == 0:
 			return nil, nil, positions.Errorf(positions.Invalid, "the original is not here: correct it in the file that was loaded first")
+		case it.csv && !bytes.HasPrefix(bytes.TrimSpace(it.text), []byte("{")):
+			return nil, nil, positions.Errorf(positions.Invalid,
+				"the text is of rows of CSV, not a body: correct them in the CSV file that was loaded first and load that again")
 		}
 	}
 	p, err = rest.ReadPosition(it.text, l.Organization, at)
-	if b != nil && len(b.problems) > 0 {
+	if b != nil && (len(b.problems) > 0 || len(b.follow) > 0 && err != nil) {
 		err = b.refusal(err)
 	}
 	if err == nil && l.Publish {
@@ -191,6 +217,9 @@ func (b *body) refusal(err error) error {
 	for _, p := range all {
 		blamed[p.Pointer] = true
 	}
+	for _, pointer := range b.follow {
+		blamed[pointer] = true
+	}
 	var rest *positions.Error
 	if errors.As(err, &rest) {
 		for _, p := range rest.Problems {
@@ -198,6 +227,9 @@ func (b *body) refusal(err error) error {
 				all = append(all, p)
 			}
 		}
+	}
+	if len(all) == 0 {
+		return err
 	}
 	return &positions.Error{Code: positions.Invalid, Message: "the row is not valid", Problems: all}
 }
@@ -222,16 +254,25 @@ func (l *loading) store(ctx context.Context, b *batch) error {
 			switch {
 			case r.Refused != nil:
 				b.refusals[places[j]] = r.Refused
+				continue
+			case r.Published:
+				l.counts.Published++
 			case r.AlreadyThere:
 				l.counts.AlreadyThere++
 			default:
 				l.counts.Created++
+			}
+			if r.Draft || r.Created() && !l.Publish {
+				l.counts.Drafts++
 			}
 		}
 	}
 	l.counts.Read += int64(len(b.items))
 	for i, refusal := range b.refusals {
 		if refusal == nil {
+			if err := l.warn(b, i); err != nil {
+				return err
+			}
 			continue
 		}
 		r := b.items[i].rejection(b.bodies[i], refusal)
@@ -244,6 +285,23 @@ func (l *loading) store(ctx context.Context, b *batch) error {
 	}
 	if l.Progress != nil {
 		l.Progress(l.counts)
+	}
+	return nil
+}
+
+// warn tells what is warned of about the i-th position of a batch.
+func (l *loading) warn(b *batch, i int) error {
+	if len(b.warnings[i]) == 0 {
+		return nil
+	}
+	l.counts.WithWarnings++
+	if l.Warned == nil {
+		return nil
+	}
+	for _, w := range b.items[i].warnings(b.bodies[i], b.positions[i].IUPD, b.warnings[i]) {
+		if err := l.Warned(w); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -53,6 +53,73 @@ func TestPublishedPositionsArePayableThoughLongDue(t *testing.T) {
 	loaded(t, store, NDJSON, strings.NewReader(linesOf(0, 1))).wants(t, 0, 1, 0)
 }
 
+// Drafts loaded by mistake become payable by loading them again, once.
+func TestDraftsArePublishedByLoadingThemAgain(t *testing.T) {
+	store := newStore(t)
+	publish := func(j *Job) { j.Publish = true }
+	r := loaded(t, store, NDJSON, strings.NewReader(linesOf(0, 10)))
+	if r.wants(t, 10, 0, 0); r.Drafts != 10 {
+		t.Errorf("%d are drafts", r.Drafts)
+	}
+	changed, err := store.Position(t.Context(), ente, loadtest.IUPD(3))
+	must(t, err)
+	changed.Debtor.City = "Cesena"
+	must(t, store.UpdatePosition(t.Context(), changed, positions.Change{Actor: positions.Actor{Kind: "KEY"}, Action: "REPLACE"}))
+	if r = loaded(t, store, NDJSON, strings.NewReader(linesOf(0, 10))); r.Published != 0 || r.Drafts != 10 {
+		t.Errorf("%+v", r.Counts)
+	}
+	r = loaded(t, store, NDJSON, strings.NewReader(linesOf(0, 12)), publish)
+	if r.wants(t, 2, 1, 0); r.Published != 9 || r.Drafts != 1 {
+		t.Errorf("%+v", r.Counts)
+	}
+	n, err := store.Notice(t.Context(), ente, loadtest.Nav(7))
+	must(t, err)
+	if fault := n.RefusalAt(time.Now()); fault != "" {
+		t.Errorf("the Nodo is told %s", fault)
+	}
+	versions, err := store.Versions(t.Context(), ente, loadtest.IUPD(7))
+	must(t, err)
+	if len(versions) != 2 || versions[0].Actor.Kind != "OPERATOR" || versions[0].Action != "PUBLISH" || versions[0].Reason != "import of a test" {
+		t.Errorf("its history is %+v", versions)
+	}
+	r = loaded(t, store, NDJSON, strings.NewReader(linesOf(0, 12)), publish)
+	if r.wants(t, 0, 12, 0); r.Published != 0 || r.Drafts != 1 {
+		t.Errorf("again: %+v", r.Counts)
+	}
+}
+
+func TestSlipsAreWarnedOf(t *testing.T) {
+	slip := strings.NewReplacer(`"iban":"IT60X0542811101000000123456"},`, `"iban":"IT61X0542811101000000123456"},`,
+		string(loadtest.Nav(1))[1:], "02000000000000199").Replace(loadtest.Line(1))
+	file := loadtest.Line(0) + "\n" + slip + "\n" + strings.Replace(slip, `"type":"F"`, `"type":"X"`, 1) + "\n"
+	want := []Warning{
+		{Line: 2, IUPD: loadtest.IUPD(1), Pointer: "/paymentOption/0/nav", Detail: "the check digits of the notice number are not right"},
+		{Line: 2, IUPD: loadtest.IUPD(1), Pointer: "/paymentOption/0/transfer/0/iban", Detail: "the check digits or the length of the IBAN are not right"},
+	}
+	store := newStore(t)
+	for _, created := range []int64{2, 0} { // what is there is warned of no less
+		r := loaded(t, store, NDJSON, strings.NewReader(file))
+		if r.wants(t, created, 2-created, 1); r.WithWarnings != 1 || !slices.Equal(r.warned, want) {
+			t.Errorf("%d with warnings: %+v", r.WithWarnings, r.warned)
+		}
+	}
+	r := loaded(t, store, NDJSON, strings.NewReader(file), func(j *Job) { j.DryRun = true })
+	if r.WithWarnings != 1 || !slices.Equal(r.warned, want) {
+		t.Errorf("a dry run: %+v", r)
+	}
+	// In CSV at the cell.
+	row := strings.Replace(short("P-1", 2, "50", "sì"), iban, "IT61"+iban[4:], 1)
+	r = loaded(t, store, CSV, csvOf(short("P-1", 9, "100", ""), row))
+	want = []Warning{{Line: 3, IUPD: "P-1", Pointer: "/paymentOption/1/transfer/0/iban", Detail: want[1].Detail, Column: "transfer1_iban"}}
+	if r.wants(t, 1, 0, 0); r.WithWarnings != 1 || !slices.Equal(r.warned, want) {
+		t.Errorf("%d with warnings: %+v", r.WithWarnings, r.warned)
+	}
+	r = loaded(t, store, NDJSON, strings.NewReader(file), func(j *Job) { j.Warned = func(*Warning) error { return errTest } })
+	if !errors.Is(r.err, errTest) {
+		t.Errorf("a warning that cannot be written: %v", r.err)
+	}
+}
+
 func TestADryRunStoresNothing(t *testing.T) {
 	store := newStore(t)
 	r := loaded(t, store, NDJSON, strings.NewReader(linesOf(0, 5)+"{}\n"), func(j *Job) { j.DryRun = true })
@@ -145,8 +212,8 @@ func TestARejectionKeepsTheOriginal(t *testing.T) {
 		r := loaded(t, newStore(t), NDJSON, strings.NewReader(original))
 		r.wants(t, 0, 0, 1)
 		back, ok := corrected(bytes.TrimSpace([]byte(r.file)))
-		if !ok || string(back) != original {
-			t.Errorf("%q came back as %q", original, back)
+		if !ok || string(back.text) != original {
+			t.Errorf("%q came back as %q", original, back.text)
 		}
 	}
 }

@@ -54,6 +54,7 @@ type item struct {
 	text    []byte // as it stands in the file; a body, unless there are rows
 	rows    []row  // of CSV
 	header  *header
+	csv     bool   // text is rows of CSV
 	iupd    string // of CSV, where it can be told
 	refused *positions.Error
 	size    int // what it took in the file, in bytes

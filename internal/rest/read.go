@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
@@ -21,4 +22,15 @@ func ReadPosition(body []byte, organization string, now time.Time) (*positions.P
 		return nil, invalid("the body is not valid", alsoWrong(problems, &in, organization))
 	}
 	return in.position(organization, now)
+}
+
+// Warnings lists what the API accepts of a position and warns of, as it is
+// probably a slip: check digits of notice numbers and IBANs. nil: nothing.
+func Warnings(p *positions.Position) (warnings []positions.Problem) {
+	for i := range p.Options {
+		for _, w := range warningsOf(&p.Options[i], fmt.Sprintf("/paymentOption/%d", i)) {
+			warnings = append(warnings, positions.Problem{Pointer: w.Pointer, Detail: w.Detail})
+		}
+	}
+	return warnings
 }

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,7 +25,7 @@ var (
 
 // ImportPositions implements [positions.Store]: a look at what is there, at one
 // moment, then one COPY for each table. When somebody else takes one of the
-// numbers in between, it looks again.
+// numbers in between, or removes a draft that is to be published, it looks again.
 func (s *Store) ImportPositions(ctx context.Context, ps []*positions.Position, c positions.Change) ([]positions.Imported, error) {
 	if len(ps) == 0 {
 		return nil, nil
@@ -38,19 +40,92 @@ func (s *Store) ImportPositions(ctx context.Context, ps []*positions.Position, c
 				return err
 			}
 			plan = document.Import(ps, histories, owners, c.At)
+			if err := publishDrafts(ctx, tx, plan, document.Publishing(c)); err != nil {
+				return err
+			}
 			return writeImport(ctx, tx, plan, c)
 		})
-		if !taken(err) {
+		if !overtaken(err) {
 			break
 		}
 	}
 	switch {
-	case taken(err):
-		return nil, positions.Errorf(positions.Unavailable, "others keep taking the same numbers; try again")
+	case overtaken(err):
+		return nil, positions.Errorf(positions.Unavailable, "others keep changing the same positions; try again")
 	case err != nil:
 		return nil, err
 	}
 	return plan.Written(ps), nil
+}
+
+// errDraftGone tells that a draft that was read is no longer there.
+var errDraftGone = errors.New("a draft was removed meanwhile")
+
+// overtaken reports that somebody else was faster: looking again is right.
+func overtaken(err error) bool { return taken(err) || errors.Is(err, errDraftGone) }
+
+// publishDrafts locks the drafts that a plan publishes, in the order in which
+// everybody does, and writes the next version of those that are still what was
+// read. Their options stay as they are.
+func publishDrafts(ctx context.Context, tx pgx.Tx, plan *document.Plan, c positions.Change) error {
+	if len(plan.Publish) == 0 {
+		return nil
+	}
+	organization := plan.Publish[0].Version.Position.OrganizationFiscalCode
+	locked, err := lockDrafts(ctx, tx, organization, plan.Publish)
+	if err != nil {
+		return err
+	}
+	if !plan.KeepUnchanged(locked) {
+		return errDraftGone
+	}
+	n := len(plan.Publish)
+	iupds, statuses, heads := make([]string, n), make([]string, n), make([]string, n)
+	numbers, validity, published := make([]int64, n), make([]*time.Time, n), make([]*time.Time, n)
+	versions := make([][]any, n)
+	for i, w := range plan.Publish {
+		q := &w.Version.Position
+		iupds[i], statuses[i], heads[i], numbers[i] = q.IUPD, string(q.Status), string(w.Version.Head), q.Version
+		validity[i], published[i] = optional(q.ValidityDate), optional(q.PublishDate)
+		versions[i] = versionRow(w.Version, c)
+	}
+	_, err = tx.Exec(ctx, `UPDATE positions p SET version = w.version, status = w.status, validity_date = w.validity, publish_date = w.published,
+			updated_at = $8, head = w.head::json
+		FROM unnest($2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[]) AS w (iupd, version, status, validity, published, head)
+		WHERE p.organization = $1 AND p.iupd = w.iupd`, organization, iupds, numbers, statuses, validity, published, heads, c.At)
+	if err != nil {
+		return err
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"position_versions"}, importedVersionColumns, pgx.CopyFromRows(versions))
+	return err
+}
+
+func lockDrafts(ctx context.Context, tx pgx.Tx, organization string, drafts []document.Publication) (map[string]document.Locked, error) {
+	iupds := make([]string, len(drafts))
+	for i, w := range drafts {
+		iupds[i] = w.Version.Position.IUPD
+	}
+	rows, err := tx.Query(ctx, `SELECT iupd, version, status = 'DRAFT' FROM positions
+		WHERE organization = $1 AND iupd = ANY ($2::text[]) ORDER BY iupd COLLATE "C" FOR UPDATE`, organization, iupds)
+	if err != nil {
+		return nil, err
+	}
+	locked := make(map[string]document.Locked, len(drafts))
+	var iupd string
+	var now document.Locked
+	_, err = pgx.ForEachRow(rows, []any{&iupd, &now.Version, &now.Draft}, func() error {
+		locked[iupd] = now
+		return nil
+	})
+	return locked, err
+}
+
+// versionRow are the values of importedVersionColumns.
+func versionRow(v *document.Version, c positions.Change) []any {
+	q := &v.Position
+	return []any{
+		q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, c.At, v.Document,
+	}
 }
 
 // lookForImport finds what is known of the iupds, and who holds the numbers, at
@@ -116,9 +191,7 @@ func writeImport(ctx context.Context, tx pgx.Tx, plan *document.Plan, c position
 		for _, o := range v.ByIUV() {
 			options = append(options, []any{q.OrganizationFiscalCode, id, int16(o.Ordinal), string(o.NAV), o.IUV, string(o.Status), o.IsPartial, o.DueDate, o.Body})
 		}
-		versions = append(versions, []any{
-			q.OrganizationFiscalCode, q.IUPD, q.Version, string(q.Status), string(q.Lifecycle), c.Actor.Kind, c.Actor.ID, c.Action, c.Reason, c.At, v.Document,
-		})
+		versions = append(versions, versionRow(v, c))
 	}
 	for _, table := range []struct {
 		name    string

@@ -23,6 +23,9 @@ func (s *Store) ImportPositions(ctx context.Context, ps []*positions.Position, c
 			return err
 		}
 		plan = document.Import(ps, histories, owners, c.At)
+		if err := publishDrafts(ctx, tx, plan.Publish, document.Publishing(c)); err != nil {
+			return err
+		}
 		return writeImport(ctx, tx, plan, c)
 	})
 	if err != nil {
@@ -55,6 +58,24 @@ func lookForImport(ctx context.Context, tx *sql.Tx, ps []*positions.Position, ac
 		UNION ALL SELECT p.iupd, o.nav, o.iuv FROM payment_options o JOIN positions p ON p.id = o.position_id
 			WHERE o.organization = ?1 AND o.iuv IN (SELECT value FROM json_each(?3))`, organization, list(navs), list(iuvs))
 	return histories, owners, err
+}
+
+// publishDrafts writes the next versions of drafts. Nobody else writes during
+// the transaction that read them, and their options stay as they are.
+func publishDrafts(ctx context.Context, tx *sql.Tx, drafts []document.Publication, c positions.Change) error {
+	for _, w := range drafts {
+		q := &w.Version.Position
+		_, err := tx.ExecContext(ctx, `UPDATE positions SET version = ?, status = ?, validity_date = ?, publish_date = ?, updated_at = ?, head = ?
+			WHERE organization = ? AND iupd = ?`, q.Version, string(q.Status), optional(q.ValidityDate), optional(q.PublishDate),
+			micros(q.UpdatedAt), string(w.Version.Head), q.OrganizationFiscalCode, q.IUPD)
+		if err != nil {
+			return err
+		}
+		if err := insertVersion(ctx, tx, w.Version, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eachRow scans every row of a query into the same values.

@@ -22,13 +22,18 @@ func mustImport(t *testing.T, s positions.Store, ps ...*positions.Position) []po
 	return results
 }
 
-// outcomes is one letter for each result: created, there, refused.
+// outcomes is one letter for each result: created, there, there as a draft,
+// published, refused.
 func outcomes(results []positions.Imported) string {
 	var b strings.Builder
 	for _, r := range results {
 		switch {
 		case r.Created():
 			b.WriteByte('c')
+		case r.Published:
+			b.WriteByte('p')
+		case r.AlreadyThere && r.Draft:
+			b.WriteByte('d')
 		case r.AlreadyThere:
 			b.WriteByte('t')
 		default:
@@ -96,6 +101,122 @@ var importTests = []test{
 		wantOutcomes(t, mustImport(t, s, first.Clone()), "t")
 		wantOutcomes(t, mustImport(t, s, now), "t")
 		same(t, "the position", read(t, s, p), p)
+	}},
+	{"drafts are published by the same import as payable positions", func(t *testing.T, s positions.Store) {
+		waiting := positions.Change{Actor: load.Actor, Action: load.Action, Reason: load.Reason, At: noon.Add(time.Hour)}
+		publish := waiting
+		publish.Action = "PUBLISH"
+		later := noon.AddDate(0, 1, 0)
+		drafted := func(p *positions.Position) *positions.Position {
+			p = p.Clone()
+			p.Status, p.ValidityDate, p.PublishDate = positions.Draft, time.Time{}, time.Time{}
+			return p
+		}
+		imported := func(ps ...*positions.Position) []positions.Imported {
+			return got(s.ImportPositions(t.Context(), ps, waiting))(t)
+		}
+		now := position(comune, "iupd-2", option(1), option(2))
+		now.SwitchToExpired, now.ValidityDate, now.PublishDate = true, waiting.At.Add(900*time.Nanosecond), waiting.At
+		now.Options[0].DueDate = time.Date(1999, 1, 31, 10, 0, 0, 0, positions.Rome) // no obstacle
+		ahead := position(comune, "iupd-1")
+		ahead.Status, ahead.ValidityDate, ahead.PublishDate = positions.Published, later, waiting.At
+		aheadDraft := drafted(ahead)
+		aheadDraft.ValidityDate = later
+		changed, moved := position(comune, "iupd-3"), position(comune, "iupd-4")
+		changedDraft, movedDraft := drafted(changed), drafted(moved)
+		wantOutcomes(t, mustImport(t, s, drafted(now), aheadDraft, changedDraft, movedDraft), "cccc")
+		changedDraft.Debtor.FullName = "Un'altra"
+		must(t, s.UpdatePosition(t.Context(), changedDraft, update))
+		movedDraft.ValidityDate = later
+		must(t, s.UpdatePosition(t.Context(), movedDraft, update))
+
+		wantOutcomes(t, imported(drafted(now), drafted(ahead)), "dd") // drafts publish nothing
+		ps := []*positions.Position{now.Clone(), ahead.Clone(), changed.Clone(), moved.Clone(), now.Clone(), position(comune, "iupd-0")}
+		wantOutcomes(t, imported(ps...), "ppddtc")
+		for i, w := range []*positions.Position{now, ahead} {
+			w.Version, w.InsertedAt, w.UpdatedAt = 2, noon, waiting.At
+			if w.ValidityDate.Before(later) {
+				w.ValidityDate = waiting.At
+			}
+			same(t, "what the caller holds", ps[i], w)
+			same(t, "what is stored", read(t, s, w), w)
+			same(t, "the history", got(s.Versions(t.Context(), comune, w.IUPD))(t), []positions.VersionInfo{
+				{Version: 2, Status: w.Status, Life: w.Lifecycle, Change: publish}, {Version: 1, Status: positions.Draft, Life: w.Lifecycle, Change: load},
+			})
+			for j := range w.Options {
+				n := got(s.Notice(t.Context(), comune, w.Options[j].NAV))(t)
+				same(t, "a notice", n.Option, w.Options[j])
+				if n.Position.Status != w.Status || n.Position.Version != 2 {
+					t.Fatalf("its position is %s at version %d", n.Position.Status, n.Position.Version)
+				}
+			}
+			status := positions.PositionFilter{OrganizationFiscalCode: comune, Status: w.StatusAt(waiting.At), Now: waiting.At, Page: positions.Page{Limit: 10}}
+			list, _, err := s.Positions(t.Context(), status)
+			must(t, err)
+			if !slices.ContainsFunc(list, func(p positions.Position) bool { return p.IUPD == w.IUPD }) {
+				t.Fatalf("%s is not among the positions that are %s", w.IUPD, status.Status)
+			}
+		}
+		same(t, "the draft that was changed", read(t, s, changedDraft), changedDraft)
+		same(t, "the draft that waits for another day", read(t, s, movedDraft), movedDraft)
+		// Again, nothing is left to be done; and what was published is changed as ever.
+		wantOutcomes(t, imported(now.Clone(), ahead.Clone(), changed.Clone()), "ttd")
+		p := read(t, s, now)
+		p.Options[1].Amount++
+		must(t, s.UpdatePosition(t.Context(), p, update))
+		same(t, "the position", read(t, s, p), p)
+	}},
+	{"a draft that somebody else changes while it is published is left to the one or the other", func(t *testing.T, s positions.Store) {
+		const many = 60
+		ctx := bounded(t)
+		var drafts, payable []*positions.Position
+		for i := range many {
+			p := position(comune, fmt.Sprintf("iupd-%03d", i))
+			payable = append(payable, p.Clone())
+			p.Status = positions.Draft
+			drafts = append(drafts, p)
+		}
+		mustImport(t, s, drafts...)
+		outcome, updated := make([]string, 3), make([]bool, many)
+		errs := all(4, func(i int) error {
+			if i == 3 {
+				for j, p := range drafts {
+					mine := p.Clone()
+					mine.Debtor.FullName = "Un'altra"
+					err := s.UpdatePosition(ctx, mine, update)
+					if updated[j] = err == nil; err != nil && positions.CodeOf(err) != positions.Stale {
+						return err
+					}
+				}
+				return nil
+			}
+			mine := make([]*positions.Position, many)
+			for j, p := range payable {
+				mine[j] = p.Clone()
+			}
+			if i == 1 {
+				slices.Reverse(mine)
+			}
+			results, err := s.ImportPositions(ctx, mine, load)
+			outcome[i] = outcomes(results)
+			return err
+		})
+		for _, err := range errs {
+			must(t, err)
+		}
+		published := 0
+		for j, p := range drafts {
+			now, versions := read(t, s, p), got(s.Versions(t.Context(), comune, p.IUPD))(t)
+			if changed := now.Debtor.FullName == "Un'altra"; len(versions) != 2 || changed != updated[j] || changed != (now.Status == positions.Draft) {
+				t.Fatalf("%s is %s in version %d of %d, changed: %t, the writer says %t", p.IUPD, now.Status, now.Version, len(versions), changed, updated[j])
+			}
+			if !updated[j] {
+				published++
+			}
+		}
+		if n := strings.Count(strings.Join(outcome, ""), "p"); n != published {
+			t.Fatalf("%d are said to be published, %d are", n, published)
+		}
 	}},
 	{"an iupd that is there with other content is refused and stays as it is", func(t *testing.T, s positions.Store) {
 		p := mustCreate(t, s, position(comune, "iupd-1"))

@@ -26,6 +26,49 @@ type Plan struct {
 	Versions []*Version
 	// Create is how many of them are not nil.
 	Create int
+	// Publish are versions to be written of drafts that are there, in the one
+	// order in which positions are locked, by iupd. Each follows the version that
+	// was read; see [Plan.KeepUnchanged].
+	Publish []Publication
+}
+
+// Publication is the next version of the draft that the Place-th position of an
+// import found.
+type Publication struct {
+	Place   int
+	Version *Version
+}
+
+// KeepUnchanged leaves those drafts alone that somebody else changed after they
+// were read. locked are the positions as they are now, and tells of each whether
+// it is a draft; false: a position is no longer there, and the plan is void.
+func (plan *Plan) KeepUnchanged(locked map[string]Locked) bool {
+	kept := make([]Publication, 0, len(plan.Publish))
+	for _, w := range plan.Publish {
+		now, there := locked[w.Version.Position.IUPD]
+		switch {
+		case !there:
+			return false
+		case now.Version == w.Version.Position.Version-1:
+			kept = append(kept, w)
+		default:
+			plan.Results[w.Place] = positions.Imported{AlreadyThere: true, Draft: now.Draft}
+		}
+	}
+	plan.Publish = kept
+	return true
+}
+
+// Locked is the row of a position that nobody else changes now.
+type Locked struct {
+	Version int64
+	Draft   bool
+}
+
+// Publishing is the change by which an import publishes a draft.
+func Publishing(c positions.Change) positions.Change {
+	c.Action = "PUBLISH"
+	return c
 }
 
 // Import decides what becomes of each position. histories are by iupd; owners
@@ -39,11 +82,21 @@ func Import(ps []*positions.Position, histories map[string]*History, owners []Ow
 	}
 	drafted := drafts(ps, histories, at)
 	accepted := make(map[string]*positions.Position, len(ps))
+	publishing := map[string]bool{}
 	for i, p := range ps {
 		result, draft := &plan.Results[i], &drafted[i]
 		if earlier := accepted[p.IUPD]; earlier != nil || draft.there {
 			same := draft.same || earlier != nil && sameDebt(earlier, p)
-			if result.AlreadyThere = same; !same {
+			switch {
+			case draft.publish != nil && !publishing[p.IUPD]:
+				publishing[p.IUPD], result.Published = true, true
+				plan.Publish = append(plan.Publish, Publication{i, draft.publish})
+			case same:
+				result.AlreadyThere = true
+				if result.Draft = draft.stays && !publishing[p.IUPD]; earlier != nil {
+					result.Draft = earlier.Status == positions.Draft
+				}
+			default:
 				result.Refused = &positions.Error{
 					Code: positions.Conflict, Message: "iupd " + p.IUPD + " is there already, with other content",
 					Problems: []positions.Problem{{Pointer: "/iupd", Detail: "is there already, with other content, which an import does not change"}},
@@ -74,6 +127,7 @@ func Import(ps []*positions.Position, histories map[string]*History, owners []Ow
 			own(Owner{IUPD: p.IUPD, NAV: p.Options[j].NAV, IUV: p.Options[j].IUV})
 		}
 	}
+	slices.SortFunc(plan.Publish, func(a, b Publication) int { return cmp.Compare(a.Version.Position.IUPD, b.Version.Position.IUPD) })
 	return plan
 }
 
@@ -81,8 +135,10 @@ func Import(ps []*positions.Position, histories map[string]*History, owners []Ow
 type draft struct {
 	version *Version // to be written if nobody is in the way
 	err     error
-	there   bool // the iupd is
-	same    bool // and owes the same
+	there   bool     // the iupd is
+	same    bool     // and owes the same
+	stays   bool     // a draft, as which it is there
+	publish *Version // of the draft that is there
 }
 
 // drafts encodes the positions that are not there yet and compares the others, on
@@ -101,8 +157,7 @@ func drafts(ps []*positions.Position, histories map[string]*History, at time.Tim
 				case !h.There:
 					all[i].version, all[i].err = First(ps[i], h.Last+1, at)
 				default:
-					all[i].there = true
-					all[i].same = slices.ContainsFunc(h.Documents, func(doc []byte) bool { return sameAsDocument(doc, ps[i]) })
+					all[i].compare(h, ps[i], at)
 				}
 			}
 		})
@@ -118,12 +173,54 @@ func (plan *Plan) Written(ps []*positions.Position) []positions.Imported {
 			*ps[i] = v.Position
 		}
 	}
+	for _, w := range plan.Publish {
+		*ps[w.Place] = w.Version.Position
+	}
 	return plan.Results
 }
 
-func sameAsDocument(doc []byte, p *positions.Position) bool {
-	stored, err := Position(doc)
-	return err == nil && sameDebt(stored, p)
+// compare looks for a position in what is known of its iupd. A document that
+// cannot be read is not the same.
+func (d *draft) compare(h *History, p *positions.Position, at time.Time) {
+	d.there = true
+	for _, doc := range h.Documents {
+		stored, err := Position(doc)
+		if err != nil {
+			continue
+		}
+		current := stored.Version == h.Last
+		d.stays = d.stays || current && stored.Status == positions.Draft
+		if d.same && !current {
+			continue
+		}
+		same := sameDebt(stored, p)
+		d.same = d.same || same
+		if same && current {
+			d.publish = published(stored, p, at)
+		}
+	}
+}
+
+// published returns the next version of a stored draft, when p is the same and
+// payable; nil when the draft is to be left alone.
+func published(stored, p *positions.Position, at time.Time) *Version {
+	payable := p.Status == positions.Valid || p.Status == positions.Published
+	if stored.Status != positions.Draft || !payable || !ahead(stored, at).Equal(ahead(p, at)) || stored.Publish(at) != nil {
+		return nil
+	}
+	v, err := Next(stored, stored.InsertedAt, at, nil) // its options stay as they are
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// ahead is the validity date, zero when it does not lie ahead.
+func ahead(p *positions.Position, at time.Time) time.Time {
+	if valid := p.ValidityDate.Truncate(time.Microsecond); valid.After(at) {
+		return valid
+	}
+	return time.Time{}
 }
 
 // sameDebt compares what is owed, by whom and through which notices, but not
