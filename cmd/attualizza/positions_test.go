@@ -15,7 +15,7 @@ func TestWhatIsRefusedIsForItsOwnersEyesOnlyAlsoInAFileThatIsThere(t *testing.T)
 	if err := os.WriteFile(path, []byte("what was refused last time\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := rejections{path: path}
+	r := findings{path: path}
 	if err := r.write(&bulkload.Rejection{Line: 1}); err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func TestSlipsAreWarnedOf(t *testing.T) {
 		string(loadtest.Nav(1))[1:], "02000000000000199").Replace(loadtest.Line(1))
 	file := loadtest.Line(0) + "\n" + slip + "\n" + strings.Replace(slip, `"type":"F"`, `"type":"X"`, 1) + "\n"
 	want := []Warning{
-		{Line: 2, IUPD: loadtest.IUPD(1), Pointer: "/paymentOption/0/nav", Detail: "the check digits of the notice number are not right"},
+		{Line: 2, IUPD: loadtest.IUPD(1), Pointer: "/paymentOption/0/nav", Detail: "the check digits of the notice number are not right: its last two digits should be 84"},
 		{Line: 2, IUPD: loadtest.IUPD(1), Pointer: "/paymentOption/0/transfer/0/iban", Detail: "the check digits or the length of the IBAN are not right"},
 	}
 	store := newStore(t)

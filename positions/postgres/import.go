@@ -24,8 +24,9 @@ var (
 )
 
 // ImportPositions implements [positions.Store]: a look at what is there, at one
-// moment, then one COPY for each table. When somebody else takes one of the
-// numbers in between, or removes a draft that is to be published, it looks again.
+// moment, then, in a transaction of its own, one COPY for each table. When
+// somebody else takes one of the numbers in between, or removes a draft that is
+// to be published, it looks again.
 func (s *Store) ImportPositions(ctx context.Context, ps []*positions.Position, c positions.Change) ([]positions.Imported, error) {
 	if len(ps) == 0 {
 		return nil, nil
@@ -34,12 +35,20 @@ func (s *Store) ImportPositions(ctx context.Context, ps []*positions.Position, c
 	var plan *document.Plan
 	var err error
 	for range 4 {
+		var histories map[string]*document.History
+		var owners []document.Owner
+		err = s.change(ctx, "import positions", func(tx pgx.Tx) (err error) {
+			histories, owners, err = lookForImport(ctx, tx, ps, c.Action)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		plan = document.Import(ps, histories, owners, c.At)
 		err = s.change(ctx, "import positions", func(tx pgx.Tx) error {
-			histories, owners, err := lookForImport(ctx, tx, ps, c.Action)
-			if err != nil {
+			if _, err := tx.Exec(ctx, importLimits); err != nil {
 				return err
 			}
-			plan = document.Import(ps, histories, owners, c.At)
 			if err := publishDrafts(ctx, tx, plan, document.Publishing(c)); err != nil {
 				return err
 			}
@@ -57,6 +66,10 @@ func (s *Store) ImportPositions(ctx context.Context, ps []*positions.Position, c
 	}
 	return plan.Written(ps), nil
 }
+
+// importLimits is what many rows at once may take: longer than what the session
+// allows one request.
+const importLimits = `SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '5s'`
 
 // errDraftGone tells that a draft that was read is no longer there.
 var errDraftGone = errors.New("a draft was removed meanwhile")
@@ -130,13 +143,12 @@ func versionRow(v *document.Version, c positions.Change) []any {
 
 // lookForImport finds what is known of the iupds, and who holds the numbers, at
 // one moment: between two, another import of the same file could add both, and
-// then the positions would seem to be in their own way. Many rows at once take
-// longer than what the session allows one request.
+// then the positions would seem to be in their own way.
 func lookForImport(ctx context.Context, tx pgx.Tx, ps []*positions.Position, action string) (map[string]*document.History, []document.Owner, error) {
 	organization := ps[0].OrganizationFiscalCode
 	iupds, navs, iuvs := document.Wanted(ps)
 	histories, owners := map[string]*document.History{}, []document.Owner(nil)
-	if _, err := tx.Exec(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '5s'`); err != nil {
+	if _, err := tx.Exec(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; `+importLimits); err != nil {
 		return nil, nil, err
 	}
 	b := new(pgx.Batch)
