@@ -11,6 +11,11 @@ API_RULES ?= https://raw.githubusercontent.com/italia/api-oas-checker/6a5683f8ed
 lint-tool  = $(GO) tool -modfile=internal/tools/lint/go.mod
 bench-tool = $(GO) tool -modfile=internal/tools/bench/go.mod
 
+# The end-to-end tests hold answers to a budget: nothing else runs beside them.
+tests = $(if $(filter ./...,$(PKG)),\
+	$(GO) test -shuffle=on -count=1 $(1) $$($(GO) list ./... | grep -v /cmd/attualizza$$) && $(GO) test -shuffle=on -count=1 $(1) ./cmd/attualizza,\
+	$(GO) test -shuffle=on -count=1 $(1) $(PKG))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo run build test test-race servers lint fmt bench bench-compare import-figures generate check-contract check-api fuzz clean
 
@@ -28,10 +33,10 @@ build: ## bin/attualizza
 	CGO_ENABLED=0 $(GO) build -o bin/attualizza ./cmd/attualizza
 
 test: servers ## all tests, against real PostgreSQL and Redis
-	$(GO) test -shuffle=on -count=1 -timeout=10m $(PKG)
+	$(call tests,-timeout=10m)
 
 test-race: servers ## all tests under the race detector
-	$(GO) test -race -shuffle=on -count=1 -timeout=15m $(PKG)
+	$(call tests,-race -timeout=15m)
 
 servers: # the binaries that the tests start; installed when missing and possible
 	@.ci/servers

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 	"go.yaml.in/yaml/v3"
@@ -151,6 +152,9 @@ type schema struct {
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
+
+// theOwnContract is api.yaml read once: nothing changes it afterwards.
+var theOwnContract = sync.OnceValues(func() (*contract, error) { return readContract(source) })
 
 // readContract reads api.yaml. Every operation must say who may call it, and
 // only one without x-access PUBLIC may do without a key.

@@ -153,7 +153,7 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	clock := cfg.Now
 	cfg.Now = func() time.Time { return clock().UTC().Truncate(time.Microsecond) } // what the stores keep
-	contract, err := readContract(source)
+	contract, err := theOwnContract()
 	if err != nil {
 		return nil, err
 	}
