@@ -57,15 +57,25 @@ func (p *Price) Refusal() Refusal {
 	return Payable
 }
 
+// EffectiveAt returns when the notification took effect, as known at an instant:
+// when it was viewed or when its terms ran out, whichever came first (DL 76/2020,
+// art. 26). Terms that are still running at now give no date; the zero time: it
+// has not taken effect.
+func (p *Price) EffectiveAt(now time.Time) time.Time {
+	at := p.NotificationViewDate
+	if r := p.RefinementDate; !r.IsZero() && !r.After(now) && (at.IsZero() || r.Before(at)) {
+		at = r
+	}
+	return at
+}
+
 // Freeze sets Final when the cost can no longer grow: the notification had been
 // viewed, or refined at a moment not after the answer. A refinement date that
 // was still ahead when SEND answered never freezes, because a letter can leave
 // before it. Source: SEND, "Focus sull'attualizzazione"; pn-delivery-push
 // schedules refinement dates in advance.
 func (p *Price) Freeze() {
-	p.Final = p.NoCost == "" && !p.Pushed &&
-		(!p.NotificationViewDate.IsZero() ||
-			!p.RefinementDate.IsZero() && !p.RefinementDate.After(p.FetchedAt))
+	p.Final = p.NoCost == "" && !p.Pushed && !p.EffectiveAt(p.FetchedAt).IsZero()
 }
 
 // ErrNoFeeTransfer is the cause of a refusal of an option that no transfer of the

@@ -26,7 +26,7 @@ func (s *server) UpdateAmount(ctx context.Context, r UpdateAmountRequestObject) 
 	}
 	if q.Price != nil {
 		body.Iun = q.Price.IUN
-		body.NotificationDate = inRome(effective(q.Price, q.At))
+		body.NotificationDate = inRome(q.Price.EffectiveAt(q.At))
 	}
 	return body, nil
 }
@@ -78,17 +78,6 @@ func eighteenDigits(s string) bool {
 		}
 	}
 	return len(s) == 18
-}
-
-// effective is when a notification took effect: when it was viewed or when the
-// terms ran out, whichever came first (DL 76/2020, art. 26). Terms that are
-// still running give no date.
-func effective(p *positions.Price, now time.Time) time.Time {
-	at := p.NotificationViewDate
-	if r := p.RefinementDate; !r.IsZero() && !r.After(now) && (at.IsZero() || r.Before(at)) {
-		at = r
-	}
-	return at
 }
 
 // inRome shows an instant with the offset of Europe/Rome, so that its calendar

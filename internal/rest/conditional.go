@@ -29,7 +29,7 @@ import (
 // every time whether it still holds.
 func (s *server) tagAnswers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		op := s.contract.operations[c.Request().Method+" "+c.Path()]
+		op := s.operation(c)
 		if op == nil || !op.tagged() {
 			return next(c)
 		}

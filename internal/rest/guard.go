@@ -18,7 +18,7 @@ const admission = "rest.admission"
 func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		op := s.contract.operations[r.Method+" "+c.Path()]
+		op := s.operation(c)
 		if op == nil || op.Access == forAll {
 			// Without an operation it ends as 404 or 405: New made sure that there is no such route.
 			if err := s.limit(c, s.addresses, c.RealIP()); err != nil {

@@ -42,7 +42,7 @@ var keptHeaders = []string{echo.HeaderContentType, echo.HeaderLocation, "ETag"}
 func (s *server) carryOutOnce(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		op := s.contract.operations[r.Method+" "+c.Path()]
+		op := s.operation(c)
 		keys := r.Header.Values(idempotencyKey)
 		if op == nil || r.Method != http.MethodPost || len(keys) == 0 {
 			return next(c)

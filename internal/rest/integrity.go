@@ -19,7 +19,7 @@ import (
 func (s *server) verifyIntegrity(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if op := s.contract.operations[r.Method+" "+c.Path()]; op == nil || op.Integrity != integrityRest02 {
+		if op := s.operation(c); op == nil || op.Integrity != integrityRest02 {
 			return next(c)
 		}
 		key := callerOf(r.Context()).key

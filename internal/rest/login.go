@@ -60,10 +60,11 @@ func (s *server) Login(ctx context.Context, r LoginRequestObject) (LoginResponse
 }
 
 // token is what a bearer token of the login says: which key it stands for, until
-// when, and the proof. Nothing of it is stored: it is checked against the key's
-// stored hash, so it works on every replica and ends with the key.
+// when, and the proof, made with [newTokenKey]'s key. Nothing of it is stored. The
+// stored hash of the key's secret is part of what is proved, so that a token ends
+// with its key.
 //
-//	base64url(id "." expiry) "." base64url(HMAC-SHA-256(hash of the key's secret, purpose id "." expiry))
+//	base64url(id "." expiry) "." base64url(HMAC-SHA-256(token key, hash of the key's secret, id "." expiry))
 type token struct {
 	claim   string // id "." expiry
 	id      string

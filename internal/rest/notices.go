@@ -153,7 +153,7 @@ func (s *server) notice(ctx context.Context, organization, number string) (*regi
 		return nil, "", invalidParameter("nav", detail)
 	}
 	if nav == positions.ProbeNotice || !callerOf(ctx).sees(nav) {
-		return nil, "", positions.Errorf(positions.NotFound, "there is no such notice")
+		return nil, "", noSuchNotice()
 	}
 	org, ok := s.Directory.Organization(organization)
 	if !ok {

@@ -29,7 +29,7 @@ func (s *server) ListReceipts(ctx context.Context, r ListReceiptsRequestObject) 
 			return nil, invalidParameter("nav", "is not a notice number: "+err.Error())
 		}
 		if !who.sees(f.NAV) {
-			return nil, positions.Errorf(positions.NotFound, "there is no such notice")
+			return nil, noSuchNotice()
 		}
 	}
 	if who.key != nil {

@@ -64,7 +64,7 @@ func goodRequestID(id string) bool {
 // pattern is the route as the document writes it to echo, and never what the
 // caller wrote.
 func (s *server) pattern(c echo.Context) string {
-	if s.contract.operations[c.Request().Method+" "+c.Path()] == nil {
+	if s.operation(c) == nil {
 		return "unmatched"
 	}
 	return c.Path()
@@ -188,7 +188,7 @@ func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRu
 func (s *server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if op := s.contract.operations[r.Method+" "+c.Path()]; op == nil || op.RequestBody == nil {
+		if op := s.operation(c); op == nil || op.RequestBody == nil {
 			return next(c)
 		}
 		if r.ContentLength > s.MaxBody {
