@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/attualizza/attualizza/positions"
@@ -45,35 +46,49 @@ func (s *server) ChangeIban(ctx context.Context, r ChangeIbanRequestObject) (Cha
 
 // changeIBAN moves transfers from one account to another, batch by batch.
 func (s *server) changeIBAN(ctx context.Context, organization, from, to string, limit int) (moved int, err error) {
-	who := callerOf(ctx)
-	f := positions.AccountFilter{OrganizationFiscalCode: organization, IBAN: from, SegregationCodes: who.key.SegregationCodes, Limit: accountBatch}
-	for attempts := 0; attempts < maxAttempts; {
-		f.Now = s.Now()
-		found, next, err := s.Store.PositionsPaidTo(ctx, f)
-		if err != nil {
-			return moved, err
-		}
-		var changed []*positions.Position
-		batch := 0
-		for i := range found {
-			if n := found[i].ChangeIBAN(from, to, limit-moved-batch, f.Now); n > 0 {
-				batch += n
-				changed = append(changed, &found[i])
-			}
-		}
-		err = s.Store.UpdatePositions(ctx, changed, positions.Change{Actor: who.actor(), Action: actionIBAN, At: f.Now})
-		switch code := positions.CodeOf(err); {
-		case code == positions.Stale, code == positions.NotFound:
-			attempts++ // somebody was faster: read the batch again
-			continue
+	f := positions.AccountFilter{OrganizationFiscalCode: organization, IBAN: from, SegregationCodes: callerOf(ctx).key.SegregationCodes, Limit: accountBatch}
+	for {
+		batch, next, err := s.changeBatch(ctx, f, to, limit-moved)
+		switch moved += batch; {
+		case errors.Is(err, errOvertaken):
+			return moved, positions.Errorf(positions.Conflict, "others keep changing these positions: %d transfers were moved, ask again for the rest", moved)
 		case err != nil:
 			return moved, err
 		}
-		moved += batch
-		attempts = 0
 		if f.After = next; next == 0 || moved == limit {
 			return moved, nil
 		}
 	}
-	return moved, positions.Errorf(positions.Conflict, "others keep changing these positions: %d transfers were moved, ask again for the rest", moved)
+}
+
+// errOvertaken means that others were faster at every attempt.
+var errOvertaken = errors.New("others keep changing these positions")
+
+// changeBatch moves at most limit transfers of the next positions on an account. It
+// returns how many moved and where the positions after them begin, or [errOvertaken].
+func (s *server) changeBatch(ctx context.Context, f positions.AccountFilter, to string, limit int) (int, int64, error) {
+	for range attempts(ctx) {
+		f.Now = s.Now()
+		found, next, err := s.Store.PositionsPaidTo(ctx, f)
+		if err != nil {
+			return 0, 0, err
+		}
+		var changed []*positions.Position
+		moved := 0
+		for i := range found {
+			if n := found[i].ChangeIBAN(f.IBAN, to, limit-moved, f.Now); n > 0 {
+				moved += n
+				changed = append(changed, &found[i])
+			}
+		}
+		err = s.Store.UpdatePositions(ctx, changed, positions.Change{Actor: callerOf(ctx).actor(), Action: actionIBAN, At: f.Now})
+		switch code := positions.CodeOf(err); {
+		case code == positions.Stale, code == positions.NotFound:
+			continue // somebody was faster: read the batch again
+		case err != nil:
+			return 0, 0, err
+		}
+		return moved, next, nil
+	}
+	return 0, 0, errOvertaken
 }
