@@ -3,6 +3,7 @@ package positions
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/money"
@@ -14,36 +15,67 @@ type Share struct {
 	Amount     money.Cents
 }
 
-// SetAmount makes amount what a notice is owed, without SEND's fee, and reports
-// whether that changed anything: it is absolute, so doing it twice is doing it
-// once. shares may be left out when the option has one transfer; otherwise they
-// name every transfer, and add up to amount.
+// SetAmount makes amount what a notice is owed, without SEND's fee and before
+// amount rules, and reports whether that changed anything: it is absolute, so
+// doing it twice is doing it once. shares may be left out when the option has one
+// transfer, parts when it has at most one component; otherwise they name every
+// one, and add up to amount.
 //
 // NotFound when the position has no such notice, Conflict when its state
 // forbids it or the notice is paid, [Invalid] with problems at the pointers of
-// {amount, transfers: [{idTransfer, amount}]}.
-func (p *Position) SetAmount(nav NoticeNumber, amount money.Cents, shares []Share, now time.Time) (changed bool, err error) {
-	o := p.Option(nav)
-	if o == nil {
-		return false, Errorf(NotFound, "there is no such notice")
-	}
-	if err := p.Permit(EventAmount, now); err != nil {
+// {amount, transfers: [{idTransfer, amount}], components: [{code, amount}]}.
+func (p *Position) SetAmount(nav NoticeNumber, amount money.Cents, shares []Share, parts []Part, now time.Time) (changed bool, err error) {
+	o, err := p.open(nav, EventAmount, now)
+	if err != nil {
 		return false, err
 	}
-	if n, _ := NewNotice(p, nav, nil); n.settled() {
-		return false, Errorf(Conflict, "a notice that is paid, or that a payment beside it replaced, cannot be given another amount; the position is in status %s and lifecycle %s",
-			p.StatusAt(now), p.LifecycleAt(now))
+	q := *o
+	var problems, more []Problem
+	q.Transfers, problems = o.shared(amount, shares)
+	q.Components, more = o.parted(amount, parts)
+	q.Amount = amount
+	if problems = append(problems, more...); len(problems) == 0 {
+		problems = q.checkAmounts(p.OrganizationFiscalCode)
 	}
-	transfers, problems := o.shared(amount, shares)
 	if len(problems) > 0 {
 		return false, &Error{Code: Invalid, Message: "the amount is not valid", Problems: problems}
 	}
-	for i := range transfers {
-		changed = changed || transfers[i].Amount != o.Transfers[i].Amount
+	changed = amount != o.Amount || !slices.Equal(q.Components, o.Components)
+	for i := range q.Transfers {
+		changed = changed || q.Transfers[i].Amount != o.Transfers[i].Amount
 	}
-	changed = changed || amount != o.Amount
-	o.Amount, o.Transfers = amount, transfers
+	*o = q
 	return changed, nil
+}
+
+// open returns the option of a notice that an event may change: one that is owed
+// still.
+func (p *Position) open(nav NoticeNumber, e Event, now time.Time) (*PaymentOption, error) {
+	o := p.Option(nav)
+	if o == nil {
+		return nil, Errorf(NotFound, "there is no such notice")
+	}
+	if err := p.Permit(e, now); err != nil {
+		return nil, err
+	}
+	if n, _ := NewNotice(p, nav, nil); n.settled() {
+		return nil, Errorf(Conflict, "a notice that is paid, or that a payment beside it replaced, cannot be %s; the position is in status %s and lifecycle %s",
+			participles[e], p.StatusAt(now), p.LifecycleAt(now))
+	}
+	return o, nil
+}
+
+// checkAmounts returns what is wrong with new amounts by the option's components
+// and rules, at the pointers of the body that brings them.
+func (o *PaymentOption) checkAmounts(organization string) []Problem {
+	var found problems
+	o.validateRules(&found, "", organization)
+	for i := range found {
+		if strings.HasPrefix(found[i].Pointer, "/amountRules") {
+			found[i] = Problem{"/amount", "does not go with " + found[i].Pointer + " of the notice: it " + found[i].Detail}
+		}
+	}
+	return found
 }
 
 // shared returns the option's transfers with their new amounts, or everything
@@ -58,7 +90,7 @@ func (o *PaymentOption) shared(amount money.Cents, shares []Share) ([]Transfer, 
 	var sum money.Cents
 	named := map[int]bool{}
 	for i, s := range shares {
-		at := fmt.Sprintf("/transfers/%d", i)
+		at := pointerAt("/transfers", i)
 		index := slices.IndexFunc(transfers, func(t Transfer) bool { return t.ID == s.TransferID })
 		switch {
 		case index < 0:
@@ -92,3 +124,5 @@ func CheckAmount(amount money.Cents) []Problem {
 	ps.check(amount >= 1 && amount <= money.Max, "/amount", "must be between 1 and 99999999999 cents")
 	return ps
 }
+
+func pointerAt(list string, index int) string { return fmt.Sprintf("%s/%d", list, index) }

@@ -16,6 +16,7 @@ const (
 	EventInvalidate Event = "INVALIDATE" // the organization withdraws the debt
 	EventUpdate     Event = "REPLACE"    // the content is replaced
 	EventAmount     Event = "AMOUNT"     // the amount of one notice is set
+	EventPostpone   Event = "POSTPONE"   // a term of one notice ends later
 	EventBlock      Event = "BLOCK"      // suspended, perhaps until an instant
 	EventUnblock    Event = "UNBLOCK"
 	EventTransfer   Event = "TRANSFER" // another organization collects it
@@ -34,7 +35,7 @@ const (
 func eventsIn(status Status, lifecycle Lifecycle) []Event {
 	switch {
 	case status == Draft: // nobody was asked for anything yet: there is nothing to suspend, hand over or end
-		return []Event{EventPublish, EventUpdate, EventAmount, EventDelete, EventPay}
+		return []Event{EventPublish, EventUpdate, EventAmount, EventPostpone, EventDelete, EventPay}
 	case status == Reported:
 		// The money is on the organization's account and in its books. It is given
 		// back by a bank transfer; asking for it again would be a new debt.
@@ -44,16 +45,16 @@ func eventsIn(status Status, lifecycle Lifecycle) []Event {
 	case status == Invalidated:
 		return []Event{EventReopen, EventDelete, EventPay}
 	case lifecycle == Blocked && status == PartiallyPaid:
-		return []Event{EventAmount, EventBlock, EventUnblock, EventTransfer, EventClose, EventPay}
+		return []Event{EventAmount, EventPostpone, EventBlock, EventUnblock, EventTransfer, EventClose, EventPay}
 	case lifecycle == Blocked:
 		// Nobody is told an amount meanwhile, so it is the time to correct one. What
 		// was suspended is not deleted: who suspended it wants it to stay.
-		return []Event{EventInvalidate, EventUpdate, EventAmount, EventBlock, EventUnblock, EventTransfer, EventClose, EventPay}
+		return []Event{EventInvalidate, EventUpdate, EventAmount, EventPostpone, EventBlock, EventUnblock, EventTransfer, EventClose, EventPay}
 	case status == PartiallyPaid:
 		// GPD replaces nothing of it; instalments that are still open can be set anew.
-		return []Event{EventAmount, EventBlock, EventTransfer, EventClose, EventReopen, EventPay}
+		return []Event{EventAmount, EventPostpone, EventBlock, EventTransfer, EventClose, EventReopen, EventPay}
 	default: // PUBLISHED, VALID and EXPIRED, OPEN
-		return []Event{EventInvalidate, EventUpdate, EventAmount, EventBlock, EventTransfer, EventClose, EventDelete, EventPay}
+		return []Event{EventInvalidate, EventUpdate, EventAmount, EventPostpone, EventBlock, EventTransfer, EventClose, EventDelete, EventPay}
 	}
 }
 
@@ -90,6 +91,7 @@ var participles = map[Event]string{
 	EventInvalidate: "invalidated",
 	EventUpdate:     "replaced",
 	EventAmount:     "given another amount",
+	EventPostpone:   "given more time",
 	EventBlock:      "blocked",
 	EventUnblock:    "unblocked",
 	EventTransfer:   "transferred",

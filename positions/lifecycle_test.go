@@ -1,6 +1,9 @@
 package positions
 
 import (
+	"github.com/attualizza/attualizza/positions/calendar"
+	"github.com/attualizza/attualizza/positions/rules"
+
 	"fmt"
 	"reflect"
 	"slices"
@@ -16,15 +19,15 @@ import (
 // a block whose end has passed: it reads as OPEN and is judged so. This is
 // docs/states.md as data; a payment is one instalment of two, or the last one.
 var transitions = []struct{ statuses, lifecycles, moves string }{
-	{"DRAFT", "OPEN", "PUBLISH VALID/OPEN, REPLACE =/OPEN, AMOUNT =/OPEN, DELETE =/OPEN, PAY PARTIALLY_PAID/OPEN"},
+	{"DRAFT", "OPEN", "PUBLISH VALID/OPEN, REPLACE =/OPEN, AMOUNT =/OPEN, POSTPONE =/OPEN, DELETE =/OPEN, PAY PARTIALLY_PAID/OPEN"},
 
-	{"PUBLISHED VALID EXPIRED", "OPEN BLOCKED~", "INVALIDATE INVALID/OPEN, REPLACE =/OPEN, AMOUNT =/OPEN, BLOCK =/BLOCKED, TRANSFER =/TRANSFERRED, CLOSE =/CLOSED, DELETE =/OPEN, PAY PARTIALLY_PAID/OPEN"},
-	{"PUBLISHED VALID EXPIRED", "BLOCKED BLOCKED+", "INVALIDATE INVALID/OPEN, REPLACE =/BLOCKED, AMOUNT =/BLOCKED, BLOCK =/BLOCKED, UNBLOCK =/OPEN, TRANSFER =/TRANSFERRED, CLOSE =/CLOSED, PAY PARTIALLY_PAID/BLOCKED"},
+	{"PUBLISHED VALID EXPIRED", "OPEN BLOCKED~", "INVALIDATE INVALID/OPEN, REPLACE =/OPEN, AMOUNT =/OPEN, POSTPONE =/OPEN, BLOCK =/BLOCKED, TRANSFER =/TRANSFERRED, CLOSE =/CLOSED, DELETE =/OPEN, PAY PARTIALLY_PAID/OPEN"},
+	{"PUBLISHED VALID EXPIRED", "BLOCKED BLOCKED+", "INVALIDATE INVALID/OPEN, REPLACE =/BLOCKED, AMOUNT =/BLOCKED, POSTPONE =/BLOCKED, BLOCK =/BLOCKED, UNBLOCK =/OPEN, TRANSFER =/TRANSFERRED, CLOSE =/CLOSED, PAY PARTIALLY_PAID/BLOCKED"},
 	{"PUBLISHED VALID EXPIRED", "TRANSFERRED", "REOPEN =/OPEN, PAY PARTIALLY_PAID/TRANSFERRED"},
 	{"PUBLISHED VALID EXPIRED", "CLOSED", "REOPEN =/OPEN, PAY PARTIALLY_PAID/CLOSED"},
 
-	{"PARTIALLY_PAID", "OPEN BLOCKED~", "AMOUNT =/OPEN, BLOCK =/BLOCKED, TRANSFER =/TRANSFERRED, CLOSE =/CLOSED, REOPEN VALID/OPEN, PAY PAID/CLOSED"},
-	{"PARTIALLY_PAID", "BLOCKED BLOCKED+", "AMOUNT =/BLOCKED, BLOCK =/BLOCKED, UNBLOCK =/OPEN, TRANSFER =/TRANSFERRED, CLOSE =/CLOSED, PAY PAID/CLOSED"},
+	{"PARTIALLY_PAID", "OPEN BLOCKED~", "AMOUNT =/OPEN, POSTPONE =/OPEN, BLOCK =/BLOCKED, TRANSFER =/TRANSFERRED, CLOSE =/CLOSED, REOPEN VALID/OPEN, PAY PAID/CLOSED"},
+	{"PARTIALLY_PAID", "BLOCKED BLOCKED+", "AMOUNT =/BLOCKED, POSTPONE =/BLOCKED, BLOCK =/BLOCKED, UNBLOCK =/OPEN, TRANSFER =/TRANSFERRED, CLOSE =/CLOSED, PAY PAID/CLOSED"},
 	{"PARTIALLY_PAID", "TRANSFERRED CLOSED", "REOPEN =/OPEN, PAY PAID/CLOSED"},
 
 	{"INVALID", "OPEN", "REOPEN VALID/OPEN, DELETE =/OPEN, PAY PARTIALLY_PAID/OPEN"},
@@ -38,7 +41,11 @@ var every = map[Event]func(p *Position) error{
 	EventInvalidate: func(p *Position) error { return p.Invalidate(noon) },
 	EventUpdate:     func(p *Position) error { return p.Permit(EventUpdate, noon) },
 	EventAmount: func(p *Position) error {
-		_, err := p.SetAmount(p.Options[2].NAV, 500, []Share{{1, 200}, {2, 300}}, noon)
+		_, err := p.SetAmount(p.Options[2].NAV, 500, []Share{{1, 200}, {2, 300}}, []Part{{"FINE", 200}, {"EXPENSES", 300}}, noon)
+		return err
+	},
+	EventPostpone: func(p *Position) error {
+		_, err := p.Postpone(p.Options[2].NAV, &sixtyDays, calendar.DayOf(noon)+7, noon)
 		return err
 	},
 	EventBlock:    func(p *Position) error { return p.Block(noon.Add(time.Hour), noon) },
@@ -60,10 +67,15 @@ var every = map[Event]func(p *Position) error{
 	EventDelete: func(p *Position) error { return p.Permit(EventDelete, noon) },
 }
 
+var sixtyDays = rules.Postponed{Anchor: rules.Notification, Span: calendar.Span{Unit: calendar.Days, Count: 60}}
+
 // in is a position of a full option and two instalments in a state.
 func in(status, lifecycle string) *Position {
 	p := instalments()
 	p.Options = p.Options[:3]
+	o := &p.Options[2]
+	o.Components = []rules.Component{{Code: "FINE", Amount: o.Transfers[0].Amount, TransferID: 1}, {Code: "EXPENSES", Amount: o.Transfers[1].Amount, TransferID: 2}}
+	o.AmountRules = []rules.Rule{{Anchor: rules.Notification, After: &rules.Term{Span: sixtyDays.Span}, Effect: rules.Effect{Type: rules.NotPayable}}}
 	p.PublishDate, p.ValidityDate = noon.AddDate(0, -1, 0), noon.AddDate(0, -1, 0)
 	p.Status = Status(status)
 	switch p.Status {
@@ -149,7 +161,7 @@ func state(p *Position) string { return fmt.Sprintf("%s/%s", p.StatusAt(noon), p
 
 // said is what a refusal calls the events.
 var said = map[Event]string{
-	EventPublish: "published", EventInvalidate: "invalidated", EventUpdate: "replaced", EventAmount: "given another amount",
+	EventPublish: "published", EventInvalidate: "invalidated", EventUpdate: "replaced", EventAmount: "given another amount", EventPostpone: "given more time",
 	EventBlock: "blocked", EventUnblock: "unblocked", EventTransfer: "transferred", EventClose: "closed", EventReopen: "reopened",
 	EventDelete: "deleted",
 }

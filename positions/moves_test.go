@@ -179,7 +179,7 @@ func TestAnAmountIsSetOnceAndAddsUp(t *testing.T) {
 			p.Options[0].Amount, p.Options[0].Transfers = 7000, p.Options[0].Transfers[:1]
 		}
 		before := p.Clone()
-		changed, err := p.SetAmount(p.Options[0].NAV, c.amount, c.shares, noon)
+		changed, err := p.SetAmount(p.Options[0].NAV, c.amount, c.shares, nil, noon)
 		if changed != c.changed || (CodeOf(err) == Invalid) != (c.wrong != nil) {
 			t.Errorf("%s: changed %v, %v", name, changed, err)
 			continue
@@ -202,12 +202,12 @@ func TestAnAmountIsSetOnceAndAddsUp(t *testing.T) {
 		}
 	}
 	p := sample()
-	if _, err := p.SetAmount("301000000000009999", 1, nil, noon); CodeOf(err) != NotFound {
+	if _, err := p.SetAmount("301000000000009999", 1, nil, nil, noon); CodeOf(err) != NotFound {
 		t.Errorf("a notice of nobody: %v", err)
 	}
 	p = in("PARTIALLY_PAID", "OPEN")
 	for i, want := range []Code{Conflict, Conflict, ""} { // replaced by instalments, paid, open
-		if _, err := p.SetAmount(p.Options[i].NAV, 300, []Share{{1, 100}, {2, 200}}, noon); CodeOf(err) != want {
+		if _, err := p.SetAmount(p.Options[i].NAV, 300, []Share{{1, 100}, {2, 200}}, []Part{{"FINE", 100}, {"EXPENSES", 200}}, noon); CodeOf(err) != want {
 			t.Errorf("option %d of a partly paid position: %v", i, err)
 		}
 	}

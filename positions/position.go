@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/positions/rules"
 )
 
 // Limits of a position, those of GPD's contract and of the paForNode schema.
@@ -80,13 +81,17 @@ type PaymentOption struct {
 	SendBound bool `json:"sendBound,omitempty"`
 	// SenderFiscalCode is the administration that notifies when it is not the
 	// organization itself.
-	SenderFiscalCode string         `json:"senderFiscalCode,omitempty"`
-	Metadata         []Metadata     `json:"paymentOptionMetadata,omitempty"`
-	Transfers        []Transfer     `json:"transfer"`
-	Status           OptionStatus   `json:"status"`
-	Payment          *OptionPayment `json:"payment,omitempty"`
-	InsertedAt       time.Time      `json:"insertedDate"`
-	UpdatedAt        time.Time      `json:"lastUpdatedDate"`
+	SenderFiscalCode string `json:"senderFiscalCode,omitempty"`
+	// Components are the parts of Amount; none: it is one part. AmountRules are
+	// what becomes of them from day to day, see [PaymentOption.RuleSet].
+	Components  []rules.Component `json:"components,omitempty"`
+	AmountRules []rules.Rule      `json:"amountRules,omitempty"`
+	Metadata    []Metadata        `json:"paymentOptionMetadata,omitempty"`
+	Transfers   []Transfer        `json:"transfer"`
+	Status      OptionStatus      `json:"status"`
+	Payment     *OptionPayment    `json:"payment,omitempty"`
+	InsertedAt  time.Time         `json:"insertedDate"`
+	UpdatedAt   time.Time         `json:"lastUpdatedDate"`
 }
 
 // OptionPayment tells how a paid option was paid.
@@ -184,6 +189,8 @@ func (p *Position) Clone() *Position {
 	for i := range q.Options {
 		o := &q.Options[i]
 		o.Metadata = slices.Clone(o.Metadata)
+		o.Components = slices.Clone(o.Components)
+		o.AmountRules = rules.Clone(o.AmountRules)
 		o.Transfers = slices.Clone(o.Transfers)
 		for j := range o.Transfers {
 			t := &o.Transfers[j]

@@ -78,6 +78,14 @@ func (p *Price) Freeze() {
 	p.Final = p.NoCost == "" && !p.Pushed && !p.EffectiveAt(p.FetchedAt).IsZero()
 }
 
+// DateSettled reports whether the day on which the notification took effect will
+// stay what it is: its terms had run out when SEND answered. A notification that
+// was only viewed may turn out to have taken effect before, once the post's late
+// report is in.
+func (p *Price) DateSettled() bool {
+	return !p.RefinementDate.IsZero() && !p.RefinementDate.After(p.FetchedAt)
+}
+
 // ErrNoFeeTransfer is the cause of a refusal of an option that no transfer of the
 // organization itself lets carry a fee.
 var ErrNoFeeTransfer = errors.New("no transfer can carry the notification fee")

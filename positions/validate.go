@@ -78,7 +78,7 @@ func (p *Position) Validate() error {
 	if len(p.Options) <= MaxOptions {
 		for i := range p.Options {
 			at := fmt.Sprintf("/paymentOption/%d", i)
-			p.Options[i].validate(&ps, at)
+			p.Options[i].validate(&ps, at, p.OrganizationFiscalCode)
 			for j := range i {
 				ps.check(p.Options[j].NAV != p.Options[i].NAV || p.Options[i].NAV == "", at+"/nav", "another option of this position has the same notice number")
 				ps.check(p.Options[j].IUV != p.Options[i].IUV || p.Options[i].IUV == "", at+"/iuv", "another option of this position has the same IUV")
@@ -111,7 +111,8 @@ func (d *Debtor) validate(ps *problems) {
 	ps.check(c == "" || len(c) == 2 && c[0] >= 'A' && c[0] <= 'Z' && c[1] >= 'A' && c[1] <= 'Z', "/country", "must be two capital letters")
 }
 
-func (o *PaymentOption) validate(ps *problems, at string) {
+func (o *PaymentOption) validate(ps *problems, at, organization string) {
+	before := len(*ps)
 	nav, err := ParseNoticeNumber(string(o.NAV))
 	if err != nil {
 		ps.add(at+"/nav", "%v", err)
@@ -142,6 +143,9 @@ func (o *PaymentOption) validate(ps *problems, at string) {
 	}
 	if len(o.Transfers) > 0 && sum != o.Amount {
 		ps.add(at+"/amount", "is %d, but the transfers add up to %d", o.Amount, sum)
+	}
+	if len(*ps) == before { // rules are about amounts that are right
+		o.validateRules(ps, at, organization)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
 )
 
 // record makes the answer durable before the reply leaves, for as long as ctx
@@ -35,7 +36,7 @@ func xsdDateTime(s string) time.Time {
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return t.UTC() // an offset beyond 14:00 could be parsed but never be stored
 	}
-	t, err := time.ParseInLocation("2006-01-02T15:04:05.999999999", s, positions.Rome)
+	t, err := time.ParseInLocation("2006-01-02T15:04:05.999999999", s, calendar.Rome)
 	if err != nil {
 		return time.Time{}
 	}

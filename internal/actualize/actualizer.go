@@ -9,6 +9,7 @@ import (
 
 	"github.com/attualizza/attualizza/cache"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/rules"
 	"github.com/attualizza/attualizza/sendclient"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	Logger *slog.Logger
 	// SendTimeout is the longest that one price request may take.
 	SendTimeout time.Duration
+	// Legal are the legal interest rates; nil: as published with this program.
+	Legal *rules.LegalRates
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -37,6 +40,7 @@ type Actualizer struct {
 	cache       *cache.Cache[positions.Price]
 	logger      *slog.Logger
 	sendTimeout time.Duration
+	legal       *rules.LegalRates
 	now         func() time.Time
 	flights     singleflight.Group
 	unsaved     *unsaved
@@ -52,7 +56,7 @@ const Reserve = 200 * time.Millisecond
 func New(cfg Config) *Actualizer {
 	a := &Actualizer{
 		store: cfg.Store, prices: cfg.Prices, cache: cfg.Cache, logger: cfg.Logger,
-		sendTimeout: cfg.SendTimeout, now: cfg.Now,
+		sendTimeout: cfg.SendTimeout, legal: cfg.Legal, now: cfg.Now,
 	}
 	if a.now == nil {
 		a.now = time.Now

@@ -49,7 +49,13 @@ func (a *Actualizer) fee(ctx context.Context, org *registry.Organization, n *pos
 		return f, nil
 	}
 	a.tell(ctx, org, nav, err)
-	f, err := degraded(org.Policy.OnSendUnavailable, a.lastKnown(n, key))
+	last := a.lastKnown(n, key)
+	if frozen(org, last) { // only its date was in question
+		f := feeOf(last, positions.SourceFinal)
+		f.exchange = exchange
+		return f, nil
+	}
+	f, err := degraded(org.Policy.OnSendUnavailable, last)
 	f.exchange = exchange
 	return f, err
 }
@@ -85,8 +91,17 @@ func (a *Actualizer) knownFee(org *registry.Organization, n *positions.Notice, n
 	if last != nil && isFresh(org, last, now) {
 		return feeOf(last, positions.SourceCache)
 	}
+	if frozen(org, last) {
+		return feeOf(last, positions.SourceFinal)
+	}
 	f, _ := degraded(positions.OnUnavailableLastKnown, last)
 	return f
+}
+
+// frozen reports whether the cost of a price, nil for none, cannot grow any more,
+// for who asks where it came from.
+func frozen(org *registry.Organization, p *positions.Price) bool {
+	return p != nil && p.Final && p.Relayed == org.Relays()
 }
 
 // settledFee is the fee when nobody needs to be asked and nothing leaves the
@@ -103,7 +118,7 @@ func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice,
 	switch {
 	case p == nil:
 		return fee{}, false
-	case p.Final && p.Relayed == org.Relays():
+	case frozen(org, p) && (isFresh(org, p, now) || p.DateSettled() || !n.Option.HangsOnNotification()):
 		return feeOf(p, positions.SourceFinal), true
 	case p == n.Price && isFresh(org, p, now):
 		return feeOf(p, positions.SourceCache), true

@@ -9,6 +9,8 @@ import (
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
+	"github.com/attualizza/attualizza/positions/rules"
 )
 
 // Quote is what a notice costs at an instant, and why.
@@ -28,11 +30,18 @@ type Quote struct {
 	// Send is the exchange with SEND that this quote caused or joined, nil when
 	// nobody was asked.
 	Send *positions.SendExchange
-	// Transfers are the option's, with the fee on the right one. Their sum is
-	// Amount.
+	// Transfers are the option's, with what the amount rules made of them and the
+	// fee on the right one. Their sum is Amount.
 	Transfers []positions.Transfer
-	// DueDate is the last day to pay, as "2006-01-02" in Europe/Rome.
+	// DueDate is the last day to pay, as "2006-01-02" in Europe/Rome: that of the
+	// term in force, where one runs since the notification, else the due date as
+	// stored.
 	DueDate string
+
+	legal  *rules.LegalRates
+	set    *rules.RuleSet // nil: the amount is the same every day, or was not asked for
+	moment rules.Moment
+	rules  rules.Amount
 }
 
 // ErrAmountTooLarge means that base and fee exceed what the schema can carry.
@@ -62,7 +71,7 @@ func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav 
 		return nil, err
 	}
 	now := a.now()
-	q := &Quote{Notice: notice, At: now, BaseAmount: notice.Option.Amount, DueDate: positions.Day(notice.Option.DueDate)}
+	q := a.newQuote(notice, now)
 	if q.Refusal = notice.RefusalAt(now); q.Refusal != positions.Payable {
 		return q, nil
 	}
@@ -71,21 +80,16 @@ func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav 
 			return q, err
 		}
 	}
+	if notice.Option.ForbiddenOn(&org.Policy, now) {
+		q.Refusal = positions.RefusedExpired // whatever SEND would say
+		return q, q.byRules(org, now)
+	}
 	fee, err := a.fee(ctx, org, notice, now)
 	if err != nil {
 		q.Source, q.Send = fee.source, fee.exchange // a refusal is evidence too
 		return q, err
 	}
-	return q, q.take(org, fee)
-}
-
-// take draws the consequences of an answer: a fee on top, or a refusal.
-func (q *Quote) take(org *registry.Organization, f fee) error {
-	if q.Refusal = f.refusal(org); q.Refusal != positions.Payable {
-		q.Source, q.Price, q.Send = f.source, f.price, f.exchange
-		return nil
-	}
-	return q.add(f)
+	return q, q.take(org, fee, now)
 }
 
 // QuoteAt tells what a notice costs at an instant from what is known: today's
@@ -96,11 +100,58 @@ func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, na
 	if err != nil {
 		return nil, err
 	}
-	q := &Quote{Notice: notice, At: at, BaseAmount: notice.Option.Amount, DueDate: positions.Day(notice.Option.DueDate)}
-	if q.Refusal = notice.RefusalAt(a.now()); q.Refusal != positions.Payable {
+	now, q := a.now(), a.newQuote(notice, at)
+	if q.Refusal = notice.RefusalAt(now); q.Refusal != positions.Payable {
 		return q, nil
 	}
-	return q, q.take(org, a.knownFee(org, notice, a.now()))
+	return q, q.take(org, a.knownFee(org, notice, now), now)
+}
+
+func (a *Actualizer) newQuote(n *positions.Notice, at time.Time) *Quote {
+	return &Quote{
+		Notice: n, At: at, legal: a.legal, BaseAmount: n.Option.Amount, DueDate: calendar.DayOf(n.Option.DueDate).String(),
+	}
+}
+
+// take draws the consequences of what is known of the notification: a refusal,
+// or the amount by rules with the fee on top.
+func (q *Quote) take(org *registry.Organization, f fee, now time.Time) error {
+	q.Source, q.Price, q.Send = f.source, f.price, f.exchange
+	if q.Refusal = f.refusal(org); q.Refusal != positions.Payable {
+		return nil
+	}
+	if err := q.byRules(org, now); err != nil || q.Refusal != positions.Payable {
+		return err
+	}
+	return q.add(f)
+}
+
+// byRules evaluates the amount rules on the day of the quote. The price tells when
+// the notification took effect, as known now, whether its fee is charged or not:
+// SEND may move that day, so it is looked at anew every time.
+func (q *Quote) byRules(org *registry.Organization, now time.Time) error {
+	option := &q.Notice.Option
+	q.AmountByRules, q.Transfers = q.BaseAmount, option.Transfers
+	if !option.HasRules() {
+		return nil
+	}
+	q.set = option.RuleSet(q.Notice.Position.OrganizationFiscalCode)
+	q.moment = positions.Moment(&org.Policy, q.Price, q.At, now)
+	q.moment.Legal = q.legal
+	if last := q.set.TermEnds(&q.moment); last.Known() {
+		q.DueDate = last.String()
+	}
+	var err error
+	if q.rules, err = q.set.At(&q.moment); err != nil {
+		return ErrAmountTooLarge
+	}
+	if !q.rules.Payable() {
+		q.Refusal, q.AmountByRules, q.Transfers = positions.RefusedExpired, 0, nil
+		return nil
+	}
+	q.AmountByRules = q.rules.Total
+	q.Transfers, err = option.TransfersBy(q.rules.Parts)
+	return err
 }
 
 // add puts the fee on top of the amount by rules and on the transfer that
@@ -108,9 +159,7 @@ func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, na
 // that nothing accumulates.
 func (q *Quote) add(f fee) error {
 	option := &q.Notice.Option
-	q.Source, q.Price, q.Send, q.NotificationFee = f.source, f.price, f.exchange, f.amount
-	q.AmountByRules = q.BaseAmount
-	q.Transfers = option.Transfers
+	q.NotificationFee = f.amount
 	total, err := q.AmountByRules.Add(q.NotificationFee)
 	if err != nil || total > money.Max {
 		return ErrAmountTooLarge
@@ -123,7 +172,9 @@ func (q *Quote) add(f fee) error {
 	if !ok {
 		return positions.Errorf(positions.Unprocessable, "notice %s has a notification fee but no transfer that can carry it", option.NAV)
 	}
-	q.Transfers = slices.Clone(option.Transfers)
+	if q.set == nil {
+		q.Transfers = slices.Clone(option.Transfers)
+	}
 	q.Transfers[carrier].Amount += q.NotificationFee // the sum, and so each part, is at most money.Max
 	return nil
 }

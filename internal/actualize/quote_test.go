@@ -596,7 +596,7 @@ func TestTransfersAlwaysAddUpToTheAmount(t *testing.T) {
 			o.Transfers = append(o.Transfers, tr)
 			o.Amount += tr.Amount
 		}
-		q.BaseAmount = o.Amount
+		q.BaseAmount, q.AmountByRules, q.Transfers = o.Amount, o.Amount, o.Transfers
 		f := fee{amount: money.Cents(rapid.Int64Range(0, 1_000_000).Draw(t, "fee")), source: positions.SourceLive}
 		if err := q.add(f); err != nil {
 			if !errors.Is(err, ErrAmountTooLarge) || o.Amount+f.amount <= money.Max {

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
 )
 
 // body is the JSON that rows of CSV say, and where each of its members stood.
@@ -201,7 +202,7 @@ var flags = map[string]bool{
 
 var (
 	instantForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT`)
-	dayLayouts  = []string{positions.DayLayout, "02/01/2006"}
+	dayLayouts  = []string{time.DateOnly, "02/01/2006"}
 )
 
 // instantOf turns a calendar day in Rome into an instant; an instant passes as
@@ -211,12 +212,12 @@ func instantOf(value string, end bool) (string, bool) {
 		return value, true
 	}
 	for _, layout := range dayLayouts {
-		day, err := time.ParseInLocation(layout, value, positions.Rome)
+		day, err := time.ParseInLocation(layout, value, calendar.Rome)
 		if err != nil {
 			continue
 		}
 		if end {
-			day = time.Date(day.Year(), day.Month(), day.Day(), 23, 59, 59, 0, positions.Rome)
+			day = time.Date(day.Year(), day.Month(), day.Day(), 23, 59, 59, 0, calendar.Rome)
 		}
 		return day.UTC().Format(time.RFC3339), true
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
 	"github.com/attualizza/attualizza/soap/pafornode"
 )
 
@@ -23,8 +23,8 @@ func ReceiptFor(activation *pafornode.Request, answer *pafornode.Payment, paidAt
 		Description: answer.Description, CompanyName: answer.CompanyName, OfficeName: answer.OfficeName, Debtor: answer.Debtor,
 		IDPSP: "PSP_DI_PROVA", PSPFiscalCode: "00000000001", PSPCompanyName: "PSP di prova", IDChannel: "00000000001_01", ChannelDescription: "prova",
 		PaymentMethod: "creditCard", Fee: 150, HasFee: true,
-		PaymentDateTime: paidAt.In(positions.Rome).Format("2006-01-02T15:04:05"),
-		ApplicationDate: positions.Day(paidAt), TransferDate: positions.Day(paidAt.AddDate(0, 0, 1)),
+		PaymentDateTime: paidAt.In(calendar.Rome).Format("2006-01-02T15:04:05"),
+		ApplicationDate: calendar.DayOf(paidAt).String(), TransferDate: calendar.DayOf(paidAt.AddDate(0, 0, 1)).String(),
 		Metadata: answer.Metadata,
 	}
 	if r.CompanyName == "" {

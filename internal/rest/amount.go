@@ -36,7 +36,7 @@ func (s *server) SetNoticeAmount(ctx context.Context, r SetNoticeAmountRequestOb
 		ifMatch: r.Params.IfMatch,
 		change:  positions.Change{Action: string(positions.EventAmount), Reason: strings.TrimSpace(r.Body.Reason)},
 		event: func(p *positions.Position, now time.Time) error {
-			changed, err := p.SetAmount(nav, r.Body.Amount, r.Body.shares(), now)
+			changed, err := p.SetAmount(nav, r.Body.Amount, r.Body.shares(), nil, now)
 			if err == nil && !changed {
 				return errUnchanged
 			}

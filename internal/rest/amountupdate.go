@@ -8,6 +8,7 @@ import (
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
 )
 
 // UpdateAmount implements the operation of that name, the native façade of
@@ -86,6 +87,6 @@ func inRome(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = t.In(positions.Rome).Truncate(time.Millisecond)
+	t = t.In(calendar.Rome).Truncate(time.Millisecond)
 	return &t
 }

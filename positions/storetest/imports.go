@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
 )
 
 var load = positions.Change{Actor: positions.Actor{Kind: "OPERATOR"}, Action: "IMPORT", Reason: "import of tari.csv", At: noon}
@@ -54,7 +55,7 @@ var importTests = []test{
 	{"an import stores what a creation would, in the order given", func(t *testing.T, s positions.Store) {
 		ps := []*positions.Position{full("iupd-2"), position(comune, "iupd-1", option(1), option(2), option(3)), full("iupd-3")}
 		for i, p := range ps { // a bulk of past debts, one of them long ago
-			p.Options[0].DueDate = time.Date(1999+i, 1, 31, 10, 0, 0, 0, positions.Rome)
+			p.Options[0].DueDate = time.Date(1999+i, 1, 31, 10, 0, 0, 0, calendar.Rome)
 		}
 		want := []*positions.Position{ps[0].Clone(), ps[1].Clone(), ps[2].Clone()}
 		wantOutcomes(t, mustImport(t, s, ps...), "ccc")
@@ -81,7 +82,7 @@ var importTests = []test{
 		ps := []*positions.Position{full("iupd-1"), position(comune, "iupd-2")}
 		again := []*positions.Position{ps[0].Clone(), ps[1].Clone(), position(comune, "iupd-3")}
 		wantOutcomes(t, mustImport(t, s, ps...), "cc")
-		again[0].Options[0].DueDate = again[0].Options[0].DueDate.In(positions.Rome) // the same instant
+		again[0].Options[0].DueDate = again[0].Options[0].DueDate.In(calendar.Rome) // the same instant
 		again[0].Status, again[0].ValidityDate = positions.Draft, noon.AddDate(1, 0, 0)
 		wantOutcomes(t, mustImport(t, s, again...), "ttc")
 		same(t, "the position", read(t, s, ps[0]), ps[0])
@@ -117,7 +118,7 @@ var importTests = []test{
 		}
 		now := position(comune, "iupd-2", option(1), option(2))
 		now.SwitchToExpired, now.ValidityDate, now.PublishDate = true, waiting.At.Add(900*time.Nanosecond), waiting.At
-		now.Options[0].DueDate = time.Date(1999, 1, 31, 10, 0, 0, 0, positions.Rome) // no obstacle
+		now.Options[0].DueDate = time.Date(1999, 1, 31, 10, 0, 0, 0, calendar.Rome) // no obstacle
 		ahead := position(comune, "iupd-1")
 		ahead.Status, ahead.ValidityDate, ahead.PublishDate = positions.Published, later, waiting.At
 		aheadDraft := drafted(ahead)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
 )
 
 var positionTests = []test{
@@ -26,7 +27,7 @@ var positionTests = []test{
 	{"extreme instants, amounts and texts come back unchanged", func(t *testing.T, s positions.Store) {
 		for i, at := range []time.Time{
 			time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9998, 12, 31, 23, 59, 59, 999999000, time.UTC),
-			time.Date(2026, 10, 25, 2, 30, 0, 0, positions.Rome), time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC), time.Unix(0, 0),
+			time.Date(2026, 10, 25, 2, 30, 0, 0, calendar.Rome), time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC), time.Unix(0, 0),
 		} {
 			for _, amount := range []money.Cents{0, 1, money.Max} {
 				o := option(amount)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
 )
 
 // Run runs the suite. open returns an empty store with its migrations applied
@@ -95,7 +96,7 @@ func full(iupd string) *positions.Position {
 	paid.SendBound, paid.SenderFiscalCode = true, provincia
 	paid.Metadata = []positions.Metadata{{Key: "k", Value: "v"}, {Key: "città", Value: "Forlì <&> \"\u2028\" 🏛"}}
 	paid.Status = positions.OptionPaid
-	paid.Payment = &positions.OptionPayment{Date: noon.In(positions.Rome), Method: "creditCard", PSP: "Banca d'Àlba", ReceiptID: "r-1", Amount: money.Max, PSPFee: 100}
+	paid.Payment = &positions.OptionPayment{Date: noon.In(calendar.Rome), Method: "creditCard", PSP: "Banca d'Àlba", ReceiptID: "r-1", Amount: money.Max, PSPFee: 100}
 	paid.Transfers = append(paid.Transfers, positions.Transfer{
 		ID: 2, Amount: 1, OrganizationFiscalCode: provincia, CompanyName: "Provincia", RemittanceInformation: "TEFA",
 		Category: "9/0201102IM/", IBAN: "IT60X0542811101000000123456", PostalIBAN: "IT60X0760111101000000123456", Metadata: []positions.Metadata{{Key: "a", Value: "b"}},

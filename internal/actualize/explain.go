@@ -1,0 +1,135 @@
+package actualize
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
+	"github.com/attualizza/attualizza/positions/rules"
+)
+
+// Line is one term of a quote's sum, in words that an Italian payer or operator
+// reads.
+type Line struct {
+	Label     string // what it is
+	Text      string // the whole sentence, amount and days included
+	Amount    money.Cents
+	Component string
+	Rule      string // the label of the amount rule behind it; "": none
+}
+
+// names are the components of the public contract in Italian; the caller's own go
+// by their code.
+var names = map[string]string{
+	rules.Whole: "Importo", "FINE": "Sanzione pecuniaria", "TAX": "Tributo", "SANCTION": "Sanzione tributaria",
+	rules.Interest: "Interessi", "EXPENSES": "Spese",
+}
+
+// Lines tells why the amount is what it is: the stored parts, what each rule made
+// of them, and the fee. They add up to Amount. A refused quote has none.
+func (q *Quote) Lines() []Line {
+	if q.Refusal != positions.Payable {
+		return nil
+	}
+	parts := []rules.Component{{Code: rules.Whole, Amount: q.BaseAmount}}
+	if len(q.Notice.Option.Components) > 0 {
+		parts = q.Notice.Option.Components
+	}
+	var lines []Line
+	for _, part := range parts {
+		name, ok := names[part.Code]
+		if !ok {
+			name = part.Code
+		}
+		lines = append(lines, Line{Label: name, Text: fmt.Sprintf("%s: %s", name, part.Amount), Amount: part.Amount, Component: part.Code})
+	}
+	for i := range q.rules.Lines {
+		l := &q.rules.Lines[i]
+		name := q.set.Rules[l.Rule].Name()
+		lines = append(lines, Line{Label: name, Text: q.set.Words(l), Amount: l.Change, Component: l.Component, Rule: name})
+	}
+	return append(lines, q.feeLines()...)
+}
+
+// Reason tells in Italian which amount rule keeps the notice from being paid, ""
+// when none does.
+func (q *Quote) Reason() string {
+	if q.set == nil || q.rules.Payable() {
+		return ""
+	}
+	return q.set.Rules[q.rules.Forbidding].Name()
+}
+
+const feeName = "Spese di notifica SEND"
+
+// feeLines is the fee and where it comes from; nothing for a notice that is not
+// SEND-bound.
+func (q *Quote) feeLines() []Line {
+	source := q.sourceInWords()
+	if source == "" {
+		return nil
+	}
+	text := fmt.Sprintf("%s: %s, %s", feeName, q.NotificationFee, source)
+	return []Line{{Label: feeName, Text: text, Amount: q.NotificationFee, Component: positions.NotificationFeeKey}}
+}
+
+func (q *Quote) sourceInWords() string {
+	switch q.Source {
+	case positions.SourceLive:
+		return "chieste ora a " + q.asked()
+	case positions.SourceCache:
+		return "chieste a " + q.asked() + " il " + moment(q.Price.FetchedAt)
+	case positions.SourceFinal:
+		return "definitive"
+	case positions.SourceNoCost:
+		return "nessun costo secondo " + q.asked()
+	case positions.SourcePushed:
+		return "comunicate dall'ente il " + moment(q.Price.FetchedAt)
+	case positions.SourceLastKnown:
+		return q.asked() + " non risponde, ultime note il " + moment(q.Price.FetchedAt)
+	case positions.SourceBase:
+		return q.asked() + " non risponde e l'ente ha scelto di non usare le ultime note"
+	case positions.SourceNone:
+		return "SEND non risponde e non le ha mai comunicate"
+	}
+	return ""
+}
+
+// asked is who told the price.
+func (q *Quote) asked() string {
+	if q.Price != nil && q.Price.Relayed {
+		return "gestionale atti"
+	}
+	return "SEND"
+}
+
+func moment(t time.Time) string { return t.In(calendar.Rome).Format("02/01/2006 15:04") }
+
+// Outlook tells the next instants at which the amount changes or stops or begins
+// to be payable, by its rules and its due date, as far as they are known now; and
+// the first instant at which it can no longer be paid, zero when none is known or
+// it cannot be paid now.
+func (q *Quote) Outlook() (changes []time.Time, payableUntil time.Time, err error) {
+	if q.set != nil {
+		days, err := q.set.Changes(&q.moment)
+		if err != nil {
+			return nil, time.Time{}, ErrAmountTooLarge
+		}
+		for _, day := range days {
+			at := day.Start()
+			changes = append(changes, at)
+			if payableUntil.IsZero() && !q.set.PayableOn(&q.moment, day) {
+				payableUntil = at
+			}
+		}
+	}
+	if due := q.Notice.Option.DueDate; q.Notice.Position.SwitchToExpired && due.After(q.At) && (payableUntil.IsZero() || due.Before(payableUntil)) {
+		payableUntil = due
+	}
+	if q.Refusal != positions.Payable {
+		payableUntil = time.Time{}
+	}
+	return changes, payableUntil, nil
+}

@@ -1,0 +1,283 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/positions/calendar"
+)
+
+// Report takes one thing that is wrong with a set, at a JSON pointer into the
+// notice: "/components/0/code", "/amountRules/2/until".
+type Report func(pointer, detail string)
+
+// Transfers are the amounts, in cents, of the transfers of a notice by their id,
+// and whether a transfer is a stamp, whose amount is fixed by law.
+type Transfers map[int]Transfer
+
+// Transfer is what a set must know of a transfer.
+type Transfer struct {
+	Amount money.Cents
+	Stamp  bool
+}
+
+// Check reports everything that is wrong with a set about to be accepted: rules
+// that cannot be understood, that can never hold, that name a component that is
+// not there, or that could bring a transfer to nothing.
+func (s *RuleSet) Check(transfers Transfers, report Report) {
+	wrong := false
+	tell := func(pointer, format string, args ...any) {
+		wrong = true
+		report(pointer, fmt.Sprintf(format, args...))
+	}
+	if len(s.Rules) > MaxRules {
+		tell("/amountRules", "has %d rules, at most %d are allowed", len(s.Rules), MaxRules)
+		return
+	}
+	s.checkParts(transfers, tell)
+	for i := range s.Rules {
+		at := fmt.Sprintf("/amountRules/%d", i)
+		s.Rules[i].check(at, tell)
+		s.checkComponents(i, at, transfers, tell)
+	}
+	if !wrong { // the rest relies on sets that can be evaluated
+		s.checkFloor(tell)
+	}
+}
+
+type tell func(pointer, format string, args ...any)
+
+// checkParts wants parts that can be told apart and add up, per transfer, to its
+// amount.
+func (s *RuleSet) checkParts(transfers Transfers, tell tell) {
+	if len(s.Parts) > MaxComponents {
+		tell("/components", "has %d components, at most %d are allowed", len(s.Parts), MaxComponents)
+		return
+	}
+	sums := map[int]money.Cents{}
+	for i, c := range s.Parts {
+		at := fmt.Sprintf("/components/%d", i)
+		switch n := utf8.RuneCountInString(c.Code); {
+		case strings.TrimSpace(c.Code) == "", n > MaxCode, !utf8.ValidString(c.Code):
+			tell(at+"/code", "must be 1 to %d characters", MaxCode)
+		case c.Code == "NOTIFICATION_FEE":
+			tell(at+"/code", "is the service's own: SEND's fee is never a component")
+		case slices.ContainsFunc(s.Parts[:i], func(d Component) bool { return d.Code == c.Code }):
+			tell(at+"/code", "another component has the same code")
+		}
+		if c.Amount < 0 || c.Amount > money.Max {
+			tell(at+"/amount", "must be between 0 and %d cents", money.Max)
+			continue
+		}
+		if _, ok := transfers[c.TransferID]; !ok {
+			tell(at+"/idTransfer", "the notice has no such transfer")
+			continue
+		}
+		sums[c.TransferID] += c.Amount
+	}
+	for id := 1; id <= len(transfers)+5; id++ {
+		t, ok := transfers[id]
+		if ok && sums[id] != t.Amount {
+			tell("/components", "those of transfer %d add up to %d, but the transfer is %d", id, sums[id], t.Amount)
+		}
+	}
+}
+
+// check reports what is wrong with a rule by itself.
+func (r *Rule) check(at string, tell tell) {
+	if n := utf8.RuneCountInString(r.Label); n > MaxLabel || !utf8.ValidString(r.Label) {
+		tell(at+"/label", "has %d characters, at most %d are allowed", n, MaxLabel)
+	}
+	switch r.Anchor {
+	case Notification:
+		if r.Date != 0 {
+			tell(at+"/date", "is for anchor DATE")
+		}
+	case Date:
+		switch year := r.Date.Year(); {
+		case r.Date == 0 || !r.Date.Known():
+			tell(at+"/date", `is needed with anchor DATE, such as "2026-12-28"`)
+			return
+		case year < 1900 || year > 9998:
+			tell(at+"/date", "must lie between the years 1900 and 9998")
+			return
+		}
+	default:
+		tell(at+"/anchor", "must be one of NOTIFICATION, DATE")
+	}
+	if r.From != nil && r.After != nil {
+		tell(at+"/after", "excludes from: a rule has one first day")
+	}
+	fine := true
+	for _, t := range []struct {
+		name string
+		term *Term
+	}{{"/from", r.From}, {"/after", r.After}, {"/until", r.Until}} {
+		if t.term != nil {
+			fine = t.term.check(at+t.name, tell) && fine
+		}
+	}
+	if r.From != nil && r.From.Roll {
+		tell(at+"/from/roll", "is for until and after: a first day does not move by itself")
+	}
+	if fine && !r.canHold() {
+		tell(at+"/until", "the rule can never hold: its last day is always before its first one")
+	}
+	r.Effect.check(at+"/effect", tell)
+	if t := r.Effect.Type; (t == Accrue || t == PerSemester) && !r.starts() {
+		tell(at, "%s needs from or after: it is counted from a first day", t)
+	}
+	if r.Effect.Legal && r.Anchor == Date && fine {
+		if first := LegalInterest().first; r.Date.Year() < first {
+			tell(at+"/date", "the legal rates are known since %d: give the interest up to then as a component", first)
+		}
+	}
+}
+
+func (t *Term) check(at string, tell tell) bool {
+	most := map[calendar.Unit]int{calendar.Days: MaxDays, calendar.Months: MaxDays / 30, calendar.Semesters: MaxDays / 180}[t.Unit]
+	switch {
+	case most == 0:
+		tell(at, "needs exactly one of days, months, semesters")
+	case t.Count < 0 || t.Count > most:
+		tell(at+"/"+strings.ToLower(string(t.Unit)), "must be between 0 and %d", most)
+	case t.PostponedTo != 0 && (!t.PostponedTo.Known() || t.PostponedTo.Year() < 1900 || t.PostponedTo.Year() > 9998):
+		tell(at+"/postponedTo", "must lie between the years 1900 and 9998")
+	default:
+		return true
+	}
+	return false
+}
+
+// canHold reports whether there is a day on which the rule holds, whenever the
+// notification takes effect.
+func (r *Rule) canHold() bool {
+	if r.Until == nil || !r.starts() {
+		return true
+	}
+	for _, h := range []calendar.Holidays{{}, {SaturdayToo: true}} {
+		// 28 years are a cycle of the week, with all its leap days.
+		for notified := calendar.Of(2024, 1, 1); notified < calendar.Of(2052, 1, 1); notified++ {
+			if first, last := r.window(notified, h); first <= last {
+				return true
+			}
+			if r.Anchor == Date {
+				break
+			}
+		}
+	}
+	return false
+}
+
+// check reports what is wrong with an effect by itself, what is missing and what
+// belongs to another type.
+func (e *Effect) check(at string, tell tell) {
+	proportion := e.Type == Proportion || e.Type == PerSemester
+	fixed := e.Type == Set || e.Type == Add
+	accrue := e.Type == Accrue
+	if !proportion && !fixed && !accrue && e.Type != NotPayable {
+		tell(at+"/type", "must be one of PERCENT, SET, ADD, INTEREST, PER_SEMESTER, NOT_PAYABLE")
+		return
+	}
+	for _, member := range []struct {
+		name  string
+		given bool
+		fits  bool
+	}{
+		{"value", !e.Value.IsZero(), proportion},
+		{"to", e.To != "", proportion},
+		{"max", e.Max != 0, proportion},
+		{"amount", e.Amount != 0, fixed},
+		{"annualRate", e.Legal || !e.Annual.IsZero(), accrue},
+		{"plus", !e.Plus.IsZero(), accrue},
+		{"components", len(e.Components) > 0, e.Type != NotPayable},
+	} {
+		if member.given && !member.fits {
+			tell(at+"/"+member.name, "is not for %s", e.Type)
+		}
+	}
+	switch {
+	case proportion && e.Value.IsZero():
+		tell(at+"/value", `is needed: a percentage such as "-30", or a fraction such as "-2/3"`)
+	case proportion && e.Value.Sign() == 0:
+		tell(at+"/value", "must not be 0: the rule would change nothing")
+	case e.Type == PerSemester && e.Value.Sign() < 0:
+		tell(at+"/value", "must be positive: a reduction that grows for ever would end below zero")
+	case proportion && e.To == "" && e.Value.Sign() < 0 && -e.Value.num > e.Value.den:
+		tell(at+"/value", "takes more than there is")
+	case accrue && !e.Legal && e.Annual.IsZero():
+		tell(at+"/annualRate", `is needed: a percentage a year such as "2.5", or LEGAL`)
+	case accrue && (!e.Annual.IsZero() && !e.Annual.percentage() || e.Annual.Sign() < 0):
+		tell(at+"/annualRate", `must be a percentage a year such as "2.5", or LEGAL`)
+	case e.Type == Set && (e.Amount < 0 || e.Amount > money.Max):
+		tell(at+"/amount", "must be between 0 and %d cents", money.Max)
+	case e.Type == Add && (e.Amount == 0 || e.Amount < -money.Max || e.Amount > money.Max):
+		tell(at+"/amount", "must be a number of cents other than 0, between -%d and %[1]d", money.Max)
+	}
+	if accrue && !e.Plus.IsZero() && (!e.Plus.percentage() || e.Plus.Sign() < 0) {
+		tell(at+"/plus", `must be percentage points such as "3"`)
+	}
+	if e.Max < 0 || e.Max > money.Max {
+		tell(at+"/max", "must be between 1 and %d cents", money.Max)
+	}
+}
+
+// checkComponents reports components that a rule names and that are not there. The
+// one of interest is there once a rule before accrues it.
+func (s *RuleSet) checkComponents(i int, at string, transfers Transfers, tell tell) {
+	e := &s.Rules[i].Effect
+	known := func(code string) bool {
+		return slices.ContainsFunc(s.Parts, func(c Component) bool { return c.Code == code }) ||
+			code == Interest && slices.ContainsFunc(s.Rules[:i], func(r Rule) bool { return r.Effect.Type == Accrue })
+	}
+	at += "/effect"
+	switch {
+	case e.Type == NotPayable:
+		return
+	case len(e.Components) == 0:
+		tell(at+"/components", "is needed: the components that the rule is about, of %s", s.codes())
+	case len(e.Components) > 1 && (e.Type == Set || e.Type == Add):
+		tell(at+"/components", "%s is about one component", e.Type)
+	}
+	for j, code := range e.Components {
+		pointer := fmt.Sprintf("%s/components/%d", at, j)
+		switch {
+		case !known(code):
+			tell(pointer, "the notice has no such component, only %s", s.codes())
+		case slices.Contains(e.Components[:j], code):
+			tell(pointer, "this component is there twice")
+		}
+	}
+	if e.To != "" && !known(e.To) {
+		tell(at+"/to", "the notice has no such component, only %s; declare it with amount 0", s.codes())
+	}
+	for _, code := range e.changes() {
+		j := slices.IndexFunc(s.Parts, func(c Component) bool { return c.Code == code })
+		if j >= 0 && transfers[s.Parts[j].TransferID].Stamp {
+			tell(at, "would change transfer %d, a stamp, whose amount is fixed by law", s.Parts[j].TransferID)
+		}
+	}
+}
+
+// changes returns the components that the effect can change.
+func (e *Effect) changes() []string {
+	switch {
+	case e.Type == Accrue:
+		return []string{Interest}
+	case e.To != "":
+		return []string{e.To}
+	}
+	return e.Components
+}
+
+// codes names the components in words.
+func (s *RuleSet) codes() string {
+	var codes []string
+	for _, c := range s.Parts {
+		codes = append(codes, c.Code)
+	}
+	return strings.Join(codes, ", ")
+}
