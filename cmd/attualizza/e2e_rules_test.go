@@ -61,7 +61,9 @@ func phases(t *testing.T, h *house) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	letPass := func(by time.Duration) sandbox.Step { return sandbox.Step{Event: sandbox.ElapseTime, For: sandbox.Duration(by)} }
+	letPass := func(by time.Duration) sandbox.Step {
+		return sandbox.Step{Event: sandbox.ElapseTime, For: sandbox.Duration(by)}
+	}
 	for _, phase := range []struct {
 		name   string
 		steps  []sandbox.Step
@@ -190,8 +192,12 @@ func anyRules(r *rand.Rand, option object) {
 			return object{"type": "INTEREST", "annualRate": "LEGAL", "plus": "1.5", "components": []string{"TAX"}}
 		},
 		func() object { return object{"type": "PER_SEMESTER", "value": "10", "components": []string{"TAX"}} },
-		func() object { return object{"type": "SET", "amount": 100 + r.IntN(9000), "components": []string{"SANCTION"}} },
-		func() object { return object{"type": "ADD", "amount": r.IntN(500) + 1, "components": []string{"EXPENSES"}} },
+		func() object {
+			return object{"type": "SET", "amount": 100 + r.IntN(9000), "components": []string{"SANCTION"}}
+		},
+		func() object {
+			return object{"type": "ADD", "amount": r.IntN(500) + 1, "components": []string{"EXPENSES"}}
+		},
 		func() object { return object{"type": "NOT_PAYABLE"} },
 	}
 	var all []object
