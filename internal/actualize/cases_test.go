@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,9 +21,11 @@ import (
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/rest"
+	"github.com/attualizza/attualizza/internal/secrets"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/positions/calendar"
 	"github.com/attualizza/attualizza/positions/rules"
+	"github.com/attualizza/attualizza/sendclient"
 )
 
 // datedCase is one of testdata/rulesets/cases.yaml, which tells what its members
@@ -144,6 +147,108 @@ func (c *datedCase) check(t *testing.T) {
 	}
 }
 
+func TestTheFeeNeverChangesWhatTheRulesSay(t *testing.T) {
+	for _, c := range readCases(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			c.Fee = 0
+			without := c.quote(t)
+			c.Fee = 98765
+			with := c.quote(t)
+			if with.AmountByRules != without.AmountByRules || with.Refusal != without.Refusal || with.DueDate != without.DueDate {
+				t.Errorf("%+v with a fee, %+v without", with, without)
+			}
+			if with.Refusal != positions.Payable {
+				return
+			}
+			if with.Amount != without.Amount+98765 || sum(with.Transfers) != with.Amount || sum(without.Transfers) != without.Amount {
+				t.Errorf("%d with a fee, %d without; transfers of %d and %d", with.Amount, without.Amount, sum(with.Transfers), sum(without.Transfers))
+			}
+		})
+	}
+}
+
+func sum(transfers []positions.Transfer) (total money.Cents) {
+	for i := range transfers {
+		total += transfers[i].Amount
+	}
+	return total
+}
+
+func TestAQuoteAtAnInstantIsTheAnswerGivenAtThatInstant(t *testing.T) {
+	for _, c := range readCases(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			c.Known = "" // what was known then
+			quoted, answered := c.quote(t), c.answer(t)
+			if quoted.Amount != answered.Amount || quoted.Refusal != answered.Refusal || quoted.DueDate != answered.DueDate ||
+				!slices.EqualFunc(quoted.Transfers, answered.Transfers, func(a, b positions.Transfer) bool { return a.Amount == b.Amount }) {
+				t.Errorf("quoted %+v, answered %+v", quoted, answered)
+			}
+		})
+	}
+}
+
+// answer is what the Nodo is told at the case's instant, SEND having been asked.
+func (c *datedCase) answer(t *testing.T) *actualize.Quote {
+	t.Helper()
+	asked := instant(t, c.Asked)
+	n, _ := positions.NewNotice(c.position(t), casesNAV, nil)
+	priced := sendclient.Answer{Price: sendclient.Price{
+		TotalPrice: c.Fee, IUN: "ABCD-EFGH-ILMN-202611-A-1", NotificationViewDate: instant(t, c.Viewed), RefinementDate: instant(t, c.Refined),
+	}}
+	a := actualize.New(actualize.Config{
+		Store: noticeOf{n}, Prices: says{priced}, Cache: noCache(t), SendTimeout: time.Second, Now: func() time.Time { return asked },
+	})
+	t.Cleanup(func() { a.Close(context.Background()) })
+	q, err := a.Quote(t.Context(), c.organization(t), casesNAV)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// organization is one that may ask SEND, with the case's policy.
+func (c *datedCase) organization(t *testing.T) *registry.Organization {
+	t.Helper()
+	policy := positions.DefaultPolicy()
+	if c.Policy.Saturday != "" {
+		policy.Saturday = c.Policy.Saturday
+	}
+	policy.PatronSaint = c.Policy.PatronSaint
+	box, err := secrets.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := box.Seal(creditor, string(positions.SecretSendAPIKey), []byte("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := registry.New(oneOrganization{positions.Organization{
+		FiscalCode: creditor, Policy: policy, Send: &positions.Send{Route: positions.RouteDirect},
+		Sealed: map[positions.Secret][]byte{positions.SecretSendAPIKey: key},
+	}}, box, slog.New(slog.DiscardHandler), nil)
+	if err := r.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	org, _ := r.Organization(creditor)
+	return org
+}
+
+// oneOrganization is a registry's source.
+type oneOrganization struct{ positions.Organization }
+
+func (o oneOrganization) Organizations(context.Context) ([]positions.Organization, int64, error) {
+	return []positions.Organization{o.Organization}, 1, nil
+}
+
+func (oneOrganization) OrganizationsRevision(context.Context) (int64, error) { return 1, nil }
+
+// says is SEND with one answer.
+type says struct{ sendclient.Answer }
+
+func (s says) Price(context.Context, *sendclient.Credential, string, string) (sendclient.Answer, error) {
+	return s.Answer, nil
+}
+
 // quote evaluates the case through everything but SOAP, REST and a database.
 func (c *datedCase) quote(t *testing.T) *actualize.Quote {
 	t.Helper()
@@ -156,14 +261,8 @@ func (c *datedCase) quote(t *testing.T) *actualize.Quote {
 	n, _ := positions.NewNotice(p, casesNAV, &positions.Price{
 		TotalPrice: c.Fee, FetchedAt: known, NotificationViewDate: instant(t, c.Viewed), RefinementDate: instant(t, c.Refined),
 	})
-	policy := positions.DefaultPolicy()
-	if c.Policy.Saturday != "" {
-		policy.Saturday = c.Policy.Saturday
-	}
-	policy.PatronSaint = c.Policy.PatronSaint
-	org := &registry.Organization{Organization: positions.Organization{FiscalCode: creditor, Policy: policy}}
 	a := actualize.New(actualize.Config{Store: noticeOf{n}, Cache: noCache(t), Now: func() time.Time { return known }})
-	q, err := a.QuoteAt(t.Context(), org, casesNAV, asked)
+	q, err := a.QuoteAt(t.Context(), c.organization(t), casesNAV, asked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +367,7 @@ func (n noticeOf) Notice(context.Context, string, positions.NoticeNumber) (*posi
 }
 
 func (n noticeOf) SavePrice(context.Context, string, positions.NoticeNumber, *positions.Price) error {
-	return errors.New("nobody asks SEND here")
+	return nil
 }
 
 // The zones are far from Rome on both sides of the day, and on daylight-saving
