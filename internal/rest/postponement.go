@@ -32,9 +32,6 @@ func (b *PostponementInput) problems(string, time.Time) []positions.Problem {
 	tell := func(pointer, detail string) {
 		problems = append(problems, positions.Problem{Pointer: pointer, Detail: detail})
 	}
-	if b.To != 0 && b.To.Year() > 9998 { // as no date of a position does
-		tell("/to", "must lie before the year 9999")
-	}
 	if t := b.Term; t != nil {
 		if _, ok := spanOf(t.Days, t.Months, t.Semesters); !ok {
 			tell("/term", oneUnit)
