@@ -96,8 +96,13 @@ func quoteBody(q *actualize.Quote, fault string) Quote {
 	}
 	body.Amount, body.AmountByRules, body.NotificationFee = q.Amount, q.AmountByRules, q.NotificationFee
 	body.Lines = append(body.Lines, QuoteLine{Label: "Importo", Amount: q.BaseAmount, Component: "AMOUNT"})
-	if q.NotificationFee != 0 {
-		body.Lines = append(body.Lines, QuoteLine{Label: "Spese di notifica SEND", Amount: q.NotificationFee, Component: positions.NotificationFeeKey})
+	if q.NotificationFee != 0 || q.FeePaidElsewhere != 0 {
+		body.Lines = append(body.Lines, QuoteLine{Label: "Spese di notifica SEND", Amount: q.NotificationFee + q.FeePaidElsewhere, Component: positions.NotificationFeeKey})
+	}
+	if q.FeePaidElsewhere != 0 {
+		body.Lines = append(body.Lines, QuoteLine{
+			Label: "Spese di notifica già pagate con un altro avviso della stessa notifica", Amount: -q.FeePaidElsewhere, Component: positions.NotificationFeeKey,
+		})
 	}
 	return body
 }

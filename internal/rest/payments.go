@@ -74,6 +74,9 @@ func (s *server) pay(ctx context.Context, organization, number string, ifMatch *
 		if o := p.Option(nav); o != nil {
 			fee, _ := o.KnownFee(organization, price)
 			payment.Amount = o.Amount + fee // both at most money.Max: no overflow
+			if price != nil {
+				payment.SetFee(fee, price.IUN)
+			}
 		}
 		return p.Pay(nav, payment, now)
 	}
