@@ -75,7 +75,7 @@ func (s *server) pay(ctx context.Context, organization, number string, ifMatch *
 			at = s.Now()
 		}
 		if owed, err = s.Quoter.Owed(org, n, at); err != nil {
-			return nil, err
+			return nil, positions.Errorf(positions.Unprocessable, "notice %s: %w", nav, err)
 		}
 		return s.Store.Position(ctx, organization, n.Position.IUPD)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/attualizza/attualizza/internal/actualize"
-	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/modi"
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/secrets"
 	"github.com/attualizza/attualizza/positions"
