@@ -186,3 +186,19 @@ func TestAnUpdatedAmountHoldsNoLongerThanItsRules(t *testing.T) {
 	p.at(t, "2028-01-24T23:10:00Z")
 	p.play(t, []scenario{{"then there is no amount", p.ask(body), 409, []string{"PAA_PAGAMENTO_SCADUTO"}, nil}})
 }
+
+func TestAPaymentThatIsToldWasForWhatTheRulesAskedThen(t *testing.T) {
+	h := openHouse(t).furnish(t)
+	h.at(t, "2026-12-21T09:00:00Z")
+	const nav = "301000000000000177"
+	h.want(t, 201, call{method: "POST", path: base + "/debtpositions?toPublish=true", key: "writer", body: ruledJSON("P-1", nav[1:], speedingParts, speeding)})
+	h.send.Store(sendAnswers(200, viewedIn2026))
+	h.quote(t, nav, "")
+	h.at(t, "2027-03-01T09:00:00Z") // the minimum has doubled meanwhile
+	h.want(t, 200, call{method: "POST", path: base + "/paymentoptions/paids/" + nav, key: "writer", body: `{"paymentDate":"2026-12-28T22:00:00Z"}`})
+	p, err := h.store.Position(t.Context(), ente, "P-1")
+	must(t, err)
+	if paid := p.Options[0].Payment; paid.Amount != 13610+710 || paid.NotificationFee != 710 {
+		t.Errorf("paid as %+v", paid)
+	}
+}
