@@ -10,7 +10,6 @@ import (
 	"github.com/attualizza/attualizza/positions/calendar"
 )
 
-// The table was computed elsewhere, from the tables of the Church.
 func TestEasterMondayIsThatOfTheTable(t *testing.T) {
 	f, err := os.Open("testdata/easter.csv")
 	if err != nil {
