@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -109,18 +110,20 @@ type scene struct {
 	due     time.Time
 	expires bool
 	stamp   bool
+	fine    bool // less 30% for five days, 347.50 after sixty
 	pays    bool // its receipt is played in the end
 	before  func(ctx context.Context, stage *stage, sim *simulator, s *scene) error
 
-	wantFee              money.Cents
+	wantRules, wantFee   money.Cents         // what the amount rules add, negative to take; the fee
 	wantVerify, wantThen positions.FeeSource // of the verify and of the activation
 	wantFault            string
 	verify, activation   *nodo.Reply
 	said                 []positions.Answer // the journal, oldest first
+	lines                []string           // why it costs that much, when rules say so
 	problem              string
 }
 
-// demoScenes are eight positions. The notice numbers' prefixes choose what the
+// demoScenes are nine positions. The notice numbers' prefixes choose what the
 // simulator says about them; testers know them from pagoPA's mock of an EC.
 func demoScenes(now time.Time) []scene {
 	due := now.AddDate(0, 1, 0)
@@ -151,6 +154,10 @@ func demoScenes(now time.Time) []scene {
 		{
 			title: "two beneficiaries and a stamp, viewed", nav: nav(6000000000001), amount: 13600, bound: true, due: due, stamp: true,
 			wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceFinal,
+		},
+		{
+			title: "a fine, viewed two days ago: -30%", nav: nav(6000000000002), amount: 17300, bound: true, due: due, fine: true,
+			before: viewTwoDaysAgo, wantRules: -5190, wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceFinal,
 		},
 		{
 			title: "expired", nav: nav(9900000000001), amount: 8000, bound: true, due: now.Add(time.Second), expires: true,
@@ -194,6 +201,11 @@ func (s *scene) play(ctx context.Context, stage *stage, sim *simulator) (err err
 	if s.said, err = stage.journal(ctx, s.nav, began, 2); err != nil {
 		return err
 	}
+	if s.wantRules != 0 {
+		if s.lines, err = stage.explain(ctx, s.nav); err != nil {
+			return err
+		}
+	}
 	s.problem = s.judge()
 	return nil
 }
@@ -210,8 +222,9 @@ func (s *scene) judge() string {
 		case a.Fault != s.wantFault:
 			return fmt.Sprintf("%s: fault %q, expected %q", a.Operation, a.Fault, s.wantFault)
 		case s.wantFault != "":
-		case a.Source != want || a.NotificationFee != s.wantFee || a.Amount != s.amount+s.wantFee:
-			return fmt.Sprintf("%s: %s + %s = %s from %s, expected a fee of %s from %s", a.Operation, a.BaseAmount, a.NotificationFee, a.Amount, a.Source, s.wantFee, want)
+		case a.Source != want || a.NotificationFee != s.wantFee || a.Amount != s.amount+s.wantRules+s.wantFee:
+			return fmt.Sprintf("%s: %s + %s = %s from %s, expected %s + %s from %s", a.Operation, a.BaseAmount, a.NotificationFee, a.Amount, a.Source,
+				s.amount+s.wantRules, s.wantFee, want)
 		}
 	}
 	if s.wantFault == "" && s.verify.Response.Verify.Amount != s.activation.Response.Payment.Amount {
@@ -247,18 +260,33 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// viewTwoDaysAgo has SEND notify a scene's notice, and its recipient view it two
+// days before now.
+func viewTwoDaysAgo(_ context.Context, _ *stage, sim *simulator, s *scene) error {
+	n, err := notifyViewed(sim, s.nav)
+	if err != nil {
+		return err
+	}
+	_, err = sim.Elapse(n.IUN, 48*time.Hour)
+	return err
+}
+
 // notifyStamp has SEND notify the notice of the stamp scene, and the recipient
 // view it, so that its price is final.
 func notifyStamp(sim *simulator, nav positions.NoticeNumber) error {
+	_, err := notifyViewed(sim, nav)
+	return err
+}
+
+func notifyViewed(sim *simulator, nav positions.NoticeNumber) (sandbox.Notification, error) {
 	n, err := sim.Notify(sandbox.Request{
 		SenderTaxID: demoOrganization, Script: "digital-viewed",
 		Recipients: []sandbox.RecipientRequest{{Payments: []sandbox.Payment{{CreditorTaxID: demoOrganization, NoticeCode: string(nav)}}}},
 	})
 	if err != nil {
-		return err
+		return n, err
 	}
-	_, err = sim.Finish(n.IUN)
-	return err
+	return sim.Finish(n.IUN)
 }
 
 // playReceipt pays a scene's notice and asks about it again.
@@ -289,22 +317,27 @@ func printScenes(w io.Writer, scenes []scene) {
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
 	t.SetTitle("What the Nodo was told by paVerifyPaymentNotice / paGetPaymentV2")
-	t.AppendHeader(table.Row{"case", "notice", "base", "fee", "total", "source of the fee", "ms"})
+	t.AppendHeader(table.Row{"case", "notice", "base", "rules", "fee", "total", "source of the fee", "ms"})
 	for _, s := range scenes {
 		first, then := s.said[0], s.said[1]
 		took := fmt.Sprintf("%s / %s", milliseconds(s.verify.Took), milliseconds(s.activation.Took))
 		if then.Outcome != "OK" {
-			t.AppendRow(table.Row{s.title, s.nav, s.amount, "", "refused", then.Fault, took})
+			t.AppendRow(table.Row{s.title, s.nav, s.amount, "", "", "refused", then.Fault, took})
 			continue
 		}
-		t.AppendRow(table.Row{s.title, s.nav, s.amount, then.NotificationFee, then.Amount, fmt.Sprintf("%s / %s", first.Source, then.Source), took})
+		t.AppendRow(table.Row{s.title, s.nav, s.amount, then.BaseAmount - s.amount, then.NotificationFee, then.Amount, fmt.Sprintf("%s / %s", first.Source, then.Source), took})
 	}
 	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight}, {Number: 7, Align: text.AlignRight},
+		{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight}, {Number: 6, Align: text.AlignRight}, {Number: 8, Align: text.AlignRight},
 	})
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
 	t.Render()
+	for _, s := range scenes {
+		if len(s.lines) > 0 {
+			fmt.Fprintf(w, "Why notice %s costs that much, as the quote tells a payer:\n  %s\n", s.nav, strings.Join(s.lines, "\n  "))
+		}
+	}
 }
 
 func milliseconds(d time.Duration) string {

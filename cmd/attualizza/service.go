@@ -97,8 +97,13 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	if err := s.observeUnlogged(meter); err != nil {
 		return nil, err
 	}
+	legal, err := cfg.LegalInterest.Rates()
+	if err != nil {
+		return nil, err
+	}
 	s.actualizer = actualize.New(actualize.Config{
 		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, SendTimeout: cfg.SendTimeout,
+		Legal: legal,
 	})
 	nodo := soap.New(soap.Config{
 		Directory: s.registry, Quoter: s.actualizer, Recorder: s.recorder, Receipts: s.store,

@@ -140,13 +140,27 @@ func (s *scene) position() map[string]any {
 		stamp["stamp"] = map[string]any{"hashDocument": "x2QSBJ4ZZyEnMlC8f2cAv+qRo8CgbUIFlhlq9CbdXfE=", "stampType": "01", "provincialResidence": "RM"}
 		transfers = []any{transfer("1", s.amount-3600), other, stamp}
 	}
+	option := map[string]any{
+		"nav": s.nav, "iuv": s.nav.IUV(), "amount": s.amount, "description": "Verbale di prova", "isPartialPayment": false,
+		"dueDate": s.due.UTC().Format(time.RFC3339Nano), "sendBound": s.bound, "transfer": transfers,
+	}
+	if s.fine {
+		option["components"] = []any{map[string]any{"code": "FINE", "amount": s.amount}}
+		option["amountRules"] = []any{
+			map[string]any{
+				"label": "Riduzione 30% entro 5 giorni", "anchor": "NOTIFICATION", "until": map[string]any{"days": 5, "roll": "NEXT_WORKING_DAY"},
+				"effect": map[string]any{"type": "PERCENT", "value": "-30", "components": []string{"FINE"}},
+			},
+			map[string]any{
+				"label": "Metà del massimo dopo 60 giorni", "anchor": "NOTIFICATION", "after": map[string]any{"days": 60, "roll": "NEXT_WORKING_DAY"},
+				"effect": map[string]any{"type": "SET", "amount": 34750, "components": []string{"FINE"}},
+			},
+		}
+	}
 	return map[string]any{
 		"iupd": iupdOf(s.nav), "type": "F", "fiscalCode": "ANONIMO", "fullName": "Cittadina di prova",
 		"companyName": "Comune di Prova", "officeName": "Tributi", "switchToExpired": s.expires,
-		"paymentOption": []any{map[string]any{
-			"nav": s.nav, "iuv": s.nav.IUV(), "amount": s.amount, "description": "Verbale di prova", "isPartialPayment": false,
-			"dueDate": s.due.UTC().Format(time.RFC3339Nano), "sendBound": s.bound, "transfer": transfers,
-		}},
+		"paymentOption": []any{option},
 	}
 }
 
@@ -190,6 +204,21 @@ func (s *stage) journal(ctx context.Context, nav positions.NoticeNumber, after t
 			return nil, err
 		}
 	}
+}
+
+// explain asks for the quote of a notice and returns its lines in words.
+func (s *stage) explain(ctx context.Context, nav positions.NoticeNumber) ([]string, error) {
+	var quote struct {
+		Lines []struct{ Text string }
+	}
+	if err := s.rest(ctx, http.MethodGet, "/notices/"+string(nav)+"/quote", s.key, nil, &quote); err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, l := range quote.Lines {
+		lines = append(lines, l.Text)
+	}
+	return lines, nil
 }
 
 // maxRESTReply bounds what is read of an answer of the REST API.

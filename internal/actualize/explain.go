@@ -24,7 +24,7 @@ type Line struct {
 // by their code.
 var names = map[string]string{
 	rules.Whole: "Importo", "FINE": "Sanzione pecuniaria", "TAX": "Tributo", "SANCTION": "Sanzione tributaria",
-	rules.Interest: "Interessi", "EXPENSES": "Spese",
+	rules.Interest: "Interessi", "EXPENSES": "Spese", "COLLECTION": "Oneri di riscossione", "TARIFF": "Tariffa",
 }
 
 // Lines tells why the amount is what it is: the stored parts, what each rule made

@@ -54,6 +54,8 @@ type Config struct {
 	APIMaxBody   Size          `group:"Limits" name:"api-max-body" env:"ATTUALIZZA_API_MAX_BODY" default:"4MiB" help:"Largest body of a REST request (B, KiB, MiB, GiB)."`
 	DrainDelay   time.Duration `group:"Limits" env:"ATTUALIZZA_DRAIN_DELAY" default:"3s" help:"How long requests are still answered after /readyz turned 503; at most 10s."`
 
+	LegalInterest LegalInterest `group:"Amounts" env:"ATTUALIZZA_LEGAL_INTEREST" help:"Legal interest rates (art. 1284 c.c.) decreed since this version was made, as YEAR=PERCENT,...: 2027=1.8,2028=2. A year without one has that of the year before." placeholder:"YEAR=PERCENT,..."`
+
 	AdminKey      Secret `group:"Secrets" env:"ATTUALIZZA_ADMIN_KEY" help:"Key of the operator who registers organizations. Without: admin endpoints answer 401." placeholder:"KEY"`
 	AdminKeyFile  string `group:"Secrets" env:"ATTUALIZZA_ADMIN_KEY_FILE" help:"File that holds the admin key." placeholder:"FILE"`
 	MasterKey     Secret `group:"Secrets" env:"ATTUALIZZA_MASTER_KEY" help:"32 bytes in base64 that encrypt organizations' secrets at rest. Without: storing a secret is refused." placeholder:"KEY"`

@@ -63,7 +63,8 @@ func TestEveryKeyCanBeGivenInEveryWay(t *testing.T) {
 		"ATTUALIZZA_PDND_ISSUER": "interop.example", "ATTUALIZZA_PDND_JWKS_URL": "https://interop.example/jwks.json?v=1", "ATTUALIZZA_PDND_TOKEN_AUDIENCE": "https://ente.example/api",
 		"ATTUALIZZA_ANSWER_BUDGET": "2s", "ATTUALIZZA_SEND_TIMEOUT": "1s", "ATTUALIZZA_MAX_IN_FLIGHT": "7",
 		"ATTUALIZZA_API_RATE_LIMIT": "5/m", "ATTUALIZZA_API_MAX_BODY": "512KiB", "ATTUALIZZA_DRAIN_DELAY": "0s",
-		"ATTUALIZZA_ADMIN_KEY": adminKey, "ATTUALIZZA_MASTER_KEY": masterKey,
+		"ATTUALIZZA_LEGAL_INTEREST": "2027=1.8,2028=2",
+		"ATTUALIZZA_ADMIN_KEY":      adminKey, "ATTUALIZZA_MASTER_KEY": masterKey,
 		"ATTUALIZZA_LOG_LEVEL": "warn", "ATTUALIZZA_LOG_FORMAT": "text",
 	}
 	special := map[string]bool{ // have tests of their own
@@ -161,6 +162,8 @@ func TestWhatIsWrongIsOneLineThatNamesTheKey(t *testing.T) {
 		"an unparsable value in the file":            {file: "\nanswer.budget: soon\n", want: []string{"line 2", "answer.budget", "soon"}},
 		"an unparsable flag":                         {args: []string{"--drain-delay=soon"}, want: []string{"--drain-delay", "soon"}},
 		"a budget above what the Nodo waits":         {env: env("ATTUALIZZA_ANSWER_BUDGET", "2001ms"), want: []string{"ATTUALIZZA_ANSWER_BUDGET", "2.001s", "2s"}},
+		"a legal rate that leaves a year out":        {env: env("ATTUALIZZA_LEGAL_INTEREST", "2036=1.8"), want: []string{"ATTUALIZZA_LEGAL_INTEREST", "2036", "missing"}},
+		"a legal rate that is none":                  {env: env("ATTUALIZZA_LEGAL_INTEREST", "2027=abc"), want: []string{"ATTUALIZZA_LEGAL_INTEREST", "2027", "abc"}},
 		"a budget of nothing":                        {env: env("ATTUALIZZA_ANSWER_BUDGET", "0s"), want: []string{"ATTUALIZZA_ANSWER_BUDGET"}},
 		"a price request longer than the budget":     {env: env("ATTUALIZZA_SEND_TIMEOUT", "1900ms"), want: []string{"ATTUALIZZA_SEND_TIMEOUT", "ATTUALIZZA_ANSWER_BUDGET"}},
 		"a price request of no time":                 {env: env("ATTUALIZZA_SEND_TIMEOUT", "-1s"), want: []string{"ATTUALIZZA_SEND_TIMEOUT"}},

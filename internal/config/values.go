@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/attualizza/attualizza/positions/rules"
 )
 
 // Secret is a text that is never shown: printed, logged or marshalled it is
@@ -122,4 +124,20 @@ func (s Size) String() string {
 		}
 	}
 	return strconv.FormatInt(int64(s), 10) + "B"
+}
+
+// LegalInterest is a list of legal interest rates by year that are added to the
+// published ones, or replace them: "2027=1.8,2028=2".
+type LegalInterest string
+
+// UnmarshalText reads what [rules.LegalRates.With] reads.
+func (l *LegalInterest) UnmarshalText(text []byte) error {
+	*l = LegalInterest(text)
+	_, err := l.Rates()
+	return err
+}
+
+// Rates are the published rates with those of the list.
+func (l LegalInterest) Rates() (*rules.LegalRates, error) {
+	return rules.LegalInterest().With(string(l))
 }
