@@ -23,39 +23,41 @@ func mustLoad(name string) *time.Location {
 	return zone
 }
 
-// Day is a calendar day, as the number of days since 1 January 1970. It is safe
-// for the years 1 to 9999.
+// Day is a calendar day, as the number of days since 31 December of the year 0:
+// 1 January of the year 1 is 1. It is safe for the years 1 to 9999.
 type Day int32
 
-// The days that are none: Unknown where a day is not known, Never after every day
-// that is. Unknown is before every day.
+// The days that are none: Unknown, the zero Day, where a day is not known, Never
+// after every day that is. Unknown is before every day.
 const (
-	Unknown Day = math.MinInt32
+	Unknown Day = 0
 	Never   Day = math.MaxInt32
 )
 
+// epoch is 1 January 1970.
+const epoch Day = 719163
+
 // Known reports whether d is a day of the calendar.
-func (d Day) Known() bool { return d != Unknown && d != Never }
+func (d Day) Known() bool { return d > Unknown && d < Never }
 
 // DayOf returns the Europe/Rome day of an instant, [Unknown] for the zero instant.
 func DayOf(t time.Time) Day {
 	if t.IsZero() {
 		return Unknown
 	}
-	_, offset := t.In(Rome).Zone()
-	return Day(floorDiv(t.Unix()+int64(offset), 24*60*60))
+	return Of(t.In(Rome).Date())
 }
 
 // Of returns a day by its date. Months and days beyond their range carry over, as
 // in [time.Date].
 func Of(year int, month time.Month, day int) Day {
-	return Day(floorDiv(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Unix(), 24*60*60))
+	return epoch + Day(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Unix()/(24*60*60))
 }
 
 // Parse reads a date such as "2026-12-28".
 func Parse(text string) (Day, error) {
 	t, err := time.Parse(time.DateOnly, text)
-	if err != nil {
+	if err != nil || t.Year() < 1 {
 		return Unknown, fmt.Errorf(`%q is not a day such as "2026-12-28"`, text)
 	}
 	return Of(t.Date()), nil
@@ -64,10 +66,9 @@ func Parse(text string) (Day, error) {
 // Date returns the year, month and day of the month.
 func (d Day) Date() (year int, month time.Month, day int) {
 	// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": eras of 400
-	// years that begin on 1 March.
-	z := int64(d) + 719468
-	era := floorDiv(z, 146097)
-	ofEra := z - era*146097
+	// years that begin on 1 March of the year 0, 305 days before Unknown.
+	z := int64(d) + 305
+	era, ofEra := z/146097, z%146097
 	yearOfEra := (ofEra - ofEra/1460 + ofEra/36524 - ofEra/146096) / 365
 	ofYear := ofEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
 	shifted := (5*ofYear + 2) / 153
@@ -88,11 +89,10 @@ func (d Day) Year() int {
 }
 
 // Weekday returns the day of the week.
-func (d Day) Weekday() time.Weekday {
-	return time.Weekday(((int64(d)+4)%7 + 7) % 7) // 1 January 1970 was a Thursday
-}
+func (d Day) Weekday() time.Weekday { return time.Weekday(d % 7) } // day 1 was a Monday
 
-// Start returns the first instant of the day in Europe/Rome.
+// Start returns the first instant of the day in Europe/Rome. Until 1979 clocks went
+// back to midnight, which then came twice: there it may be the second one.
 func (d Day) Start() time.Time {
 	year, month, day := d.Date()
 	return time.Date(year, month, day, 0, 0, 0, 0, Rome)
@@ -102,13 +102,7 @@ func (d Day) Start() time.Time {
 // month where it has no such day (art. 2963 c.c.).
 func (d Day) AddMonths(n int) Day {
 	year, month, day := d.Date()
-	first := Of(year, month+time.Month(n), 1)
-	return first + Day(min(day, daysOf(first.Date()))-1)
-}
-
-// daysOf returns how many days the month of a date has.
-func daysOf(year int, month time.Month, _ int) int {
-	return int(Of(year, month+1, 1) - Of(year, month, 1))
+	return min(Of(year, month+time.Month(n), day), Of(year, month+time.Month(n)+1, 0))
 }
 
 // String returns the day as "2026-12-28", "" when it is none.
@@ -140,12 +134,4 @@ func (d *Day) UnmarshalText(text []byte) (err error) {
 	}
 	*d, err = Parse(string(text))
 	return err
-}
-
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
 }

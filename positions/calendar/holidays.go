@@ -31,24 +31,6 @@ func ParseMonthDay(text string) (MonthDay, error) {
 	return MonthDay{month, day}, nil
 }
 
-// national are the holidays of fixed date since a year. Sources: L. 260/1949 art.
-// 2, as amended by L. 54/1977, DPR 792/1985 (6 January) and L. 336/2000 (2 June);
-// L. 151/2025 (4 October, Saint Francis, from 2026). Rome's own 29 June is a
-// patron saint's day.
-var national = map[MonthDay]int{
-	{time.January, 1}:   0,
-	{time.January, 6}:   1986,
-	{time.April, 25}:    0,
-	{time.May, 1}:       0,
-	{time.June, 2}:      2001,
-	{time.August, 15}:   0,
-	{time.October, 4}:   2026,
-	{time.November, 1}:  0,
-	{time.December, 8}:  0,
-	{time.December, 25}: 0,
-	{time.December, 26}: 0,
-}
-
 // Holiday reports whether a term does not end on the day.
 func (h Holidays) Holiday(d Day) bool {
 	switch d.Weekday() {
@@ -60,13 +42,34 @@ func (h Holidays) Holiday(d Day) bool {
 		}
 	}
 	year, month, day := d.Date()
-	if h.Patron == (MonthDay{month, day}) {
-		return true
+	return h.Patron == (MonthDay{month, day}) || national(year, month, day) ||
+		(month == time.March || month == time.April) && d == EasterMonday(year)
+}
+
+// national reports whether a date is a national holiday, Sundays and Easter Monday
+// apart. Sources: L. 260/1949 art. 2, as amended by L. 54/1977, DPR 792/1985 (6
+// January) and L. 336/2000 (2 June); L. 151/2025 (4 October, Saint Francis, from
+// 2026). Rome's own 29 June is a patron saint's day.
+func national(year int, month time.Month, day int) bool {
+	switch month {
+	case time.January:
+		return day == 1 || day == 6 && year >= 1986
+	case time.April:
+		return day == 25
+	case time.May:
+		return day == 1
+	case time.June:
+		return day == 2 && year >= 2001
+	case time.August:
+		return day == 15
+	case time.October:
+		return day == 4 && year >= 2026
+	case time.November:
+		return day == 1
+	case time.December:
+		return day == 8 || day == 25 || day == 26
 	}
-	if since, ok := national[MonthDay{month, day}]; ok && year >= since {
-		return true
-	}
-	return (month == time.March || month == time.April) && d == EasterMonday(year)
+	return false
 }
 
 // Working returns d, or the first day after it that is no holiday.

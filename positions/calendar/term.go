@@ -46,11 +46,11 @@ func (s Span) After(d Day) Day {
 func daysWithoutAugust(d Day, n int) Day {
 	for n > 0 {
 		first, last := nextAugust(d + 1)
-		if d+1 >= first { // the next day is in August
+		step := min(Day(n), first-1-d) // at most up to 31 July
+		if step <= 0 {                 // the next day is in August
 			d = last
+			continue
 		}
-		first, _ = nextAugust(d + 1)
-		step := min(Day(n), first-1-d) // up to 31 July
 		d += step
 		n -= int(step)
 	}

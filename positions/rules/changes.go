@@ -3,6 +3,7 @@ package rules
 import (
 	"slices"
 
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions/calendar"
 )
 
@@ -40,8 +41,12 @@ const (
 
 // Changes returns the days after today on which what is owed changes, as far as
 // it is known: every beginning and end of a rule, the next semesters, and, while
-// interest accrues, the next day on which it is more.
+// interest accrues, the next day on which it is more. A day on which it becomes too
+// large is one of them; [ErrTooLarge] when it is so today.
 func (s *RuleSet) Changes(m *Moment) ([]calendar.Day, error) {
+	if _, err := s.At(m); err != nil {
+		return nil, err
+	}
 	var days []calendar.Day
 	for i := range s.Rules {
 		r := &s.Rules[i]
@@ -60,52 +65,42 @@ func (s *RuleSet) Changes(m *Moment) ([]calendar.Day, error) {
 			}
 		}
 		if r.Effect.Type == Accrue {
-			day, err := s.grows(m, max(first, m.Today+1), last)
-			if err != nil {
-				return nil, err
-			}
-			days = append(days, day)
+			days = append(days, s.grows(m, max(first, m.Today+1), last))
 		}
 	}
 	slices.Sort(days)
-	var changes []calendar.Day
-	for _, day := range slices.Compact(days) {
-		if !day.Known() || day <= m.Today {
-			continue
-		}
-		different, err := s.differs(m, day)
-		if err != nil {
-			return changes, err
-		}
-		if different {
-			changes = append(changes, day)
-		}
-	}
-	return changes, nil
+	return slices.DeleteFunc(slices.Compact(days), func(day calendar.Day) bool {
+		return day <= m.Today || day.Year() > 9999 || s.owed(m, day) == s.owed(m, day-1)
+	}), nil
 }
 
 // grows returns the next day, from one on, on which the amount is another than on
-// the day before.
-func (s *RuleSet) grows(m *Moment, from, last calendar.Day) (calendar.Day, error) {
+// the day before, [calendar.Unknown] when there is none within reach.
+func (s *RuleSet) grows(m *Moment, from, last calendar.Day) calendar.Day {
+	before := s.owed(m, from-1)
 	for day := from; day <= last && day < from+daysAhead; day++ {
-		if different, err := s.differs(m, day); different || err != nil {
-			return day, err
+		if s.owed(m, day) != before {
+			return day
 		}
 	}
-	return calendar.Unknown, nil
+	return calendar.Unknown
 }
 
-// differs reports whether a day has another amount than the day before, or one of
-// them cannot be paid.
-func (s *RuleSet) differs(m *Moment, day calendar.Day) (bool, error) {
-	eve, then := *m, *m
-	eve.Today, then.Today = day-1, day
-	a, err := s.At(&eve)
+// owed is what a day comes to.
+type owed struct {
+	total             money.Cents
+	payable, tooLarge bool
+}
+
+// owed evaluates the set on a day, by what is known at a moment.
+func (s *RuleSet) owed(m *Moment, day calendar.Day) owed {
+	then := *m
+	then.Today = day
+	a, err := s.At(&then)
 	if err != nil {
-		return false, err
+		return owed{tooLarge: true}
 	}
-	b, err := s.At(&then)
-	return a.Total != b.Total || a.Payable() != b.Payable(), err
+	return owed{total: a.Total, payable: a.Payable()}
 }
 
 // PayableOn reports whether no rule forbids to pay on a day, by what is known at a

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -39,7 +40,7 @@ func (s *RuleSet) Check(transfers Transfers, report Report) {
 	}
 	s.checkParts(transfers, tell)
 	for i := range s.Rules {
-		at := fmt.Sprintf("/amountRules/%d", i)
+		at := pointerTo(i)
 		s.Rules[i].check(at, tell)
 		s.checkComponents(i, at, transfers, tell)
 	}
@@ -50,6 +51,8 @@ func (s *RuleSet) Check(transfers Transfers, report Report) {
 
 type tell func(pointer, format string, args ...any)
 
+func pointerTo(rule int) string { return fmt.Sprintf("/amountRules/%d", rule) }
+
 // checkParts wants parts that can be told apart and add up, per transfer, to its
 // amount.
 func (s *RuleSet) checkParts(transfers Transfers, tell tell) {
@@ -57,7 +60,7 @@ func (s *RuleSet) checkParts(transfers Transfers, tell tell) {
 		tell("/components", "has %d components, at most %d are allowed", len(s.Parts), MaxComponents)
 		return
 	}
-	sums := map[int]money.Cents{}
+	sums, complete := map[int]money.Cents{}, true
 	for i, c := range s.Parts {
 		at := fmt.Sprintf("/components/%d", i)
 		switch n := utf8.RuneCountInString(c.Code); {
@@ -70,48 +73,33 @@ func (s *RuleSet) checkParts(transfers Transfers, tell tell) {
 		}
 		if c.Amount < 0 || c.Amount > money.Max {
 			tell(at+"/amount", "must be between 0 and %d cents", money.Max)
-			continue
+			complete = false
 		}
 		if _, ok := transfers[c.TransferID]; !ok {
 			tell(at+"/idTransfer", "the notice has no such transfer")
-			continue
+			complete = false
 		}
 		sums[c.TransferID] += c.Amount
 	}
-	for id := 1; id <= len(transfers)+5; id++ {
-		t, ok := transfers[id]
-		if ok && sums[id] != t.Amount {
-			tell("/components", "those of transfer %d add up to %d, but the transfer is %d", id, sums[id], t.Amount)
+	if !complete {
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(transfers)) {
+		if amount := transfers[id].Amount; sums[id] != amount {
+			tell("/components", "those of transfer %d add up to %d, but the transfer is %d", id, sums[id], amount)
 		}
 	}
 }
 
 // check reports what is wrong with a rule by itself.
 func (r *Rule) check(at string, tell tell) {
-	if n := utf8.RuneCountInString(r.Label); n > MaxLabel || !utf8.ValidString(r.Label) {
+	switch n := utf8.RuneCountInString(r.Label); {
+	case n > MaxLabel:
 		tell(at+"/label", "has %d characters, at most %d are allowed", n, MaxLabel)
+	case !utf8.ValidString(r.Label):
+		tell(at+"/label", "is not valid UTF-8")
 	}
-	switch r.Anchor {
-	case Notification:
-		if r.Date != 0 {
-			tell(at+"/date", "is for anchor DATE")
-		}
-	case Date:
-		switch year := r.Date.Year(); {
-		case r.Date == 0 || !r.Date.Known():
-			tell(at+"/date", `is needed with anchor DATE, such as "2026-12-28"`)
-			return
-		case year < 1900 || year > 9998:
-			tell(at+"/date", "must lie between the years 1900 and 9998")
-			return
-		}
-	default:
-		tell(at+"/anchor", "must be one of NOTIFICATION, DATE")
-	}
-	if r.From != nil && r.After != nil {
-		tell(at+"/after", "excludes from: a rule has one first day")
-	}
-	fine := true
+	fine := r.checkAnchor(at, tell)
 	for _, t := range []struct {
 		name string
 		term *Term
@@ -120,22 +108,46 @@ func (r *Rule) check(at string, tell tell) {
 			fine = t.term.check(at+t.name, tell) && fine
 		}
 	}
+	if r.From != nil && r.After != nil {
+		tell(at+"/after", "excludes from: a rule has one first day")
+		fine = false
+	}
 	if r.From != nil && r.From.Roll {
 		tell(at+"/from/roll", "is for until and after: a first day does not move by itself")
+		fine = false
 	}
-	if fine && !r.canHold() {
+	if fine && before(r, r) {
 		tell(at+"/until", "the rule can never hold: its last day is always before its first one")
 	}
 	r.Effect.check(at+"/effect", tell)
 	if t := r.Effect.Type; (t == Accrue || t == PerSemester) && !r.starts() {
 		tell(at, "%s needs from or after: it is counted from a first day", t)
 	}
-	if r.Effect.Legal && r.Anchor == Date && fine {
-		if first := LegalInterest().first; r.Date.Year() < first {
-			tell(at+"/date", "the legal rates are known since %d: give the interest up to then as a component", first)
-		}
+	if first := LegalInterest().first; r.Effect.Legal && r.Anchor == Date && fine && r.Date.Year() < first {
+		tell(at+"/date", "the legal rates are known since %d: give the interest up to then as a component", first)
 	}
 }
+
+// checkAnchor reports whether the day that terms are counted from is right.
+func (r *Rule) checkAnchor(at string, tell tell) bool {
+	switch {
+	case r.Anchor != Notification && r.Anchor != Date:
+		tell(at+"/anchor", "must be one of NOTIFICATION, DATE")
+	case r.Anchor == Notification && r.Date != calendar.Unknown:
+		tell(at+"/date", "is for anchor DATE")
+	case r.Anchor == Date && !r.Date.Known():
+		tell(at+"/date", `is needed with anchor DATE, such as "2026-12-28"`)
+	case r.Anchor == Date && !sensible(r.Date):
+		tell(at+"/date", "must lie between the years 1900 and 9998")
+	default:
+		return true
+	}
+	return false
+}
+
+// sensible reports whether a day lies in the years that every date of a position
+// lies in.
+func sensible(d calendar.Day) bool { return d.Known() && d.Year() >= 1900 && d.Year() <= 9998 }
 
 func (t *Term) check(at string, tell tell) bool {
 	most := map[calendar.Unit]int{calendar.Days: MaxDays, calendar.Months: MaxDays / 30, calendar.Semesters: MaxDays / 180}[t.Unit]
@@ -144,30 +156,10 @@ func (t *Term) check(at string, tell tell) bool {
 		tell(at, "needs exactly one of days, months, semesters")
 	case t.Count < 0 || t.Count > most:
 		tell(at+"/"+strings.ToLower(string(t.Unit)), "must be between 0 and %d", most)
-	case t.PostponedTo != 0 && (!t.PostponedTo.Known() || t.PostponedTo.Year() < 1900 || t.PostponedTo.Year() > 9998):
+	case t.PostponedTo != calendar.Unknown && !sensible(t.PostponedTo):
 		tell(at+"/postponedTo", "must lie between the years 1900 and 9998")
 	default:
 		return true
-	}
-	return false
-}
-
-// canHold reports whether there is a day on which the rule holds, whenever the
-// notification takes effect.
-func (r *Rule) canHold() bool {
-	if r.Until == nil || !r.starts() {
-		return true
-	}
-	for _, h := range []calendar.Holidays{{}, {SaturdayToo: true}} {
-		// 28 years are a cycle of the week, with all its leap days.
-		for notified := calendar.Of(2024, 1, 1); notified < calendar.Of(2052, 1, 1); notified++ {
-			if first, last := r.window(notified, h); first <= last {
-				return true
-			}
-			if r.Anchor == Date {
-				break
-			}
-		}
 	}
 	return false
 }
@@ -208,6 +200,8 @@ func (e *Effect) check(at string, tell tell) {
 		tell(at+"/value", "must be positive: a reduction that grows for ever would end below zero")
 	case proportion && e.To == "" && e.Value.Sign() < 0 && -e.Value.num > e.Value.den:
 		tell(at+"/value", "takes more than there is")
+	case e.Legal && !e.Annual.IsZero():
+		tell(at+"/annualRate", "is either a percentage or LEGAL")
 	case accrue && !e.Legal && e.Annual.IsZero():
 		tell(at+"/annualRate", `is needed: a percentage a year such as "2.5", or LEGAL`)
 	case accrue && (!e.Annual.IsZero() && !e.Annual.percentage() || e.Annual.Sign() < 0):

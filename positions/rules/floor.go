@@ -1,7 +1,9 @@
 package rules
 
 import (
-	"fmt"
+	"cmp"
+	"maps"
+	"slices"
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions/calendar"
@@ -15,18 +17,17 @@ import (
 // not, and the lowest that the parts of a transfer can come to must be above
 // zero. So what is accepted is safe on every day; what is refused may, in rare
 // sets, be safe too.
-func pointerTo(rule int) string { return fmt.Sprintf("/amountRules/%d", rule) }
-
 func (s *RuleSet) checkFloor(tell tell) {
 	told := map[int]bool{}
 	for pivot := len(s.Rules) - 1; pivot >= 0; pivot-- {
 		if !s.Rules[pivot].Effect.lowers() {
 			continue
 		}
-		for id, floor := range s.floors(pivot) {
-			if floor <= 0 && !told[id] {
+		floors := s.floors(pivot)
+		for _, id := range slices.Sorted(maps.Keys(floors)) {
+			if floors[id] == 0 && !told[id] {
 				told[id] = true
-				tell(pointerTo(pivot)+"/effect", "could bring transfer %d to %d cents: a transfer must stay above zero", id, floor)
+				tell(pointerTo(pivot)+"/effect", "could bring transfer %d to 0 cents: a transfer must stay above zero", id)
 			}
 		}
 	}
@@ -73,7 +74,7 @@ func (s *RuleSet) floors(pivot int) map[int]money.Cents {
 // otherwise it may.
 func (e *Effect) reckon(spans map[string]span, certain bool) {
 	become := func(code string, to span) {
-		to.low, to.high = max(0, to.low), max(0, min(to.high, beyond))
+		to.low, to.high = max(0, min(to.low, beyond)), max(0, min(to.high, beyond))
 		if old := spans[code]; !certain {
 			to.low, to.high = min(to.low, old.low), max(to.high, old.high)
 		}
@@ -99,8 +100,8 @@ func (e *Effect) reckon(spans map[string]span, certain bool) {
 func (e *Effect) reckonProportion(spans map[string]span, become func(string, span)) {
 	share := func(base money.Cents) money.Cents {
 		change, err := e.Value.of(base, 1)
-		if err != nil { // not with bases below beyond and rates below ten
-			change = beyond
+		if err != nil { // not with bases up to beyond and rates up to ten
+			panic(err)
 		}
 		if e.Max > 0 {
 			change = max(-e.Max, min(e.Max, change))
@@ -108,9 +109,13 @@ func (e *Effect) reckonProportion(spans map[string]span, become func(string, spa
 		return change
 	}
 	if e.To == "" {
-		for _, code := range e.Components {
+		for i, code := range e.Components {
 			old := spans[code]
-			become(code, span{old.low + share(old.low), old.high + share(old.high)})
+			to := span{old.low + share(old.low), old.high + share(old.high)}
+			if e.Max > 0 && i > 0 { // those before may have used the bound up
+				to.low, to.high = min(to.low, old.low), max(to.high, old.high)
+			}
+			become(code, to)
 		}
 		return
 	}
@@ -123,8 +128,9 @@ func (e *Effect) reckonProportion(spans map[string]span, become func(string, spa
 	become(e.To, span{old.low + min(a, b), old.high + max(a, b)})
 }
 
-// longestRoll is more days than the longest run of holidays moves an end by.
-const longestRoll = 8
+// longestRoll is the most days that holidays, a patron saint's among them, move an
+// end by; one that leaves August out is moved by all of August more.
+const longestRoll = 5
 
 // apart reports whether two rules can never hold on the same day, whenever the
 // notification takes effect and whatever the calendar. It may miss some.
@@ -132,25 +138,66 @@ func apart(a, b *Rule) bool { return before(a, b) || before(b, a) }
 
 // before reports whether a has always ended when b begins.
 func before(a, b *Rule) bool {
-	if a.Until == nil || !b.starts() || a.Anchor != b.Anchor {
+	u, t := a.Until, cmp.Or(b.After, b.From)
+	if u == nil || t == nil || a.Anchor != b.Anchor {
 		return false
 	}
-	u := a.Until
-	if a.Anchor == Date && a.Date != b.Date {
-		_, end := a.window(calendar.Unknown, calendar.Holidays{})
+	if a.Anchor == Date {
+		_, last := a.window(calendar.Unknown, calendar.Holidays{})
 		first, _ := b.window(calendar.Unknown, calendar.Holidays{})
-		return first > end+longestRoll
-	}
-	if t := b.After; t != nil {
-		return t.Unit == u.Unit && t.WithoutAugust == u.WithoutAugust && t.Roll == u.Roll && t.Count >= u.Count && t.postponed() >= u.postponed()
-	}
-	t := b.From
-	gap := 1
-	if u.Roll {
-		gap = longestRoll
-		if u.Unit != calendar.Days {
+		if first > last+calendar.Day(u.slack()) {
+			return true
+		}
+		if a.Date != b.Date {
 			return false
 		}
 	}
-	return t.Unit == u.Unit && t.WithoutAugust == u.WithoutAugust && t.Count >= u.Count+gap && t.postponed() >= u.postponed()
+	if t.PostponedTo < u.PostponedTo {
+		return false
+	}
+	// The first day comes after the day that t is counted to, save with From.
+	gap := 0
+	if t == b.From {
+		gap = 1
+	}
+	if u.Roll && !t.Roll {
+		gap += longestRoll
+	}
+	if t.Unit == u.Unit && t.WithoutAugust == u.WithoutAugust && t.Count >= u.Count+gap {
+		return true
+	}
+	least, _ := t.length()
+	_, most := u.length()
+	if t == b.From {
+		least--
+	}
+	return least >= most
+}
+
+// length returns how many days after its anchor the term ends, at least and at
+// most.
+func (t *Term) length() (least, most int) {
+	least, most = t.Count, t.Count
+	if t.Unit != calendar.Days {
+		months := t.Count
+		if t.Unit == calendar.Semesters {
+			months *= 6
+		}
+		least, most = months*1461/48-4, months*1461/48+4 // months of 30.4375 days
+	}
+	if t.WithoutAugust {
+		most += 31 * (most/334 + 2)
+	}
+	return least, most + t.slack()
+}
+
+// slack returns by how many days holidays can move the end of the term.
+func (t *Term) slack() int {
+	switch {
+	case !t.Roll:
+		return 0
+	case t.WithoutAugust:
+		return longestRoll + 31
+	}
+	return longestRoll
 }

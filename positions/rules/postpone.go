@@ -1,6 +1,10 @@
 package rules
 
-import "github.com/attualizza/attualizza/positions/calendar"
+import (
+	"slices"
+
+	"github.com/attualizza/attualizza/positions/calendar"
+)
 
 // Postponed is a term that an operator moves for one notice: all that ends with
 // it, and all that begins after it, moves.
@@ -39,15 +43,21 @@ func (p *Postponed) Apply(list []Rule) (terms int) {
 
 // Terms lists the terms of rules that can be postponed, each once.
 func Terms(list []Rule) (terms []Postponed) {
-	seen := map[Postponed]bool{}
 	for i := range list {
-		for _, t := range []*Term{list[i].After, list[i].Until} {
-			if t == nil {
-				continue
+		r := &list[i]
+		var spans []calendar.Span
+		if r.From != nil && r.From.Unit == calendar.Days && r.From.Count > 0 {
+			span := r.From.Span
+			span.Count--
+			spans = append(spans, span)
+		}
+		for _, t := range []*Term{r.After, r.Until} {
+			if t != nil {
+				spans = append(spans, t.Span)
 			}
-			p := Postponed{Anchor: list[i].Anchor, Date: list[i].Date, Span: t.Span}
-			if !seen[p] {
-				seen[p] = true
+		}
+		for _, span := range spans {
+			if p := (Postponed{Anchor: r.Anchor, Date: r.Date, Span: span}); !slices.Contains(terms, p) {
 				terms = append(terms, p)
 			}
 		}

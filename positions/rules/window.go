@@ -21,7 +21,7 @@ func (r *Rule) window(notified calendar.Day, h calendar.Holidays) (first, last c
 	}
 	switch {
 	case r.From != nil:
-		first = max(r.From.After(anchor), r.From.postponed()+1)
+		first = max(r.From.After(anchor), r.From.PostponedTo+1)
 	case r.After != nil:
 		first = r.After.end(anchor, h) + 1
 	}
@@ -36,16 +36,7 @@ func (r *Rule) starts() bool { return r.From != nil || r.After != nil }
 
 // end returns the last day of the term.
 func (t *Term) end(anchor calendar.Day, h calendar.Holidays) calendar.Day {
-	return max(t.Ends(anchor, t.Roll, h), t.postponed())
-}
-
-// postponed returns the day that the term was postponed to, long ago when it was
-// not.
-func (t *Term) postponed() calendar.Day {
-	if t.PostponedTo == 0 {
-		return calendar.Unknown + 1
-	}
-	return t.PostponedTo
+	return max(t.Ends(anchor, t.Roll, h), t.PostponedTo)
 }
 
 // HoldsOn reports whether the rule holds on the day of a moment.

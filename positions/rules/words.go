@@ -24,12 +24,19 @@ func (r *Rule) Name() string {
 	case Set:
 		return "Importo dovuto in questo termine"
 	case Add:
+		if e.Amount < 0 {
+			return "Importo detratto"
+		}
 		return "Importo aggiunto"
 	case Accrue:
-		if e.Legal {
-			return "Interessi legali"
+		name := "Interessi legali"
+		if !e.Legal {
+			name = "Interessi " + e.Annual.italian() + " annuo"
 		}
-		return "Interessi " + e.Annual.italian() + " annuo"
+		if e.Plus.Sign() > 0 {
+			name += " più " + strings.TrimSuffix(e.Plus.italian(), "%") + " punti"
+		}
+		return name
 	}
 	return "Non pagabile"
 }
