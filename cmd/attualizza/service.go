@@ -23,6 +23,7 @@ import (
 	"github.com/attualizza/attualizza/internal/secrets"
 	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
 	"github.com/attualizza/attualizza/positions/postgres"
 	"github.com/attualizza/attualizza/positions/sqlite"
 	"github.com/attualizza/attualizza/sendclient"
@@ -100,6 +101,10 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	legal, err := cfg.LegalInterest.Rates()
 	if err != nil {
 		return nil, err
+	}
+	year := calendar.DayOf(time.Now()).Year()
+	if _, own := legal.Of(year); !own {
+		logger.WarnContext(ctx, "no legal interest rate is known for this year, the last one known goes on; once another is decreed, set ATTUALIZZA_LEGAL_INTEREST", "year", year)
 	}
 	s.actualizer = actualize.New(actualize.Config{
 		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, SendTimeout: cfg.SendTimeout,
