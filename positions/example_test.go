@@ -56,7 +56,7 @@ func ExampleNotice_RefusalAt() {
 	}
 	tell("published", due.AddDate(0, -1, 0))
 	tell("too late", due.Add(time.Second))
-	p.Settle(&positions.Receipt{NAV: "347000000000000124", Outcome: "OK", PaymentAmount: 10000}, due)
+	p.Settle(&positions.Receipt{NAV: "347000000000000124", Outcome: "OK", PaymentAmount: 10000}, positions.Asked{}, due)
 	tell("paid", due.Add(time.Second))
 	fmt.Println(p.Lifecycle)
 	// Output:

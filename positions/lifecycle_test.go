@@ -61,7 +61,7 @@ var every = map[Event]func(p *Position) error{
 		if p.Options[1].Paid() {
 			nav = p.Options[2].NAV
 		}
-		p.Settle(&Receipt{NAV: nav, ReceiptID: "r", Outcome: "OK", PaymentAmount: 100}, noon)
+		p.Settle(&Receipt{NAV: nav, ReceiptID: "r", Outcome: "OK", PaymentAmount: 100}, Asked{}, noon)
 		return nil
 	},
 	EventDelete: func(p *Position) error { return p.Permit(EventDelete, noon) },

@@ -46,7 +46,7 @@ func TestReopeningTakesBackWhatHappenedLast(t *testing.T) {
 		"a draft that was paid is published by it": {
 			func() *Position {
 				p := in("DRAFT", "OPEN")
-				p.Settle(&Receipt{NAV: p.Options[0].NAV, ReceiptID: "r"}, noon.Add(-1))
+				p.Settle(&Receipt{NAV: p.Options[0].NAV, ReceiptID: "r"}, Asked{}, noon.Add(-1))
 				return p
 			}, "VALID/OPEN",
 			func(p *Position) bool { return p.PublishDate.Equal(noon) && p.ValidityDate.Equal(noon) },
@@ -84,7 +84,7 @@ func TestAReopenedPositionIsPaidByAnotherReceipt(t *testing.T) {
 	full := p.Options[0].NAV
 	pay := func(id string) *Receipt {
 		r := &Receipt{NAV: full, ReceiptID: id, Outcome: "OK", PaymentAmount: 30000}
-		if !p.Settle(r, noon) || len(r.Flags) > 0 {
+		if !p.Settle(r, Asked{}, noon) || len(r.Flags) > 0 {
 			t.Fatalf("receipt %s: %v", id, r.Flags)
 		}
 		return r

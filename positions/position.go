@@ -105,6 +105,10 @@ type OptionPayment struct {
 	ReceiptID  string      `json:"idReceipt,omitempty"`
 	Amount     money.Cents `json:"amount"` // what was really paid, fee included
 	PSPFee     money.Cents `json:"fee,omitempty"`
+	// NotificationFee is the part of Amount that was SEND's fee, and IUN the
+	// notification that it was of; see [OptionPayment.SetFee].
+	NotificationFee money.Cents `json:"notificationFee,omitempty"`
+	IUN             string      `json:"iun,omitempty"`
 }
 
 // Metadata is a key and value that the organization wants back in the receipt.

@@ -246,7 +246,7 @@ func TestReceiptsSettleAPosition(t *testing.T) {
 	p := instalments()
 	pay := func(nav NoticeNumber, id string) (*Receipt, bool) {
 		r := &Receipt{NAV: nav, ReceiptID: id, Outcome: "OK", PaymentAmount: 10200}
-		return r, p.Settle(r, noon)
+		return r, p.Settle(r, Asked{}, noon)
 	}
 	for i, nav := range []NoticeNumber{"301000000000000249", "301000000000000350"} {
 		if r, changed := pay(nav, "r"); !changed || p.Status != PartiallyPaid || len(r.Flags) > 0 {
@@ -266,7 +266,7 @@ func TestReceiptsSettleAPosition(t *testing.T) {
 		t.Fatalf("unknown notice: changed %v, %v", changed, r.Flags)
 	}
 	p = instalments()
-	if changed := p.Settle(&Receipt{NAV: "301000000000000148", Outcome: "KO"}, noon); changed {
+	if changed := p.Settle(&Receipt{NAV: "301000000000000148", Outcome: "KO"}, Asked{}, noon); changed {
 		t.Fatal("a receipt that says KO paid the position")
 	}
 }
@@ -345,7 +345,7 @@ func TestCloneSharesNothingThatChanges(t *testing.T) {
 	q := p.Clone()
 	q.Options[0].Transfers[0].Amount = 1
 	q.Options[0].Transfers[0].Stamp.Type = "02"
-	q.Settle(&Receipt{NAV: q.Options[1].NAV, Outcome: "OK"}, noon)
+	q.Settle(&Receipt{NAV: q.Options[1].NAV, Outcome: "OK"}, Asked{}, noon)
 	if p.Options[0].Transfers[0].Amount == 1 || p.Options[0].Transfers[0].Stamp.Type == "02" || p.Options[1].Paid() || p.Status != Valid {
 		t.Fatal("changing a clone changed the original")
 	}
@@ -357,7 +357,7 @@ func TestNoOrderOfReceiptsEverReopensAPosition(t *testing.T) {
 		paid := map[NoticeNumber]bool{}
 		for range rapid.IntRange(1, 12).Draw(t, "receipts") {
 			nav := p.Options[rapid.IntRange(0, 3).Draw(t, "option")].NAV
-			p.Settle(&Receipt{NAV: nav, ReceiptID: "x", Outcome: "OK", PaymentAmount: 1}, noon)
+			p.Settle(&Receipt{NAV: nav, ReceiptID: "x", Outcome: "OK", PaymentAmount: 1}, Asked{}, noon)
 			paid[nav] = true
 			for i := range p.Options {
 				if p.Options[i].Paid() != paid[p.Options[i].NAV] {

@@ -23,8 +23,8 @@ func (p *Position) Postpone(nav NoticeNumber, term *rules.Postponed, to calendar
 	if err != nil {
 		return false, err
 	}
-	if to != 0 && (!to.Known() || to < calendar.DayOf(now)) {
-		return false, &Error{Code: Invalid, Message: "the postponement is not valid", Problems: []Problem{{"/to", "must not lie before today"}}}
+	if to != 0 && (!to.Known() || to < calendar.DayOf(now) || to.Year() > 9998) {
+		return false, &Error{Code: Invalid, Message: "the postponement is not valid", Problems: []Problem{{"/to", "must lie between today and the year 9998"}}}
 	}
 	if term == nil {
 		return o.postponeDue(to)

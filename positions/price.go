@@ -41,6 +41,10 @@ type Price struct {
 	// Final marks a frozen price: SEND is not asked again. It is set by
 	// [Price.Freeze] and taken back by a cancellation or a reworked timeline.
 	Final bool `json:"final,omitempty"`
+	// PaidElsewhere is how much of TotalPrice was paid with other notices of the
+	// same notification, in cents; see [Price.Fee]. It is never kept: the stores
+	// fill it at each reading, because any payment, or its revocation, changes it.
+	PaidElsewhere money.Cents `json:"-"`
 }
 
 // NotPayable is the NoCost of a notice that the act-management system says was
@@ -142,7 +146,8 @@ func (o *PaymentOption) KnownSource(price *Price) FeeSource {
 
 // KnownFee is the fee, in cents, that the last price stored for an option adds to
 // it, and the index of the transfer that carries it; 0 when there is none, or no
-// transfer of the organization that could.
+// transfer of the organization that could. An option that was paid with a fee
+// keeps that one, whatever the price came to afterwards.
 func (o *PaymentOption) KnownFee(organization string, price *Price) (fee money.Cents, carrier int) {
 	switch o.KnownSource(price) {
 	case SourceNotBound, SourceNone, SourceNoCost:
@@ -152,5 +157,8 @@ func (o *PaymentOption) KnownFee(organization string, price *Price) (fee money.C
 	if !ok {
 		return 0, 0
 	}
-	return price.TotalPrice, carrier
+	if paid := o.Payment; paid != nil && paid.NotificationFee > 0 {
+		return paid.NotificationFee, carrier
+	}
+	return price.Fee(), carrier
 }

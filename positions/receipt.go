@@ -53,8 +53,9 @@ const (
 // Settle applies a receipt to its position: it marks the option paid, unless it
 // is paid already or the receipt's outcome is not OK, and reports whether the
 // position changed. What is odd is added to r.Flags. The amount is never a
-// reason to refuse (SANP, "Best practice": receipts tell what happened).
-func (p *Position) Settle(r *Receipt, now time.Time) (changed bool) {
+// reason to refuse (SANP, "Best practice": receipts tell what happened). asked
+// tells which part of it was SEND's fee.
+func (p *Position) Settle(r *Receipt, asked Asked, now time.Time) (changed bool) {
 	o := p.Option(r.NAV)
 	if o == nil {
 		r.Flags = append(r.Flags, FlagUnknownNotice)
@@ -75,9 +76,11 @@ func (p *Position) Settle(r *Receipt, now time.Time) (changed bool) {
 	if date.IsZero() {
 		date = now
 	}
-	p.settle(o, OptionPayment{
+	payment := OptionPayment{
 		Date: date, Method: r.PaymentMethod, PSP: r.PSPCompanyName,
 		ReceiptID: r.ReceiptID, Amount: r.PaymentAmount, PSPFee: r.PSPFee,
-	})
+	}
+	payment.SetFee(o.feePaid(p.OrganizationFiscalCode, r, asked))
+	p.settle(o, payment)
 	return true
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/attualizza/attualizza/internal/money"
 )
 
 // Store keeps what must survive: organizations, positions with all their
@@ -110,7 +112,8 @@ type Store interface {
 	// Version returns the position as it was in one version.
 	Version(ctx context.Context, fiscalCode, iupd string, version int64) (*Position, VersionInfo, error)
 
-	// Notice returns all that an answer needs, in one round trip, or NotFound.
+	// Notice returns all that an answer needs, in one round trip, or NotFound. Here
+	// and in Prices, a price comes with its PaidElsewhere.
 	Notice(ctx context.Context, fiscalCode string, nav NoticeNumber) (*Notice, error)
 	// SavePrice makes p the last known price of a notice, unless a newer one
 	// (by FetchedAt) is there. The notice need not exist.
@@ -118,6 +121,13 @@ type Store interface {
 	// Prices returns the last known prices of some notices of an organization;
 	// notices without one are absent from the map.
 	Prices(ctx context.Context, fiscalCode string, navs []NoticeNumber) (map[NoticeNumber]*Price, error)
+	// FeesPaid returns what was paid of the fee of one notification, in cents, with
+	// notices of a recipient other than one: the [Price].PaidElsewhere of a price
+	// that the store does not have yet. Only notices of the same organization count,
+	// whose debtor is the recipient (ANONIMO is nobody); tax codes are compared
+	// without regard to case. Of more than 1024 paid notices of one notification, of
+	// whichever recipients, some may not count.
+	FeesPaid(ctx context.Context, fiscalCode, iun, recipient string, except NoticeNumber) (money.Cents, error)
 
 	// RecordAnswers makes answers durable, all or none, in one commit. The store
 	// gives each its ID. After Unavailable the outcome can be unknown, when the

@@ -95,6 +95,10 @@ func (*memory) SavePrice(context.Context, string, positions.NoticeNumber, *posit
 	return nil
 }
 
+func (*memory) FeesPaid(context.Context, string, string, string, positions.NoticeNumber) (money.Cents, error) {
+	return 0, nil
+}
+
 func (*memory) Organizations(context.Context) ([]positions.Organization, int64, error) {
 	return []positions.Organization{organization()}, 1, nil
 }

@@ -370,6 +370,10 @@ func (n noticeOf) SavePrice(context.Context, string, positions.NoticeNumber, *po
 	return nil
 }
 
+func (n noticeOf) FeesPaid(context.Context, string, string, string, positions.NoticeNumber) (money.Cents, error) {
+	return 0, nil
+}
+
 // The zones are far from Rome on both sides of the day, and on daylight-saving
 // calendars of their own.
 var zones = []string{"UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/Sao_Paulo", "Australia/Lord_Howe"}

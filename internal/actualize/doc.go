@@ -12,5 +12,6 @@
 // (the question and its answer), price.go (where the fee comes from), fresh.go
 // (how long it may be used again), flight.go (one request to SEND for all who
 // ask), unsaved.go (a price that the store did not take yet), policy.go (what to
-// do without one), recorder.go (the answer becomes evidence).
+// do without one), paidelsewhere.go (what was paid of it with another notice),
+// recorder.go (the answer becomes evidence).
 package actualize

@@ -62,17 +62,26 @@ func (q *Quote) Reason() string {
 	return q.set.Rules[q.rules.Forbidding].Name()
 }
 
-const feeName = "Spese di notifica SEND"
+const (
+	feeName           = "Spese di notifica SEND"
+	paidElsewhereName = "Spese di notifica già pagate con un altro avviso della stessa notifica"
+)
 
-// feeLines is the fee and where it comes from; nothing for a notice that is not
-// SEND-bound.
+// feeLines is the fee as SEND tells it, where that comes from, and what was paid
+// of it with another notice; nothing for a notice that is not SEND-bound.
 func (q *Quote) feeLines() []Line {
 	source := q.sourceInWords()
 	if source == "" {
 		return nil
 	}
-	text := fmt.Sprintf("%s: %s, %s", feeName, q.NotificationFee, source)
-	return []Line{{Label: feeName, Text: text, Amount: q.NotificationFee, Component: positions.NotificationFeeKey}}
+	whole := q.NotificationFee + q.FeePaidElsewhere
+	lines := []Line{{Label: feeName, Text: fmt.Sprintf("%s: %s, %s", feeName, whole, source), Amount: whole, Component: positions.NotificationFeeKey}}
+	if less := -q.FeePaidElsewhere; less != 0 {
+		lines = append(lines, Line{
+			Label: paidElsewhereName, Text: fmt.Sprintf("%s: %s", paidElsewhereName, less), Amount: less, Component: positions.NotificationFeeKey,
+		})
+	}
+	return lines
 }
 
 func (q *Quote) sourceInWords() string {

@@ -12,10 +12,12 @@ import (
 
 // fee is a notification fee and where it came from.
 type fee struct {
-	amount   money.Cents
-	source   positions.FeeSource
-	price    *positions.Price
-	exchange *positions.SendExchange
+	amount money.Cents
+	// paidElsewhere is what was left out of SEND's total, see lessPaidElsewhere.
+	paidElsewhere money.Cents
+	source        positions.FeeSource
+	price         *positions.Price
+	exchange      *positions.SendExchange
 }
 
 // refusal is why the answer behind the fee forbids the payment: only an
@@ -28,9 +30,19 @@ func (f *fee) refusal(org *registry.Organization) positions.Refusal {
 	return f.price.Refusal()
 }
 
-// fee finds the notification fee of a notice: from what is known when that is
-// final or fresh, otherwise from SEND, otherwise by the organization's policy.
+// fee finds the notification fee of a notice, less what was paid of it with
+// another.
 func (a *Actualizer) fee(ctx context.Context, org *registry.Organization, n *positions.Notice, now time.Time) (fee, error) {
+	f, err := a.wholeFee(ctx, org, n, now)
+	if err != nil {
+		return f, err
+	}
+	return a.lessPaidElsewhere(ctx, org, n, f), nil
+}
+
+// wholeFee finds the fee as SEND tells it: from what is known when that is final
+// or fresh, otherwise from SEND, otherwise by the organization's policy.
+func (a *Actualizer) wholeFee(ctx context.Context, org *registry.Organization, n *positions.Notice, now time.Time) (fee, error) {
 	if f, ok := a.settledFee(org, n, now); ok {
 		return f, nil
 	}
@@ -82,8 +94,12 @@ func asksOf(org *registry.Organization) string {
 	return "SEND"
 }
 
-// knownFee is the fee without asking anybody, for questions that may not.
-func (a *Actualizer) knownFee(org *registry.Organization, n *positions.Notice, now time.Time) fee {
+// knownFee is the fee without asking SEND, for questions that may not.
+func (a *Actualizer) knownFee(ctx context.Context, org *registry.Organization, n *positions.Notice, now time.Time) fee {
+	return a.lessPaidElsewhere(ctx, org, n, a.wholeKnownFee(org, n, now))
+}
+
+func (a *Actualizer) wholeKnownFee(org *registry.Organization, n *positions.Notice, now time.Time) fee {
 	if f, ok := a.settledFee(org, n, now); ok {
 		return f
 	}
@@ -148,7 +164,7 @@ func pushedAt(last *positions.Price) time.Time {
 	return last.FetchedAt
 }
 
-// feeOf is the fee of a price; "no cost" has its own source.
+// feeOf is the whole fee of a price; "no cost" has its own source.
 func feeOf(p *positions.Price, source positions.FeeSource) fee {
 	if p.NoCost != "" {
 		source = positions.SourceNoCost

@@ -24,7 +24,10 @@ type Quote struct {
 	// BaseAmount is stored, AmountByRules follows from the amount rules, Amount
 	// is AmountByRules + NotificationFee. Cents.
 	BaseAmount, AmountByRules, NotificationFee, Amount money.Cents
-	Source                                             positions.FeeSource
+	// FeePaidElsewhere is what NotificationFee lacks of SEND's total, because it was
+	// paid with another notice of the same notification. Cents.
+	FeePaidElsewhere money.Cents
+	Source           positions.FeeSource
 	// Price is the price behind the fee, nil when there is none.
 	Price *positions.Price
 	// Send is the exchange with SEND that this quote caused or joined, nil when
@@ -56,6 +59,7 @@ var ErrNoPrice = errors.New("SEND did not answer and the policy is to refuse wit
 type Store interface {
 	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
 	SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error
+	FeesPaid(ctx context.Context, fiscalCode, iun, recipient string, except positions.NoticeNumber) (money.Cents, error)
 }
 
 // Quote tells what a notice of organization costs now. It asks SEND when the
@@ -104,7 +108,7 @@ func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, na
 	if q.Refusal = notice.RefusalAt(now); q.Refusal != positions.Payable {
 		return q, nil
 	}
-	return q, q.take(org, a.knownFee(org, notice, now), now)
+	return q, q.take(org, a.knownFee(ctx, org, notice, now), now)
 }
 
 func (a *Actualizer) newQuote(n *positions.Notice, at time.Time) *Quote {
@@ -154,12 +158,28 @@ func (q *Quote) byRules(org *registry.Organization, now time.Time) error {
 	return err
 }
 
+// Owed is the amount by rules of a notice at an instant, in cents and without fee,
+// whether it can be paid then or not: what a payment that was made all the same
+// was for. It asks nobody. The error is [ErrAmountTooLarge].
+func (a *Actualizer) Owed(org *registry.Organization, n *positions.Notice, at time.Time) (money.Cents, error) {
+	if !n.Option.HasRules() {
+		return n.Option.Amount, nil
+	}
+	m := positions.Moment(&org.Policy, n.Price, at, a.now())
+	m.Legal = a.legal
+	amount, err := n.Option.RuleSet(org.FiscalCode).At(&m)
+	if err != nil {
+		return 0, ErrAmountTooLarge
+	}
+	return amount.Total, nil
+}
+
 // add puts the fee on top of the amount by rules and on the transfer that
 // carries it. The fee is never part of a stored amount: it is recomputed, so
 // that nothing accumulates.
 func (q *Quote) add(f fee) error {
 	option := &q.Notice.Option
-	q.NotificationFee = f.amount
+	q.NotificationFee, q.FeePaidElsewhere = f.amount, f.paidElsewhere
 	total, err := q.AmountByRules.Add(q.NotificationFee)
 	if err != nil || total > money.Max {
 		return ErrAmountTooLarge

@@ -40,7 +40,7 @@ func TestSetNoticeAmount(t *testing.T) {
 		{"everything wrong is told at once", set(nav, `{"amount":0,"reason":"","transfers":[{"idTransfer":1}]}`), 400, []string{`"/amount"`, `"/reason"`, `"/transfers/0/idTransfer"`, `"/transfers/0/amount"`}, nil},
 		{"a reason is needed", set(nav, `{"amount":1}`), 400, []string{`"/reason"`}, nil},
 		{"an unknown member is not ignored", set(nav, `{"amount":1,"reason":"x","effectiveFrom":"2030-01-01"}`), 400, []string{`"/effectiveFrom"`}, nil},
-		{"components are refused, not ignored", set(single, `{"amount":9000,"reason":"x","components":[{"code":"FINE","amount":9000}]}`), 422, []string{`"/components"`}, nil},
+		{"a component that is not there is not ignored", set(single, `{"amount":9000,"reason":"x","components":[{"code":"FINE","amount":9000}]}`), 400, []string{`"/components/0/code"`}, nil},
 		{"a notice of nobody", set("301000000000009999", `{"amount":1,"reason":"x"}`), 404, nil, nil},
 		{"a notice of another office", call{method: "PUT", path: base + "/notices/" + nav + "/amount", key: "segregated", body: `{"amount":1,"reason":"x"}`}, 404, nil, nil},
 		{"no notice number", set("123", `{"amount":1,"reason":"x"}`), 400, []string{`"pointer":"nav"`}, nil},

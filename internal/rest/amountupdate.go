@@ -21,15 +21,35 @@ func (s *server) UpdateAmount(ctx context.Context, r UpdateAmountRequestObject) 
 	if q.Refusal != positions.Payable {
 		return nil, positions.Errorf(positions.Conflict, "the notice cannot be paid now: %s", q.Refusal)
 	}
+	until, err := holdsUntil(org, q)
+	if err != nil {
+		return nil, err
+	}
 	body := UpdateAmount200JSONResponse{
 		Nav: r.Body.Nav, AmountCents: q.Amount, NotificationFeeCents: q.NotificationFee,
-		RetentionDate: q.FreshUntil(org).UTC().Truncate(time.Millisecond),
+		RetentionDate: until.UTC().Truncate(time.Millisecond),
 	}
 	if q.Price != nil {
 		body.Iun = q.Price.IUN
 		body.NotificationDate = inRome(q.Price.EffectiveAt(q.At))
 	}
 	return body, nil
+}
+
+// holdsUntil is until when the amount of a quote can be taken as it is: as long as
+// its fee is fresh, and no longer than its rules and its due date let it.
+func holdsUntil(org *registry.Organization, q *actualize.Quote) (time.Time, error) {
+	changes, payableUntil, err := q.Outlook()
+	if err != nil {
+		return time.Time{}, positions.Errorf(positions.Unprocessable, "%w", err)
+	}
+	until := q.FreshUntil(org)
+	for _, at := range append(changes, payableUntil) {
+		if !at.IsZero() && at.Before(until) {
+			until = at
+		}
+	}
+	return until, nil
 }
 
 // quoteFor asks what a notice that a body names costs now. Its error is NotFound

@@ -14,6 +14,8 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
+	"github.com/attualizza/attualizza/positions/rules"
 	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/runtime"
 )
@@ -33,19 +35,103 @@ type AlreadyPaidPaymentOption struct {
 	PaymentDate *time.Time `json:"paymentDate,omitempty"`
 }
 
+// AmountEffect What a rule does to the current values of the components, which rules before it may have changed. Each new value is
+// rounded half up to a cent, once. SEND's fee is never part of a base.
+//
+// `PERCENT`: `value` of each component is added to it, or `value` of their sum to the component `to`, at most `max` cents
+// in all. `SET`: `amount` takes the place of a component. `ADD`: `amount`, perhaps negative, is added to a component,
+// which never falls below 0. `INTEREST`: simple interest on the components for every day from the first one to that of the
+// payment, over 365 days a year, in the component `INTEREST`. `PER_SEMESTER`: as `PERCENT`, once for every semester that is
+// complete since the first day. `NOT_PAYABLE`: the notice cannot be paid, and the Nodo is told PAA_PAGAMENTO_SCADUTO.
+type AmountEffect struct {
+	// Amount Of `SET`: the new value, 0 or more. Of `ADD`: what is added; below 0 it is taken.
+	Amount *money.Cents `json:"amount,omitempty"`
+
+	// AnnualRate A percentage a year, such as `"2.5"`, as text or as a JSON number; or `LEGAL`, the legal interest of each day's year (art.
+	// 1284 c.c.).
+	//
+	//
+	// Example: LEGAL
+	AnnualRate *AnnualRate `json:"annualRate,omitempty"`
+
+	// Components Codes of the components that the rule is about, one for `SET` and `ADD`. May be left out when the option has at most one component; answers always name it.
+	Components []string `json:"components,omitempty"`
+
+	// Max Of `PERCENT` and `PER_SEMESTER`: the most cents that the rule adds or takes.
+	Max *money.Cents `json:"max,omitempty"`
+
+	// Plus Of `INTEREST`: percentage points a year on top of `annualRate`.
+	//
+	// Example: 3
+	Plus *rules.Rate `json:"plus,omitempty"`
+
+	// To Of `PERCENT` and `PER_SEMESTER`: the component that takes the result; declare it, with amount 0 if it is new.
+	//
+	// Example: SANCTION
+	To   *string          `json:"to,omitempty"`
+	Type rules.EffectType `json:"type"`
+
+	// Value A percentage with at most four decimals, such as `"-30"` or `"2.5"`, or a fraction of the amount, such as `"-2/3"`. It
+	// is text, so that no reader rounds it; a JSON number is taken too, by its digits.
+	//
+	//
+	// Example: -30
+	Value *Rate `json:"value,omitempty"`
+}
+
 // AmountInput defines model for AmountInput.
 type AmountInput struct {
 	// Amount Euro cents.
 	//
 	// Example: 8700
-	Amount     Cents       `json:"amount"`
-	Components NotYetField `json:"components,omitempty,omitzero"`
+	Amount Cents `json:"amount"`
+
+	// Components The new amount of every component; needed when there are several.
+	Components []ComponentAmountInput `json:"components,omitempty"`
 
 	// Reason Why; part of the version. No personal data.
 	Reason string `json:"reason"`
 
 	// Transfers The new amount of every transfer; needed when there are several.
 	Transfers []TransferAmountInput `json:"transfers,omitempty"`
+}
+
+// AmountRule An extension. One thing that happens to the amount from a first to a last day, both included, in Europe/Rome. Its days
+// are counted from the `anchor`. `NOTIFICATION` is the day on which the notification took effect: when it was viewed or
+// its terms ran out, whichever came first. While that day is unknown, such a rule holds only if it has neither `from`
+// nor `after`. A member that is not listed here is refused.
+//
+// Example: {"anchor":"NOTIFICATION","effect":{"components":["FINE"],"type":"PERCENT","value":"-30"},"label":"Riduzione 30% entro 5 giorni","until":{"days":5,"roll":"NEXT_WORKING_DAY"}}
+type AmountRule struct {
+	// After The first day is the one after the end of this term. Excludes `from`.
+	After  *Term        `json:"after,omitempty"`
+	Anchor rules.Anchor `json:"anchor"`
+
+	// Date The day that a rule of anchor `DATE` is counted from.
+	//
+	// Example: 2026-12-28
+	Date calendar.Day `json:"date,omitempty"`
+
+	// Effect What a rule does to the current values of the components, which rules before it may have changed. Each new value is
+	// rounded half up to a cent, once. SEND's fee is never part of a base.
+	//
+	// `PERCENT`: `value` of each component is added to it, or `value` of their sum to the component `to`, at most `max` cents
+	// in all. `SET`: `amount` takes the place of a component. `ADD`: `amount`, perhaps negative, is added to a component,
+	// which never falls below 0. `INTEREST`: simple interest on the components for every day from the first one to that of the
+	// payment, over 365 days a year, in the component `INTEREST`. `PER_SEMESTER`: as `PERCENT`, once for every semester that is
+	// complete since the first day. `NOT_PAYABLE`: the notice cannot be paid, and the Nodo is told PAA_PAGAMENTO_SCADUTO.
+	Effect AmountEffect `json:"effect"`
+
+	// From The first day is the last of this term. Without `from` and `after` there is no first day.
+	From *Term `json:"from,omitempty"`
+
+	// Label What it is, for the payer; absent: what it does, in Italian.
+	//
+	// Example: Riduzione 30% entro 5 giorni
+	Label string `json:"label,omitempty"`
+
+	// Until The last day is the end of this term; absent: for ever.
+	Until *Term `json:"until,omitempty"`
 }
 
 // AmountUpdate defines model for AmountUpdate.
@@ -86,6 +172,12 @@ type AmountUpdateRequest struct {
 	// Example: 77777777777
 	OrgFiscalCode string `json:"orgFiscalCode"`
 }
+
+// AnnualRate A percentage a year, such as `"2.5"`, as text or as a JSON number; or `LEGAL`, the legal interest of each day's year (art.
+// 1284 c.c.).
+//
+// Example: LEGAL
+type AnnualRate = AnnualRateField
 
 // Answer defines model for Answer.
 type Answer struct {
@@ -197,6 +289,34 @@ type BlockInput struct {
 //
 // Example: 8700
 type Cents = money.Cents
+
+// Component An extension. A part of the base amount. Payers read `FINE` (sanzione pecuniaria), `TAX` (tributo), `SANCTION` (sanzione
+// tributaria), `INTEREST` and `EXPENSES` in Italian; any other code is the caller's own and is shown as it is.
+type Component struct {
+	// Amount Euro cents.
+	//
+	// Example: 8700
+	Amount Cents `json:"amount"`
+
+	// Code Different from that of every other component.
+	//
+	// Example: FINE
+	Code string `json:"code"`
+
+	// IDTransfer The transfer that the part is paid through; absent: the one that also carries the notification fee.
+	IDTransfer *string `json:"idTransfer,omitempty"`
+}
+
+// ComponentAmountInput defines model for ComponentAmountInput.
+type ComponentAmountInput struct {
+	// Amount Euro cents.
+	//
+	// Example: 8700
+	Amount Cents `json:"amount"`
+
+	// Code Example: FINE
+	Code string `json:"code"`
+}
 
 // Delivery Where receipts are pushed.
 type Delivery struct {
@@ -325,9 +445,6 @@ type Metadata struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
 }
-
-// NotYet Not supported by this version; a request that carries it is refused with 422.
-type NotYet = NotYetField
 
 // Notice defines model for Notice.
 type Notice struct {
@@ -524,9 +641,15 @@ type PaymentOption struct {
 	// Amount Euro cents.
 	//
 	// Example: 8700
-	Amount      Cents     `json:"amount"`
-	Description string    `json:"description"`
-	DueDate     time.Time `json:"dueDate"`
+	Amount Cents `json:"amount"`
+
+	// AmountRules An extension. As it was given; percentages without needless zeros.
+	AmountRules []AmountRule `json:"amountRules,omitempty"`
+
+	// Components An extension. As it was given.
+	Components  []Component `json:"components,omitempty"`
+	Description string      `json:"description"`
+	DueDate     time.Time   `json:"dueDate"`
 
 	// Fee Euro cents.
 	//
@@ -582,9 +705,13 @@ type PaymentOptionInput struct {
 	// Amount Euro cents.
 	//
 	// Example: 8700
-	Amount      Cents       `json:"amount"`
-	AmountRules NotYetField `json:"amountRules,omitempty,omitzero"`
-	Components  NotYetField `json:"components,omitempty,omitzero"`
+	Amount Cents `json:"amount"`
+
+	// AmountRules An extension. What becomes of the parts from day to day, in this order. Absent, null or empty: the amount is the same every day.
+	AmountRules []AmountRule `json:"amountRules,omitempty"`
+
+	// Components An extension. The parts of `amount`, which add up to it and, per transfer, to the transfer's. Absent: one part, `AMOUNT`.
+	Components  []Component `json:"components,omitempty"`
 	Description string      `json:"description"`
 	DueDate     time.Time   `json:"dueDate"`
 
@@ -620,11 +747,17 @@ type PaymentOptionWithDebtor struct {
 	// Amount Euro cents.
 	//
 	// Example: 8700
-	Amount      Cents   `json:"amount"`
-	City        *string `json:"city,omitempty"`
-	CivicNumber *string `json:"civicNumber,omitempty"`
-	CompanyName string  `json:"companyName"`
-	Country     *string `json:"country,omitempty"`
+	Amount Cents `json:"amount"`
+
+	// AmountRules An extension. As it was given; percentages without needless zeros.
+	AmountRules []AmountRule `json:"amountRules,omitempty"`
+	City        *string      `json:"city,omitempty"`
+	CivicNumber *string      `json:"civicNumber,omitempty"`
+	CompanyName string       `json:"companyName"`
+
+	// Components An extension. As it was given.
+	Components []Component `json:"components,omitempty"`
+	Country    *string     `json:"country,omitempty"`
 
 	// DebtPositionStatus GPD's status of a position.
 	DebtPositionStatus PositionStatus `json:"debtPositionStatus"`
@@ -827,6 +960,34 @@ type Policy struct {
 // PositionStatus GPD's status of a position.
 type PositionStatus = positions.Status
 
+// PostponedTerm A term as the amount rules have it, in exactly one unit.
+type PostponedTerm struct {
+	Anchor rules.Anchor `json:"anchor"`
+
+	// Date Of anchor `DATE`.
+	Date calendar.Day `json:"date,omitempty"`
+
+	// Days Example: 60
+	Days          *int `json:"days,omitempty"`
+	Months        *int `json:"months,omitempty"`
+	Semesters     *int `json:"semesters,omitempty"`
+	SuspendAugust bool `json:"suspendAugust,omitempty"`
+}
+
+// PostponementInput defines model for PostponementInput.
+type PostponementInput struct {
+	// Reason Why; part of the version. No personal data.
+	Reason string `json:"reason"`
+
+	// Term The term that ends later; absent: the due date.
+	Term *PostponedTerm `json:"term,omitempty"`
+
+	// To The new last day, not before today; null or absent with a `term`: as if it had never been postponed.
+	//
+	// Example: 2031-03-31
+	To calendar.Day `json:"to,omitempty"`
+}
+
 // Price An extension. What SEND last said about the notification's cost, in cents.
 type Price struct {
 	// AnalogCost Euro cents.
@@ -940,10 +1101,11 @@ type Quote struct {
 	// Example: 8700
 	BaseAmount Cents `json:"baseAmount"`
 
-	// ChangesAt Instants at which amount rules change the amount. Empty for a notice without rules.
+	// ChangesAt The next instants at which amount rules change the amount, or make it payable or not, as far as is known now; in
+	// order. Empty for a notice without rules.
 	ChangesAt []time.Time `json:"changesAt"`
 
-	// DueDate Last day to pay, in Europe/Rome.
+	// DueDate Last day to pay, in Europe/Rome: that of the term in force, where one runs since the notification.
 	//
 	// Example: 2027-01-31
 	DueDate *string `json:"dueDate,omitempty"`
@@ -966,11 +1128,24 @@ type Quote struct {
 	// Example: 8700
 	NotificationFee Cents `json:"notificationFee"`
 
+	// NotifiedOn The day of Europe/Rome on which the notification took effect, as the rules were read; absent while that is not known.
+	//
+	// Example: 2026-12-21
+	NotifiedOn calendar.Day `json:"notifiedOn,omitempty"`
+
 	// Payable When false nothing would be asked: `amount`, `amountByRules` and `notificationFee` are 0.
 	Payable bool `json:"payable"`
 
+	// PayableUntil The first instant at which a rule, or the due date with `switchToExpired`, forbids to pay. Absent when none is known, or it cannot be paid now.
+	PayableUntil *time.Time `json:"payableUntil,omitempty"`
+
 	// Price An extension. What SEND last said about the notification's cost, in cents.
 	Price *Price `json:"price,omitempty"`
+
+	// Reason The amount rule that forbids to pay: its label, or what it does in Italian.
+	//
+	// Example: Non più pagabile dopo 90 giorni
+	Reason *string `json:"reason,omitempty"`
 
 	// Source Where the notification fee came from. `NOT_BOUND` there is none; `LIVE` asked of SEND for this answer; `CACHE`
 	// asked recently; `FINAL` it cannot grow any more; `NO_COST` SEND said that there is none; `PUSHED` it was set by
@@ -981,22 +1156,35 @@ type Quote struct {
 
 // QuoteLine One term of the sum.
 type QuoteLine struct {
-	// Amount Euro cents.
+	// Amount What it adds to the sum; below 0 it takes.
 	//
-	// Example: 8700
-	Amount Cents `json:"amount"`
+	// Example: -5190
+	Amount money.Cents `json:"amount"`
 
-	// Component `AMOUNT` the stored amount, `NOTIFICATION_FEE` the fee.
+	// Component The component that the line is about: `AMOUNT` when the option names none, `NOTIFICATION_FEE` for the fee.
 	//
-	// Example: AMOUNT
+	// Example: FINE
 	Component string `json:"component"`
 
-	// Label Example: Spese di notifica SEND
+	// Label What it is, in Italian.
+	//
+	// Example: Riduzione 30% entro 5 giorni
 	Label string `json:"label"`
 
-	// Rule Label of the amount rule behind the line.
+	// Rule The amount rule behind the line: its label, or what it does in Italian. Absent for what is stored and for the fee.
 	Rule *string `json:"rule,omitempty"`
+
+	// Text The whole line in Italian, with the amount and the days that it holds on.
+	//
+	// Example: Riduzione 30% entro 5 giorni: -51,90 €, fino al 28/12/2026
+	Text string `json:"text"`
 }
+
+// Rate A percentage with at most four decimals, such as `"-30"` or `"2.5"`, or a fraction of the amount, such as `"-2/3"`. It
+// is text, so that no reader rounds it; a JSON number is taken too, by its digits.
+//
+// Example: -30
+type Rate = rules.Rate
 
 // ReasonInput defines model for ReasonInput.
 type ReasonInput struct {
@@ -1152,6 +1340,27 @@ type Station struct {
 	StationCode string `json:"stationCode"`
 }
 
+// Term A length of time in exactly one unit, counted from the anchor of its rule: the day of the anchor is day 0, and a term of
+// 5 days ends with day 5. A month, and a semester of six, end on the day of the same number, or on the last day of a
+// shorter month.
+type Term struct {
+	// Days Example: 5
+	Days   *int `json:"days,omitempty"`
+	Months *int `json:"months,omitempty"`
+
+	// PostponedTo A later last day, for this notice alone; see `PUT …/postponement`.
+	//
+	// Example: 2027-03-31
+	PostponedTo calendar.Day `json:"postponedTo,omitempty"`
+
+	// Roll A term that ends on a Sunday, a national holiday or a holiday of the organization ends on the next working day. Of `after` and `until` only.
+	Roll      *string `json:"roll,omitempty"`
+	Semesters *int    `json:"semesters,omitempty"`
+
+	// SuspendAugust The days from 1 to 31 August are not counted (L. 742/1969).
+	SuspendAugust bool `json:"suspendAugust,omitempty"`
+}
+
 // Transfer defines model for Transfer.
 type Transfer struct {
 	// Amount Euro cents.
@@ -1216,7 +1425,7 @@ type TransferInput struct {
 
 // Version defines model for Version.
 type Version struct {
-	// Action What was done: CREATE, PUBLISH, INVALIDATE, REPLACE, AMOUNT, BLOCK, UNBLOCK, TRANSFER, CLOSE, REOPEN, PAY, DELETE and the like.
+	// Action What was done: CREATE, PUBLISH, INVALIDATE, REPLACE, AMOUNT, POSTPONE, BLOCK, UNBLOCK, TRANSFER, CLOSE, REOPEN, PAY, DELETE and the like.
 	//
 	// Example: BLOCK
 	Action string    `json:"action"`
@@ -1542,6 +1751,12 @@ type ListAnswersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ExtendNoticeTermParams defines parameters for ExtendNoticeTerm.
+type ExtendNoticeTermParams struct {
+	// IfMatch Do it only if what is changed is still at the version of this ETag; else 412.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // QuoteNoticeParams defines parameters for QuoteNotice.
 type QuoteNoticeParams struct {
 	// At The instant; RFC 3339, UTC when it has no zone.
@@ -1671,6 +1886,9 @@ type UnblockDebtPositionJSONRequestBody = ReasonInput
 // SetNoticeAmountJSONRequestBody defines body for SetNoticeAmount for application/json ContentType.
 type SetNoticeAmountJSONRequestBody = AmountInput
 
+// ExtendNoticeTermJSONRequestBody defines body for ExtendNoticeTerm for application/json ContentType.
+type ExtendNoticeTermJSONRequestBody = PostponementInput
+
 // SetPaymentOptionPaidJSONRequestBody defines body for SetPaymentOptionPaid for application/json ContentType.
 type SetPaymentOptionPaidJSONRequestBody = AlreadyPaidPaymentOption
 
@@ -1793,6 +2011,9 @@ type ServerInterface interface {
 	// ListAnswers What the Nodo was told for this notice
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/answers)
 	ListAnswers(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ListAnswersParams) error
+	// ExtendNoticeTerm Give a notice more time
+	// (PUT /v1/organizations/{organizationFiscalCode}/notices/{nav}/postponement)
+	ExtendNoticeTerm(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ExtendNoticeTermParams) error
 	// QuoteNotice What would be asked, and why
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/quote)
 	QuoteNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params QuoteNoticeParams) error
@@ -3092,6 +3313,50 @@ func (w *ServerInterfaceWrapper) ListAnswers(ctx echo.Context) error {
 	return err
 }
 
+// ExtendNoticeTerm converts echo context to params.
+func (w *ServerInterfaceWrapper) ExtendNoticeTerm(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// ------------- Path parameter "nav" -------------
+	var nav Nav
+
+	err = runtime.BindStyledParameterWithOptions("simple", "nav", ctx.Param("nav"), &nav, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nav: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExtendNoticeTermParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExtendNoticeTerm(ctx, organizationFiscalCode, nav, params)
+	return err
+}
+
 // QuoteNotice converts echo context to params.
 func (w *ServerInterfaceWrapper) QuoteNotice(ctx echo.Context) error {
 	var err error
@@ -3665,6 +3930,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/debtpositions/:iupd/versions/:version", wrapper.ReadVersion, options.OperationMiddlewares["ReadVersion"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav", wrapper.ReadNotice, options.OperationMiddlewares["ReadNotice"]...)
 	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/amount", wrapper.SetNoticeAmount, options.OperationMiddlewares["SetNoticeAmount"]...)
+	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/postponement", wrapper.ExtendNoticeTerm, options.OperationMiddlewares["ExtendNoticeTerm"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/quote", wrapper.QuoteNotice, options.OperationMiddlewares["QuoteNotice"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/answers", wrapper.ListAnswers, options.OperationMiddlewares["ListAnswers"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts", wrapper.ListReceipts, options.OperationMiddlewares["ListReceipts"]...)
@@ -9931,6 +10197,264 @@ func (response ListAnswers503ApplicationProblemPlusJSONResponse) VisitListAnswer
 	return err
 }
 
+type ExtendNoticeTermRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Nav                    Nav                    `json:"nav"`
+	Params                 ExtendNoticeTermParams
+	Body                   *ExtendNoticeTermJSONRequestBody
+}
+
+type ExtendNoticeTermResponseObject interface {
+	VisitExtendNoticeTermResponse(w http.ResponseWriter) error
+}
+
+type ExtendNoticeTerm200ResponseHeaders struct {
+	CacheControl        *string
+	ETag                *string
+	XRateLimitLimit     *int32
+	XRateLimitRemaining *int32
+	XRateLimitReset     *int32
+}
+
+type ExtendNoticeTerm200JSONResponse struct {
+	Body    Notice
+	Headers ExtendNoticeTerm200ResponseHeaders
+}
+
+func (response ExtendNoticeTerm200JSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm400ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm401ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm403ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm404ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm409ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm412ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm413ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm415ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm422ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm429ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm500ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendNoticeTerm503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendNoticeTerm503ApplicationProblemPlusJSONResponse) VisitExtendNoticeTermResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type QuoteNoticeRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Nav                    Nav                    `json:"nav"`
@@ -12446,6 +12970,9 @@ type StrictServerInterface interface {
 	// ListAnswers What the Nodo was told for this notice
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/answers)
 	ListAnswers(ctx context.Context, request ListAnswersRequestObject) (ListAnswersResponseObject, error)
+	// ExtendNoticeTerm Give a notice more time
+	// (PUT /v1/organizations/{organizationFiscalCode}/notices/{nav}/postponement)
+	ExtendNoticeTerm(ctx context.Context, request ExtendNoticeTermRequestObject) (ExtendNoticeTermResponseObject, error)
 	// QuoteNotice What would be asked, and why
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav}/quote)
 	QuoteNotice(ctx context.Context, request QuoteNoticeRequestObject) (QuoteNoticeResponseObject, error)
@@ -13664,6 +14191,56 @@ func (sh *strictHandler) ListAnswers(ctx echo.Context, organizationFiscalCode Or
 		return err
 	} else if validResponse, ok := response.(ListAnswersResponseObject); ok {
 		return validResponse.VisitListAnswersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExtendNoticeTerm operation middleware
+func (sh *strictHandler) ExtendNoticeTerm(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ExtendNoticeTermParams) error {
+	var request ExtendNoticeTermRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Nav = nav
+	request.Params = params
+
+	var body ExtendNoticeTermJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExtendNoticeTerm(ctx.Request().Context(), request.(ExtendNoticeTermRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExtendNoticeTerm")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExtendNoticeTermResponseObject); ok {
+		return validResponse.VisitExtendNoticeTermResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"mime"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -78,7 +80,27 @@ func alsoWrong(problems []positions.Problem, body any, organization string) []po
 	}:
 		more = b.problems(organization, time.Time{})
 	}
-	return mergeProblems(problems, more)
+	return mergeProblems(problems, notOfUnread(more, problems))
+}
+
+// inRules is what of a pointer names the parts of an option, or one of its rules.
+var inRules = regexp.MustCompile(`^(.*/paymentOption/\d+)/(components|amountRules/\d+)(/|$)`)
+
+// notOfUnread leaves out what the domain says about a rule of which something could
+// not be read: it judged another rule. Parts that could not be read leave nothing
+// to say about any rule of their option.
+func notOfUnread(problems, unread []positions.Problem) []positions.Problem {
+	var skip []string
+	for _, p := range unread {
+		if m := inRules.FindStringSubmatch(p.Pointer); m != nil && m[2] == "components" {
+			skip = append(skip, m[1]+"/components", m[1]+"/amountRules")
+		} else if m != nil {
+			skip = append(skip, m[1]+"/"+m[2])
+		}
+	}
+	return slices.DeleteFunc(problems, func(p positions.Problem) bool {
+		return slices.ContainsFunc(skip, func(at string) bool { return p.Pointer == at || strings.HasPrefix(p.Pointer, at+"/") })
+	})
 }
 
 // problemsOf returns what a refusal points at.

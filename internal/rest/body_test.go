@@ -15,7 +15,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/attualizza/attualizza/positions/rules"
 )
 
 // pemKey is a fresh RSA key as PEM inside a JSON string.
@@ -110,6 +116,8 @@ func FuzzDecodeBody(f *testing.F) {
 	f.Add([]byte(positionJSON("P-1", "01000000000000177")))
 	f.Add([]byte(`{"paymentOption":[{"amount":1e3,"transfer":[{"stamp":{}}]}],"type":null}`))
 	f.Add([]byte(`{"iupd":"\ud83d\ude00 \ufffd","a":{"b":[[[]]]}}`))
+	f.Add([]byte(ruledJSON("P-1", "01000000000000177", everyPart, everyRule)))
+	f.Add([]byte(`{"paymentOption":[{"components":[{"code":"FINE","amount":1,"idTransfer":"9"}],"amountRules":[{"anchor":"DATE","date":"2026-02-30","from":{"days":1,"months":2},"until":{"days":-0,"roll":""},"effect":{"type":"SET","value":-0.50,"annualRate":"+2.5000","plus":"4/2","amount":0,"max":null,"to":" "}}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var in PaymentPositionInput
 		problems, err := decodeBody(data, &in)
@@ -135,8 +143,39 @@ func FuzzDecodeBody(f *testing.F) {
 			if !storable(in.Iupd) || !storable(in.FullName) {
 				t.Errorf("%q cannot be stored", in.Iupd)
 			}
+			for i := range in.PaymentOption {
+				rulesReadBack(t, &in.PaymentOption[i])
+			}
 		}
 	})
+}
+
+// rulesReadBack wants rules that were understood to say the same when they are
+// sent back as they read.
+func rulesReadBack(t *testing.T, in *PaymentOptionInput) {
+	t.Helper()
+	option, problems := in.option(time.Time{})
+	if len(problems) > 0 {
+		return
+	}
+	text, err := json.Marshal(map[string]any{"components": componentBodies(option.Components), "amountRules": ruleBodies(option.AmountRules)})
+	must(t, err)
+	var again PaymentOptionInput
+	wrong, err := decodeBody(text, &again)
+	must(t, err)
+	for _, p := range wrong {
+		if strings.HasPrefix(p.Pointer, "/components") || strings.HasPrefix(p.Pointer, "/amountRules") {
+			t.Errorf("%s: %s: in %s", p.Pointer, p.Detail, text)
+		}
+	}
+	same, problems := again.option(time.Time{})
+	opaque := cmp.Comparer(func(a, b rules.Rate) bool { return a == b })
+	if diff := cmp.Diff(option.AmountRules, same.AmountRules, opaque, cmpopts.EquateEmpty()); diff != "" || len(problems) > 1 { // no IUV is one
+		t.Errorf("%v, rules (-sent +read):\n%s", problems, diff)
+	}
+	if diff := cmp.Diff(option.Components, same.Components, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("components (-sent +read):\n%s", diff)
+	}
 }
 
 func TestTyposOfOurs(t *testing.T) {

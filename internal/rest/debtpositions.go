@@ -191,19 +191,11 @@ func (b *PaymentPositionInput) position(organization string, now time.Time, furt
 	if b.ValidityDate != nil {
 		p.ValidityDate = *b.ValidityDate
 	}
-	var problems, notYet []positions.Problem
+	var problems []positions.Problem
 	for i := range b.PaymentOption {
-		in := &b.PaymentOption[i]
-		at := fmt.Sprintf("/paymentOption/%d", i)
-		option, err := in.option(now)
-		if err != nil {
-			problems = append(problems, positions.Problem{Pointer: at + "/nav", Detail: "is left out, and cannot be made of the IUV: " + err.Error()})
-		}
-		if in.Components.present {
-			notYet = append(notYet, positions.Problem{Pointer: at + "/components", Detail: "is not supported yet"})
-		}
-		if in.AmountRules.present {
-			notYet = append(notYet, positions.Problem{Pointer: at + "/amountRules", Detail: "is not supported yet"})
+		option, wrong := b.PaymentOption[i].option(now)
+		for _, w := range wrong {
+			problems = append(problems, positions.Problem{Pointer: fmt.Sprintf("/paymentOption/%d%s", i, w.Pointer), Detail: w.Detail})
 		}
 		p.Options = append(p.Options, option)
 	}
@@ -220,15 +212,12 @@ func (b *PaymentPositionInput) position(organization string, now time.Time, furt
 	if err != nil {
 		return nil, err
 	}
-	if len(notYet) > 0 {
-		return nil, &positions.Error{Code: positions.Unprocessable, Message: "this version has no amount rules: leave components and amountRules out", Problems: notYet}
-	}
 	return p, nil
 }
 
-// option returns the option of a body; the error is for a notice number that
-// was left out and cannot be made of the IUV.
-func (b *PaymentOptionInput) option(now time.Time) (positions.PaymentOption, error) {
+// option returns the option of a body, and what is wrong with the body that the
+// option cannot tell, at pointers into it.
+func (b *PaymentOptionInput) option(now time.Time) (positions.PaymentOption, []positions.Problem) {
 	o := positions.PaymentOption{
 		IUV: b.Iuv, Amount: b.Amount, Description: b.Description, IsPartialPayment: b.IsPartialPayment, DueDate: b.DueDate,
 		SendBound: b.SendBound, SenderFiscalCode: b.SenderFiscalCode, Metadata: metadataOf(b.PaymentOptionMetadata),
@@ -240,13 +229,16 @@ func (b *PaymentOptionInput) option(now time.Time) (positions.PaymentOption, err
 	for i := range b.Transfer {
 		o.Transfers = append(o.Transfers, b.Transfer[i].transfer())
 	}
+	problems := b.rule(&o)
 	if b.Nav != nil && *b.Nav != "" {
 		o.NAV = *b.Nav
-		return o, nil
+		return o, problems
 	}
 	var err error
-	o.NAV, err = positions.NoticeFromIUV(b.Iuv)
-	return o, err
+	if o.NAV, err = positions.NoticeFromIUV(b.Iuv); err != nil {
+		problems = append(problems, positions.Problem{Pointer: "/nav", Detail: "is left out, and cannot be made of the IUV: " + err.Error()})
+	}
+	return o, problems
 }
 
 func (b *TransferInput) transfer() positions.Transfer {

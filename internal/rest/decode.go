@@ -13,6 +13,8 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
+	"github.com/attualizza/attualizza/positions/rules"
 )
 
 // maxItems bounds one list of a body: more would turn a small body into much
@@ -146,14 +148,44 @@ func (d *decoder) ours(raw []byte, v reflect.Value) bool {
 			}
 			into.cents = money.Cents(cents)
 		}
-	case *NotYetField:
-		// An empty list asks for nothing, and so does null.
-		empty := raw[0] == '[' && len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
-		into.present = raw[0] != 'n' && !empty
+	case *calendar.Day:
+		if raw[0] == 'n' {
+			return true
+		}
+		if text, ok := d.text(raw); ok {
+			day, err := calendar.Parse(text)
+			if err != nil || day == 0 { // which stands for no day
+				d.add(`must be a day such as "2026-12-28"`)
+				return true
+			}
+			*into = day
+		}
+	case *rules.Rate:
+		parseNumber(d, raw, into, rules.ParseRate)
+	case *AnnualRateField:
+		parseNumber(d, raw, into, parseAnnualRate)
 	default:
 		return false
 	}
 	return true
+}
+
+// parseNumber reads a number that is written as text. A JSON number is taken too,
+// by its digits: a float would round it.
+func parseNumber[T any](d *decoder, raw []byte, into *T, parse func(string) (T, error)) {
+	text, ok := string(raw), true
+	if raw[0] == '"' {
+		text, ok = d.text(raw)
+	}
+	if !ok {
+		return
+	}
+	number, err := parse(text)
+	if err != nil {
+		d.add("%v", err)
+		return
+	}
+	*into = number
 }
 
 // text reads a string; the body as a whole is valid UTF-8 already.
@@ -310,7 +342,7 @@ type fields struct {
 	required []field
 	names    []string
 	gpd      bool // a body of GPD's, in which members of other versions are ignored
-	closed   bool // an order, of which nothing may be ignored: "untill" would block for ever
+	closed   bool // an order or a rule, of which nothing may be ignored: "untill" would block, or reduce, for ever
 }
 
 type field struct {
@@ -333,7 +365,9 @@ func fieldsOf(t reflect.Type) *fields {
 		reflect.TypeFor[PaymentPositionsInput](), reflect.TypeFor[IupdsInput](), reflect.TypeFor[IbanChangeInput]():
 		f.gpd = true
 	case reflect.TypeFor[ReasonInput](), reflect.TypeFor[BlockInput](), reflect.TypeFor[HandoverInput](),
-		reflect.TypeFor[AmountInput](), reflect.TypeFor[TransferAmountInput]():
+		reflect.TypeFor[AmountInput](), reflect.TypeFor[TransferAmountInput](), reflect.TypeFor[ComponentAmountInput](),
+		reflect.TypeFor[PostponementInput](), reflect.TypeFor[PostponedTerm](),
+		reflect.TypeFor[Component](), reflect.TypeFor[AmountRule](), reflect.TypeFor[Term](), reflect.TypeFor[AmountEffect]():
 		f.closed = true
 	}
 	for i := range t.NumField() {

@@ -36,13 +36,6 @@ func (f SecretField) replacement() (string, bool) {
 	return *f.text, true
 }
 
-// NotYetField is a member of the contract that this version does not carry out.
-// It notices its presence so that the request is refused instead of half done.
-type NotYetField struct{ present bool }
-
-// IsZero reports absence.
-func (f NotYetField) IsZero() bool { return !f.present }
-
 // FeeField is an amount in cents that GPD writes as text; a number is taken too.
 type FeeField struct{ cents money.Cents }
 

@@ -35,7 +35,7 @@ func TestLifecycle(t *testing.T) {
 		{"a move is JSON", call{method: "POST", path: base + "/debtpositions/P-1/block", key: "writer"}, 415, nil, nil},
 		{"what is not there cannot be blocked", call{method: "POST", path: base + "/debtpositions/P-0/block", key: "writer", body: why}, 404, nil, nil},
 		{"what another office has is not there", call{method: "POST", path: base + "/debtpositions/P-1/block", key: "segregated", body: why}, 404, nil, nil},
-		{"what is open cannot be unblocked", move("unblock", why), 409, []string{"status VALID and lifecycle OPEN", "cannot be unblocked; it can be invalidated, replaced, given another amount, blocked, transferred, closed, deleted"}, nil},
+		{"what is open cannot be unblocked", move("unblock", why), 409, []string{"status VALID and lifecycle OPEN", "cannot be unblocked; it can be invalidated, replaced, given another amount, given more time, blocked, transferred, closed, deleted"}, nil},
 		{"nor reopened", move("reopen", why), 409, nil, nil},
 
 		{"a stale tag blocks nothing", tagged(move("block", why), `"9"`), 412, nil, nil},

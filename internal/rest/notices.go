@@ -80,26 +80,40 @@ func (s *server) QuoteNotice(ctx context.Context, r QuoteNoticeRequestObject) (Q
 	if q == nil {
 		return nil, err
 	}
-	return QuoteNotice200JSONResponse(quoteBody(q, actualize.Fault(q, err))), nil
+	body, err := quoteBody(q, actualize.Fault(q, err))
+	if err != nil {
+		return nil, err
+	}
+	if notified := positions.Moment(&org.Policy, q.Price, q.At, s.Now()).Notified; notified.Known() {
+		body.NotifiedOn = notified
+	}
+	return QuoteNotice200JSONResponse(body), nil
 }
 
-func quoteBody(q *actualize.Quote, fault string) Quote {
+func quoteBody(q *actualize.Quote, fault string) (Quote, error) {
 	body := Quote{
-		Nav: q.Notice.Option.NAV, At: q.At.UTC(), BaseAmount: q.BaseAmount, Payable: fault == "", Fault: present(fault),
+		Nav: q.Notice.Option.NAV, At: q.At.UTC(), BaseAmount: q.BaseAmount, Payable: fault == "", Fault: present(fault), Reason: present(q.Reason()),
 		DueDate: present(q.DueDate), Source: present(q.Source), Lines: []QuoteLine{}, ChangesAt: []time.Time{},
 	}
 	if q.Price != nil {
 		body.Price = priceBody(q.Price, q.Source)
 	}
+	changes, payableUntil, err := q.Outlook()
+	if err != nil {
+		return body, positions.Errorf(positions.Unprocessable, "what the notice will cost cannot be told: %w", err)
+	}
+	for _, at := range changes {
+		body.ChangesAt = append(body.ChangesAt, at.UTC())
+	}
 	if fault != "" {
-		return body
+		return body, nil
 	}
+	body.PayableUntil = presentInstant(payableUntil)
 	body.Amount, body.AmountByRules, body.NotificationFee = q.Amount, q.AmountByRules, q.NotificationFee
-	body.Lines = append(body.Lines, QuoteLine{Label: "Importo", Amount: q.BaseAmount, Component: "AMOUNT"})
-	if q.NotificationFee != 0 {
-		body.Lines = append(body.Lines, QuoteLine{Label: "Spese di notifica SEND", Amount: q.NotificationFee, Component: positions.NotificationFeeKey})
+	for _, l := range q.Lines() {
+		body.Lines = append(body.Lines, QuoteLine{Label: l.Label, Text: l.Text, Amount: l.Amount, Component: l.Component, Rule: present(l.Rule)})
 	}
-	return body
+	return body, nil
 }
 
 // ListAnswers implements the operation of that name.

@@ -78,7 +78,7 @@ func optionWithDebtor(q *actualize.Quote, fault string) PaymentOptionWithDebtor 
 		CivicNumber: present(d.CivicNumber), PostalCode: present(d.PostalCode), City: present(d.City), Province: present(d.Province),
 		Region: present(d.Region), Country: present(d.Country), Email: present(d.Email), Phone: present(d.Phone),
 		CompanyName: p.CompanyName, OfficeName: present(p.OfficeName), DebtPositionStatus: status, Transfer: o.Transfer,
-		SendBound: o.SendBound, SenderFiscalCode: o.SenderFiscalCode, Price: o.Price,
+		SendBound: o.SendBound, SenderFiscalCode: o.SenderFiscalCode, Components: o.Components, AmountRules: o.AmountRules, Price: o.Price,
 		Lifecycle: p.LifecycleAt(q.At), Payable: fault == "", Fault: present(fault),
 	}
 }

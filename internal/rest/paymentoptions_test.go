@@ -38,7 +38,7 @@ func TestPaymentsAreInTheHistory(t *testing.T) {
 				action string
 				want   positions.OptionPayment
 			}{
-				"P-1": {"PAY", positions.OptionPayment{PSP: "Banca di Esempio", ReceiptID: "rt-1", Amount: 12710, PSPFee: 150}},
+				"P-1": {"PAY", positions.OptionPayment{PSP: "Banca di Esempio", ReceiptID: "rt-1", Amount: 12710, PSPFee: 150, NotificationFee: 710, IUN: "ABCD-EFGH-ILMN-202611-A-1"}},
 				"P-2": {"PAID_OUTSIDE", positions.OptionPayment{Amount: 12000}},
 			} {
 				versions, err := h.store.Versions(t.Context(), ente, iupd)

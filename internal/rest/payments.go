@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -57,23 +58,34 @@ func (s *server) pay(ctx context.Context, organization, number string, ifMatch *
 	if problems := payment.Validate(action == actionPaidOutside); len(problems) > 0 {
 		return none, nil, invalid("the payment is not valid", problems)
 	}
-	_, nav, err := s.option(ctx, organization, number)
+	org, nav, err := s.option(ctx, organization, number)
 	if err != nil {
 		return none, nil, err
 	}
 	var price *positions.Price
+	var owed money.Cents
 	read := func() (*positions.Position, error) {
 		n, err := s.Store.Notice(ctx, organization, nav)
 		if err != nil {
 			return nil, err
 		}
 		price = n.Price
+		at := payment.Date
+		if at.IsZero() {
+			at = s.Now()
+		}
+		if owed, err = s.Quoter.Owed(org, n, at); err != nil {
+			return nil, positions.Errorf(positions.Unprocessable, "notice %s: %w", nav, err)
+		}
 		return s.Store.Position(ctx, organization, n.Position.IUPD)
 	}
 	event := func(p *positions.Position, now time.Time) error {
 		if o := p.Option(nav); o != nil {
 			fee, _ := o.KnownFee(organization, price)
-			payment.Amount = o.Amount + fee // both at most money.Max: no overflow
+			payment.Amount = owed + fee // both at most money.Max: no overflow
+			if price != nil {
+				payment.SetFee(fee, price.IUN)
+			}
 		}
 		return p.Pay(nav, payment, now)
 	}

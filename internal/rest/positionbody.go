@@ -38,7 +38,7 @@ func (s *server) positionBodies(ctx context.Context, organization string, ps []p
 		bodies[i] = bodyOf(&ps[i], prices, now)
 		for j := range ps[i].Options {
 			o, at := &ps[i].Options[j], fmt.Sprintf("/paymentOption/%d", j)
-			warnings := warningsOf(o, at)
+			warnings := warningsOf(o, at, organization)
 			if unasked != "" && o.SendBound && !o.Paid() {
 				warnings = append(warnings, ProblemError{Pointer: at + "/sendBound", Detail: unasked})
 			}
@@ -101,6 +101,7 @@ func optionBody(p *positions.Position, o *positions.PaymentOption, price *positi
 		Description: o.Description, IsPartialPayment: o.IsPartialPayment, DueDate: o.DueDate.UTC(), RetentionDate: presentInstant(o.RetentionDate),
 		InsertedDate: o.InsertedAt.UTC(), LastUpdatedDate: o.UpdatedAt.UTC(), Status: o.Status,
 		SendBound: o.SendBound, SenderFiscalCode: present(o.SenderFiscalCode),
+		Components: componentBodies(o.Components), AmountRules: ruleBodies(o.AmountRules),
 		PaymentOptionMetadata: metadataBody(o.Metadata), Transfer: make([]Transfer, len(o.Transfers)),
 	}
 	if paid := o.Payment; paid != nil {
@@ -152,7 +153,7 @@ func priceBody(p *positions.Price, source positions.FeeSource) *Price {
 }
 
 // warningsOf lists what was accepted of an option and is probably a slip.
-func warningsOf(o *positions.PaymentOption, at string) []ProblemError {
+func warningsOf(o *positions.PaymentOption, at, organization string) []ProblemError {
 	var warnings []ProblemError
 	if !o.NAV.CheckDigitsRight() {
 		warnings = append(warnings, ProblemError{Pointer: at + "/nav", Detail: fmt.Sprintf(
@@ -166,6 +167,11 @@ func warningsOf(o *positions.PaymentOption, at string) []ProblemError {
 				})
 			}
 		}
+	}
+	if o.HasRules() {
+		o.RuleSet(organization).Warn(o.SendBound, func(pointer, detail string) {
+			warnings = append(warnings, ProblemError{Pointer: at + pointer, Detail: detail})
+		})
 	}
 	return warnings
 }

@@ -25,10 +25,11 @@ func ReadPosition(body []byte, organization string, now time.Time) (*positions.P
 }
 
 // Warnings lists what the API accepts of a position and warns of, as it is
-// probably a slip: check digits of notice numbers and IBANs. nil: nothing.
+// probably a slip: check digits of notice numbers and IBANs, and amount rules. nil:
+// nothing.
 func Warnings(p *positions.Position) (warnings []positions.Problem) {
 	for i := range p.Options {
-		for _, w := range warningsOf(&p.Options[i], fmt.Sprintf("/paymentOption/%d", i)) {
+		for _, w := range warningsOf(&p.Options[i], fmt.Sprintf("/paymentOption/%d", i), p.OrganizationFiscalCode) {
 			warnings = append(warnings, positions.Problem{Pointer: w.Pointer, Detail: w.Detail})
 		}
 	}

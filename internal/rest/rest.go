@@ -12,6 +12,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/modi"
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/secrets"
 	"github.com/attualizza/attualizza/positions"
@@ -60,6 +61,7 @@ type Store interface {
 type Quoter interface {
 	Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, accept ...func(*positions.Notice) error) (*actualize.Quote, error)
 	QuoteAt(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, at time.Time) (*actualize.Quote, error)
+	Owed(org *registry.Organization, n *positions.Notice, at time.Time) (money.Cents, error)
 }
 
 // Directory knows the registered organizations; see [registry.Registry].

@@ -316,7 +316,7 @@ func TestDebtPositions(t *testing.T) {
 		{"six transfers are refused", create(edit(`"transfer": [`, `"transfer": [`+strings.Repeat(`{"idTransfer":"3","amount":1,"remittanceInformation":"a","category":"b","iban":"IT60X0542811101000000123456"},`, 4))), 400, []string{"6 transfers"}, nil},
 		{"the reserved metadata key is a conflict, as GPD has it", create(edit(`"pratica"`, `"NOTIFICATION_FEE"`)), 409, []string{"NOTIFICATION_FEE"}, nil},
 		{"SEND's fee needs a transfer to carry it", create(edit(`{"idTransfer": "2", `, `{"idTransfer": "2", "organizationFiscalCode": "99999999999", `)), 422, []string{at + "/transfer"}, nil},
-		{"amount rules are refused, not ignored", create(edit(`"iuv"`, `"amountRules": [{"anchor":"DATE"}], "components": [{"code":"FINE","amount":12000}], "iuv"`)), 422, []string{at + "/amountRules", at + "/components"}, nil},
+		{"wrong amount rules are refused, not ignored", create(edit(`"iuv"`, `"amountRules": [{"anchor":"DATE"}], "components": [{"code":"FINE","amount":12000}], "iuv"`)), 400, []string{at + "/amountRules/0/effect", at + "/components"}, nil},
 		{"a sender's mistyped extension is refused", create(edit(`"sendBound"`, `"send_bound"`)), 400, []string{at + "/send_bound", "sendBound"}, nil},
 		{"one of another case too", create(edit(`"sendBound"`, `"SendBound"`)), 400, []string{at + "/SendBound"}, nil},
 		{"an extension in the wrong place is refused", create(edit(`"iupd"`, `"sendBound": true, "iupd"`)), 400, []string{`"/sendBound"`, "paymentOption"}, nil},

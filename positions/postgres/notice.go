@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/positions/internal/document"
 )
@@ -22,7 +23,7 @@ func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.Not
 		return nil, positions.Errorf(positions.NotFound, "no notice %s in organization %s", nav, fiscalCode)
 	}
 	defer row.free()
-	return document.Notice(row.head, row.option, row.price, row.paidFull, row.paidInstalments)
+	return document.Notice(row.head, row.option, row.price, row.paidElsewhere, row.paidFull, row.paidInstalments)
 }
 
 // SavePrice implements [positions.Store].
@@ -43,15 +44,19 @@ func (s *Store) SavePrice(ctx context.Context, fiscalCode string, nav positions.
 // Prices implements [positions.Store].
 func (s *Store) Prices(ctx context.Context, fiscalCode string, navs []positions.NoticeNumber) (prices map[positions.NoticeNumber]*positions.Price, err error) {
 	err = s.read(ctx, "prices", func() error {
-		rows, err := s.pool.Query(ctx, `SELECT nav, body FROM notice_prices WHERE organization = $1 AND nav = ANY ($2::text[])`, fiscalCode, texts(navs))
+		rows, err := s.pool.Query(ctx, `SELECT n.nav, n.body, `+paidElsewhere+` FROM notice_prices n
+			LEFT JOIN payment_options o ON o.organization = n.organization AND o.nav = n.nav
+			LEFT JOIN positions p ON p.id = o.position_id
+			WHERE n.organization = $1 AND n.nav = ANY ($2::text[])`, fiscalCode, texts(navs))
 		if err != nil {
 			return err
 		}
 		prices = make(map[positions.NoticeNumber]*positions.Price, len(navs))
 		var nav positions.NoticeNumber
 		var body pgtype.DriverBytes
-		_, err = pgx.ForEachRow(rows, []any{&nav, &body}, func() error {
-			price := new(positions.Price)
+		var elsewhere money.Cents
+		_, err = pgx.ForEachRow(rows, []any{&nav, &body, &elsewhere}, func() error {
+			price := &positions.Price{PaidElsewhere: elsewhere}
 			prices[nav] = price
 			return document.Read(body, price)
 		})

@@ -36,7 +36,7 @@ func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicat
 			return errDuplicate
 		}
 		if !known {
-			judged = document.Judge(&received, nil, nil)
+			judged = document.Judge(&received, nil, positions.Asked{})
 		} else if judged, err = judge(ctx, tx, at, &received); err != nil {
 			return err
 		}
@@ -85,13 +85,22 @@ func lockNotice(ctx context.Context, tx pgx.Tx, r *positions.Receipt) (at row, k
 
 // judge lets a locked position follow its receipt and returns the verdict.
 func judge(ctx context.Context, tx pgx.Tx, at row, r *positions.Receipt) (document.Judged, error) {
-	var doc []byte
-	var answered *money.Cents
-	err := tx.QueryRow(ctx, `SELECT v.document, (SELECT amount FROM answers
-				WHERE organization = $4 AND nav = $5 AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
-				ORDER BY at DESC, id DESC LIMIT 1)
-			FROM position_versions v WHERE v.organization = $1 AND v.iupd = $2 AND v.version = $3`,
-		at.organization, at.iupd, at.version, r.OrganizationFiscalCode, string(r.NAV)).Scan(&doc, &answered)
+	var doc, answeredPrice, price []byte
+	var amount, fee *money.Cents
+	var elsewhere money.Cents
+	err := tx.QueryRow(ctx, `SELECT v.document, a.amount, a.notification_fee, a.price, n.body, `+paidElsewhere+`
+			FROM position_versions v
+			JOIN positions p ON p.id = $4
+			LEFT JOIN notice_prices n ON n.organization = $5 AND n.nav = $6
+			LEFT JOIN LATERAL (SELECT amount, notification_fee, price FROM answers
+				WHERE organization = $5 AND nav = $6 AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
+				ORDER BY at DESC, id DESC LIMIT 1) a ON true
+			WHERE v.organization = $1 AND v.iupd = $2 AND v.version = $3`,
+		at.organization, at.iupd, at.version, at.id, r.OrganizationFiscalCode, string(r.NAV)).Scan(&doc, &amount, &fee, &answeredPrice, &price, &elsewhere)
+	if err != nil {
+		return document.Judged{}, err
+	}
+	asked, err := document.Asked(amount, fee, answeredPrice, price, elsewhere)
 	if err != nil {
 		return document.Judged{}, err
 	}
@@ -102,7 +111,7 @@ func judge(ctx context.Context, tx pgx.Tx, at row, r *positions.Receipt) (docume
 	if p.Option(r.NAV) == nil {
 		return document.Judged{}, errMoved
 	}
-	judged := document.Judge(r, p, answered)
+	judged := document.Judge(r, p, asked)
 	if judged.Change != nil {
 		_, err = advance(ctx, tx, at, p, *judged.Change)
 	}

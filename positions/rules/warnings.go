@@ -22,6 +22,7 @@ func (s *RuleSet) Warn(dated bool, report Report) {
 		for j := range i {
 			if code := s.clash(j, i); code != "" {
 				report(at, fmt.Sprintf("on some days it changes %s after rule %d has: both count, in this order", code, j))
+				break // one says it
 			}
 		}
 	}

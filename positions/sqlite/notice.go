@@ -4,11 +4,12 @@ import (
 	"context"
 	"database/sql"
 
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
-const noticeQuery = `SELECT p.head, o.body, n.body, p.paid_full, p.paid_instalments
+var noticeQuery = `SELECT p.head, o.body, n.body, ` + paidElsewhere + `, p.paid_full, p.paid_instalments
 	FROM payment_options o
 	JOIN positions p ON p.id = o.position_id
 	LEFT JOIN notice_prices n ON n.organization = ?1 AND n.nav = ?2
@@ -32,11 +33,12 @@ func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.Not
 		return nil, positions.Errorf(positions.NotFound, "no notice %s in organization %s", nav, fiscalCode)
 	}
 	var head, option, price sql.RawBytes
+	var paidElsewhere money.Cents
 	var paidFull, paidInstalments int
-	if err := rows.Scan(&head, &option, &price, &paidFull, &paidInstalments); err != nil {
+	if err := rows.Scan(&head, &option, &price, &paidElsewhere, &paidFull, &paidInstalments); err != nil {
 		return nil, failure("notice", err)
 	}
-	return document.Notice(head, option, price, paidFull, paidInstalments)
+	return document.Notice(head, option, price, paidElsewhere, paidFull, paidInstalments)
 }
 
 // SavePrice implements [positions.Store].
@@ -59,7 +61,10 @@ func (s *Store) Prices(ctx context.Context, fiscalCode string, navs []positions.
 	for i, nav := range navs {
 		wanted[i] = string(nav)
 	}
-	stmt, err := s.statement(ctx, `SELECT nav, body FROM notice_prices WHERE organization = ? AND nav IN (SELECT value FROM json_each(?))`)
+	stmt, err := s.statement(ctx, `SELECT n.nav, n.body, `+paidElsewhere+` FROM notice_prices n
+		LEFT JOIN payment_options o ON o.organization = n.organization AND o.nav = n.nav
+		LEFT JOIN positions p ON p.id = o.position_id
+		WHERE n.organization = ? AND n.nav IN (SELECT value FROM json_each(?))`)
 	if err != nil {
 		return nil, failure("prices", err)
 	}
@@ -72,10 +77,10 @@ func (s *Store) Prices(ctx context.Context, fiscalCode string, navs []positions.
 	for rows.Next() {
 		var nav positions.NoticeNumber
 		var body sql.RawBytes
-		if err := rows.Scan(&nav, &body); err != nil {
+		price := new(positions.Price)
+		if err := rows.Scan(&nav, &body, &price.PaidElsewhere); err != nil {
 			return nil, failure("prices", err)
 		}
-		price := new(positions.Price)
 		if err := document.Read(body, price); err != nil {
 			return nil, err
 		}

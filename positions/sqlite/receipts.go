@@ -56,11 +56,11 @@ func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicat
 // judge lets the position of a receipt follow and returns the verdict.
 func judge(ctx context.Context, tx *sql.Tx, r *positions.Receipt) (document.Judged, error) {
 	if document.Broadcast(r) {
-		return document.Judge(r, nil, nil), nil
+		return document.Judge(r, nil, positions.Asked{}), nil
 	}
 	at, err := lookUp(ctx, tx, `JOIN payment_options o ON o.position_id = p.id WHERE o.organization = ? AND o.nav = ?`, r.OrganizationFiscalCode, string(r.NAV))
 	if errors.Is(err, sql.ErrNoRows) {
-		return document.Judge(r, nil, nil), nil
+		return document.Judge(r, nil, positions.Asked{}), nil
 	}
 	if err != nil {
 		return document.Judged{}, err
@@ -69,27 +69,33 @@ func judge(ctx context.Context, tx *sql.Tx, r *positions.Receipt) (document.Judg
 	if err != nil {
 		return document.Judged{}, err
 	}
-	answered, err := lastAnswered(ctx, tx, r)
+	asked, err := askedFor(ctx, tx, at.id, r)
 	if err != nil {
 		return document.Judged{}, err
 	}
-	judged := document.Judge(r, p, answered)
+	judged := document.Judge(r, p, asked)
 	if judged.Change != nil {
 		_, err = advance(ctx, tx, at, p, *judged.Change)
 	}
 	return judged, err
 }
 
-// lastAnswered returns what the last activation of a receipt's notice asked.
-func lastAnswered(ctx context.Context, tx *sql.Tx, r *positions.Receipt) (*money.Cents, error) {
-	var amount money.Cents
-	err := tx.QueryRowContext(ctx, `SELECT amount FROM answers
-		WHERE organization = ? AND nav = ? AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
-		ORDER BY at DESC, id DESC LIMIT 1`, r.OrganizationFiscalCode, string(r.NAV)).Scan(&amount)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+// askedFor returns what is on record of what the payer of a receipt was asked for.
+func askedFor(ctx context.Context, tx *sql.Tx, position int64, r *positions.Receipt) (positions.Asked, error) {
+	var amount, fee *money.Cents
+	var answeredPrice, price []byte
+	var elsewhere money.Cents
+	err := tx.QueryRowContext(ctx, `SELECT a.amount, a.notification_fee, a.price, n.body, `+paidElsewhere+`
+		FROM positions p
+		LEFT JOIN notice_prices n ON n.organization = ?2 AND n.nav = ?3
+		LEFT JOIN (SELECT amount, notification_fee, price FROM answers
+			WHERE organization = ?2 AND nav = ?3 AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
+			ORDER BY at DESC, id DESC LIMIT 1) a
+		WHERE p.id = ?1`, position, r.OrganizationFiscalCode, string(r.NAV)).Scan(&amount, &fee, &answeredPrice, &price, &elsewhere)
+	if err != nil {
+		return positions.Asked{}, err
 	}
-	return &amount, err
+	return document.Asked(amount, fee, answeredPrice, price, elsewhere)
 }
 
 // Receipts implements [positions.Store].

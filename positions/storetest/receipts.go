@@ -27,7 +27,7 @@ var receiptTests = []test{
 		if paid.Status != positions.Paid || paid.Lifecycle != positions.Closed || paid.Version != 2 {
 			t.Fatalf("the position is %s, %s, version %d", paid.Status, paid.Lifecycle, paid.Version)
 		}
-		same(t, "the payment", paid.Options[0].Payment, &positions.OptionPayment{Date: r.PaymentDateTime, Method: "CP", PSP: "Banca", ReceiptID: "rt-1", Amount: 13_345, PSPFee: 50})
+		same(t, "the payment", paid.Options[0].Payment, &positions.OptionPayment{Date: r.PaymentDateTime, Method: "CP", PSP: "Banca", ReceiptID: "rt-1", Amount: 13_345, PSPFee: 50, NotificationFee: fee})
 		versions := got(s.Versions(t.Context(), comune, "iupd-1"))(t)
 		same(t, "the version", versions[0], positions.VersionInfo{
 			Version: 2, Status: positions.Paid, Life: positions.Closed,

@@ -60,6 +60,7 @@ func everyMethod(ctx context.Context, s positions.Store, p *positions.Position, 
 	_, _, errs["Version"] = s.Version(ctx, comune, "iupd-1", 1)
 	_, errs["Notice"] = s.Notice(ctx, comune, nav)
 	errs["SavePrice"] = s.SavePrice(ctx, comune, nav, price(1, noon))
+	_, errs["FeesPaid"] = s.FeesPaid(ctx, comune, thisIUN, "RSSMRA80A01H501U", nav)
 	_, errs["Prices"] = s.Prices(ctx, comune, []positions.NoticeNumber{nav})
 	errs["RecordAnswers"] = s.RecordAnswers(ctx, []positions.Answer{answer(nav, noon, 1)})
 	_, _, errs["Answers"] = s.Answers(ctx, comune, nav, positions.Page{Limit: 1})

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		{"notices", noticeTests},
 		{"answers", answerTests},
 		{"receipts", receiptTests},
+		{"fees paid", paidFeeTests},
 		{"organizations", organizationTests},
 		{"keys", keyTests},
 		{"attempts", attemptTests},

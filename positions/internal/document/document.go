@@ -22,6 +22,7 @@ import (
 	fastjson "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -186,9 +187,9 @@ func Position(doc []byte) (*positions.Position, error) {
 }
 
 // Notice puts a notice together from its parts. price is nil or empty when none
-// is known; paidFull and paidInstalments count all of the position's options,
-// the one at hand included.
-func Notice(head, option, price []byte, paidFull, paidInstalments int) (*positions.Notice, error) {
+// is known, paidElsewhere what goes with it; paidFull and paidInstalments count
+// all of the position's options, the one at hand included.
+func Notice(head, option, price []byte, paidElsewhere money.Cents, paidFull, paidInstalments int) (*positions.Notice, error) {
 	var n positions.Notice
 	if err := read(head, &n.Position); err != nil {
 		return nil, unreadable(err)
@@ -201,6 +202,7 @@ func Notice(head, option, price []byte, paidFull, paidInstalments int) (*positio
 		if err := read(price, n.Price); err != nil {
 			return nil, unreadable(err)
 		}
+		n.Price.PaidElsewhere = paidElsewhere
 	}
 	if n.Option.Paid() {
 		if n.Option.IsPartialPayment {

@@ -16,13 +16,33 @@ type Judged struct {
 	Change *positions.Change
 }
 
+// Asked puts together what is on record of what a payer was asked for. amount, fee
+// and answeredPrice are of the last activation, amount nil when none is on record;
+// price is the last one known, with what goes with it.
+func Asked(amount, fee *money.Cents, answeredPrice, price []byte, paidElsewhere money.Cents) (positions.Asked, error) {
+	var asked positions.Asked
+	if amount != nil {
+		asked.Answer = &positions.Answer{Amount: *amount, NotificationFee: *fee}
+		if err := ReadEvidence(asked.Answer, nil, answeredPrice); err != nil {
+			return asked, err
+		}
+	}
+	if len(price) > 0 {
+		asked.Price = &positions.Price{PaidElsewhere: paidElsewhere}
+		if err := Read(price, asked.Price); err != nil {
+			return asked, err
+		}
+	}
+	return asked, nil
+}
+
 // Judge tells what a receipt means for the position of its notice, nil when the
 // notice is unknown here. p is changed as [positions.Position.Settle] says.
-// answered is what the last activation of the notice asked, nil when none did.
+// asked is what is on record of what the payer was asked for.
 //
 // A receipt whose primary creditor is another organization is a broadcast copy:
 // it never settles a position of the receiver, even if one has the same number.
-func Judge(r *positions.Receipt, p *positions.Position, answered *money.Cents) Judged {
+func Judge(r *positions.Receipt, p *positions.Position, asked positions.Asked) Judged {
 	j := Judged{Receipt: *r}
 	j.Flags = slices.Clone(r.Flags)
 	switch {
@@ -33,8 +53,12 @@ func Judge(r *positions.Receipt, p *positions.Position, answered *money.Cents) J
 		j.Flags = append(j.Flags, positions.FlagUnknownNotice)
 		return j
 	}
-	j.LastAnswered = answered
-	if p.Settle(&j.Receipt, j.ReceivedAt) {
+	j.LastAnswered = nil
+	if a := asked.Answer; a != nil {
+		amount := a.Amount
+		j.LastAnswered = &amount
+	}
+	if p.Settle(&j.Receipt, asked, j.ReceivedAt) {
 		j.Change = &positions.Change{
 			Actor:  positions.Actor{Kind: "NODO", ID: r.StationCode},
 			Action: "PAY",

@@ -1,0 +1,61 @@
+package rest
+
+import (
+	"context"
+	"time"
+
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/calendar"
+	"github.com/attualizza/attualizza/positions/rules"
+)
+
+// ExtendNoticeTerm implements the operation of that name.
+func (s *server) ExtendNoticeTerm(ctx context.Context, r ExtendNoticeTermRequestObject) (ExtendNoticeTermResponseObject, error) {
+	if err := wrong(r.Body.problems(r.OrganizationFiscalCode, s.Now())); err != nil {
+		return nil, err
+	}
+	body, tag, err := s.changeNotice(ctx, noticeChange{
+		organization: r.OrganizationFiscalCode, number: r.Nav, ifMatch: r.Params.IfMatch, event: positions.EventPostpone, reason: r.Body.Reason,
+		do: func(p *positions.Position, nav positions.NoticeNumber, now time.Time) (bool, error) {
+			return p.Postpone(nav, r.Body.Term.postponed(), r.Body.To, now)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ExtendNoticeTerm200JSONResponse{Body: body, Headers: ExtendNoticeTerm200ResponseHeaders{ETag: tag}}, nil
+}
+
+// problems are those that do not depend on the notice.
+func (b *PostponementInput) problems(string, time.Time) []positions.Problem {
+	problems := positions.CheckReason(b.Reason)
+	tell := func(pointer, detail string) {
+		problems = append(problems, positions.Problem{Pointer: pointer, Detail: detail})
+	}
+	if t := b.Term; t != nil {
+		if _, ok := spanOf(t.Days, t.Months, t.Semesters); !ok {
+			tell("/term", oneUnit)
+		}
+		switch dated := t.Date != 0; {
+		case t.Anchor != rules.Notification && t.Anchor != rules.Date:
+			tell("/term/anchor", "must be one of NOTIFICATION, DATE")
+		case t.Anchor == rules.Notification && dated:
+			tell("/term/date", "is for anchor DATE")
+		case t.Anchor == rules.Date && !dated:
+			tell("/term/date", `is needed with anchor DATE, such as "2026-12-28"`)
+		}
+	}
+	return problems
+}
+
+// postponed is the term that a body without problems means, nil for the due date.
+func (b *PostponedTerm) postponed() *rules.Postponed {
+	if b == nil {
+		return nil
+	}
+	span, _ := spanOf(b.Days, b.Months, b.Semesters)
+	return &rules.Postponed{
+		Anchor: b.Anchor, Date: b.Date,
+		Span: calendar.Span{Unit: span.Unit, Count: span.Count, WithoutAugust: b.SuspendAugust},
+	}
+}
