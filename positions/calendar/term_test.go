@@ -50,6 +50,8 @@ func TestTermsEndWhereTheSourcesSay(t *testing.T) {
 		{"6 months across August", withoutAugust(months(6)), "2017-03-24", true, "2017-10-25"},
 		{"6 months from 31 July", withoutAugust(months(6)), "2017-07-31", true, "2018-03-03"},
 		{"6 months from August (Cass. 14147/2020)", withoutAugust(months(6)), "2020-08-10", true, "2021-03-01"},
+		{"6 months from August, not to be moved", withoutAugust(months(6)), "2020-08-10", false, "2021-03-01"}, // 28 February 2021 is a Sunday, which hides from when it is counted
+		{"no days at all, in August", withoutAugust(days(0)), "2026-08-05", true, "2026-08-05"},
 		{"6 months that end in August", withoutAugust(months(6)), "2026-02-10", true, "2026-09-10"},
 		{"a year that meets a second August", withoutAugust(months(12)), "2025-07-15", false, "2026-09-15"},
 		{"one semester", calendar.Span{Unit: calendar.Semesters, Count: 1}, "2025-08-31", false, "2026-02-28"},

@@ -27,6 +27,7 @@ func rate(text string) rules.Rate {
 }
 
 func days(n int) *rules.Term { return &rules.Term{Span: calendar.Span{Unit: calendar.Days, Count: n}} }
+
 func months(n int) *rules.Term {
 	return &rules.Term{Span: calendar.Span{Unit: calendar.Months, Count: n}}
 }

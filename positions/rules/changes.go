@@ -36,7 +36,7 @@ func (s *RuleSet) TermEnds(m *Moment) calendar.Day {
 // Bounds of the look ahead.
 const (
 	semestersAhead = 4
-	daysAhead      = 400 // until interest has grown by a cent, or never
+	daysAhead      = 400 // of all rules together, until interest has grown by a cent
 )
 
 // Changes returns the days after today on which what is owed changes, as far as
@@ -48,6 +48,7 @@ func (s *RuleSet) Changes(m *Moment) ([]calendar.Day, error) {
 		return nil, err
 	}
 	var days []calendar.Day
+	left := daysAhead
 	for i := range s.Rules {
 		r := &s.Rules[i]
 		first, last := r.window(m.Notified, m.Holidays)
@@ -65,7 +66,7 @@ func (s *RuleSet) Changes(m *Moment) ([]calendar.Day, error) {
 			}
 		}
 		if r.Effect.Type == Accrue {
-			days = append(days, s.grows(m, max(first, m.Today+1), last))
+			days = append(days, s.grows(m, max(first, m.Today+1), last, &left))
 		}
 	}
 	slices.Sort(days)
@@ -75,10 +76,11 @@ func (s *RuleSet) Changes(m *Moment) ([]calendar.Day, error) {
 }
 
 // grows returns the next day, from one on, on which the amount is another than on
-// the day before, [calendar.Unknown] when there is none within reach.
-func (s *RuleSet) grows(m *Moment, from, last calendar.Day) calendar.Day {
+// the day before, [calendar.Unknown] when there is none among so many as are left.
+func (s *RuleSet) grows(m *Moment, from, last calendar.Day, left *int) calendar.Day {
 	before := s.owed(m, from-1)
-	for day := from; day <= last && day < from+daysAhead; day++ {
+	for day := from; day <= last && *left > 0; day++ {
+		*left--
 		if s.owed(m, day) != before {
 			return day
 		}

@@ -109,13 +109,9 @@ func (e *Effect) reckonProportion(spans map[string]span, become func(string, spa
 		return change
 	}
 	if e.To == "" {
-		for i, code := range e.Components {
+		for _, code := range e.Components { // that they share a bound makes the change of one smaller, never larger
 			old := spans[code]
-			to := span{old.low + share(old.low), old.high + share(old.high)}
-			if e.Max > 0 && i > 0 { // those before may have used the bound up
-				to.low, to.high = min(to.low, old.low), max(to.high, old.high)
-			}
-			become(code, to)
+			become(code, span{old.low + share(old.low), old.high + share(old.high)})
 		}
 		return
 	}

@@ -50,6 +50,19 @@ func TestTheLengthOfATermIsBounded(t *testing.T) {
 	})
 }
 
+// A Saturday 31 July may be a holiday, and then the term ends on 1 September; the
+// set is judged once, the calendar of an organization may change later.
+func TestATermThatAnotherCalendarMovesPastAugustIsNotApartFromWhatBeginsInIt(t *testing.T) {
+	until := &Rule{Anchor: Date, Date: calendar.Of(2027, 7, 1), Until: &Term{Span: calendar.Span{Unit: calendar.Days, Count: 30, WithoutAugust: true}, Roll: true}}
+	from := &Rule{Anchor: Date, Date: calendar.Of(2027, 8, 10), From: &Term{Span: calendar.Span{Unit: calendar.Days}}}
+	if apart(until, from) {
+		t.Error("they meet where Saturday is a holiday")
+	}
+	if from.Date = calendar.Of(2027, 9, 10); !apart(until, from) {
+		t.Error("they never meet")
+	}
+}
+
 // What is thought apart is never found together, on whatever day the notification
 // takes effect and by whatever calendar.
 func TestRulesThatAreApartNeverMeet(t *testing.T) {

@@ -78,13 +78,16 @@ func FuzzParseRate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		exact, ok := new(big.Rat).SetString(text) // the same number, read by others
+		num, den, fraction := strings.Cut(text, "/")
+		exact, ok := new(big.Rat).SetString(num) // the same number, read by others
+		below := big.NewInt(100)
+		if fraction && ok {
+			below, ok = new(big.Int).SetString(den, 10)
+		}
 		if !ok {
 			t.Fatalf("%q was read as %q", text, r)
 		}
-		if !strings.Contains(text, "/") {
-			exact.Quo(exact, big.NewRat(100, 1))
-		}
+		exact.Quo(exact, new(big.Rat).SetInt(below))
 		if exact.Cmp(ratOf(r)) != 0 {
 			t.Fatalf("%q was read as %q", text, r)
 		}
