@@ -38,6 +38,14 @@ func (p *Position) Postpone(nav NoticeNumber, term *rules.Postponed, to calendar
 	for i := range list {
 		changed = changed || !sameTerms(&list[i], &o.AmountRules[i])
 	}
+	q := *o
+	q.AmountRules = list
+	var found problems
+	q.validateRules(&found, "", p.OrganizationFiscalCode)
+	if len(found) > 0 { // rules that never held together do now
+		detail := "does not go with " + found[0].Pointer + " of the notice: it " + found[0].Detail
+		return false, &Error{Code: Invalid, Message: "the postponement is not valid", Problems: []Problem{{"/to", detail}}}
+	}
 	o.AmountRules = list
 	return changed, nil
 }

@@ -99,10 +99,13 @@ func (s *RuleSet) owed(m *Moment, day calendar.Day) owed {
 	then := *m
 	then.Today = day
 	a, err := s.At(&then)
-	if err != nil {
+	switch {
+	case err != nil:
 		return owed{tooLarge: true}
+	case !a.Payable():
+		return owed{}
 	}
-	return owed{total: a.Total, payable: a.Payable()}
+	return owed{total: a.Total, payable: true}
 }
 
 // PayableOn reports whether no rule forbids to pay on a day, by what is known at a
