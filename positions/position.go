@@ -12,6 +12,7 @@ import (
 const (
 	MaxOptions   = 100 // payment options of one position
 	MaxTransfers = 5   // transfers of one payment option (ctTransferListPA)
+	MaxRules     = 400 // amount rules of all options together; of one, [rules.MaxRules]
 	MaxMetadata  = 10  // entries of a caller; the schema carries 15, ours included
 )
 

@@ -29,6 +29,11 @@ func (p *Position) Postpone(nav NoticeNumber, term *rules.Postponed, to calendar
 	if term == nil {
 		return o.postponeDue(to)
 	}
+	var wrong problems
+	term.Check(func(pointer, detail string) { wrong.add("/term"+pointer, "%s", detail) })
+	if len(wrong) > 0 {
+		return false, &Error{Code: Invalid, Message: "the postponement is not valid", Problems: wrong}
+	}
 	postponed := *term
 	postponed.To = to
 	list := rules.Clone(o.AmountRules)

@@ -9,6 +9,14 @@ import (
 	"github.com/attualizza/attualizza/positions/rules"
 )
 
+// rules counts the amount rules of all options.
+func (p *Position) rules() (n int) {
+	for i := range p.Options {
+		n += len(p.Options[i].AmountRules)
+	}
+	return n
+}
+
 // HasRules reports whether the amount of the option can change from day to day.
 func (o *PaymentOption) HasRules() bool { return len(o.AmountRules) > 0 }
 

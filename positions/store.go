@@ -125,7 +125,7 @@ type Store interface {
 	// notices of a recipient other than one: the [Price].PaidElsewhere of a price
 	// that the store does not have yet. Only notices of the same organization count,
 	// whose debtor is the recipient (ANONIMO is nobody); tax codes are compared
-	// without regard to case. Of more than 1024 paid notices of one notification, of
+	// without regard to case. Of more than 128 paid notices of one notification, of
 	// whichever recipients, some may not count.
 	FeesPaid(ctx context.Context, fiscalCode, iun, recipient string, except NoticeNumber) (money.Cents, error)
 

@@ -16,7 +16,16 @@ import (
 // problems collects everything wrong with an input.
 type problems []Problem
 
+// maxProblems is how many are told: nobody reads more, and a hostile body could
+// cause any number.
+const maxProblems = 100
+
+func (ps *problems) full() bool { return len(*ps) >= maxProblems }
+
 func (ps *problems) add(pointer, format string, args ...any) {
+	if ps.full() {
+		return
+	}
 	*ps = append(*ps, Problem{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 }
 
@@ -74,9 +83,13 @@ func (p *Position) Validate() error {
 	ps.text("/officeName", p.OfficeName, 0, 140)
 	instant(&ps, "/validityDate", p.ValidityDate, false)
 	ps.check(len(p.Options) > 0, "/paymentOption", "at least one payment option is needed")
+	ps.check(p.rules() <= MaxRules, "/paymentOption", fmt.Sprintf("has %d amount rules in all, at most %d are allowed", p.rules(), MaxRules))
 	ps.check(len(p.Options) <= MaxOptions, "/paymentOption", fmt.Sprintf("at most %d payment options", MaxOptions))
 	if len(p.Options) <= MaxOptions {
 		for i := range p.Options {
+			if ps.full() {
+				break
+			}
 			at := fmt.Sprintf("/paymentOption/%d", i)
 			p.Options[i].validate(&ps, at, p.OrganizationFiscalCode)
 			for j := range i {

@@ -119,12 +119,12 @@ func moment(t time.Time) string { return t.In(calendar.Rome).Format("02/01/2006 
 // Outlook tells the next instants at which the amount changes or stops or begins
 // to be payable, by its rules and its due date, as far as they are known now; and
 // the first instant at which it can no longer be paid, zero when none is known or
-// it cannot be paid now.
-func (q *Quote) Outlook() (changes []time.Time, payableUntil time.Time, err error) {
+// it cannot be paid now. Of an amount that is too large to be asked nothing is told.
+func (q *Quote) Outlook() (changes []time.Time, payableUntil time.Time) {
 	if q.set != nil {
 		days, err := q.set.Changes(&q.moment)
 		if err != nil {
-			return nil, time.Time{}, ErrAmountTooLarge
+			return nil, time.Time{}
 		}
 		for _, day := range days {
 			at := day.Start()
@@ -140,5 +140,5 @@ func (q *Quote) Outlook() (changes []time.Time, payableUntil time.Time, err erro
 	if q.Refusal != positions.Payable {
 		payableUntil = time.Time{}
 	}
-	return changes, payableUntil, nil
+	return changes, payableUntil
 }

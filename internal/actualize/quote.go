@@ -160,18 +160,19 @@ func (q *Quote) byRules(org *registry.Organization, now time.Time) error {
 
 // Owed is the amount by rules of a notice at an instant, in cents and without fee,
 // whether it can be paid then or not: what a payment that was made all the same
-// was for. It asks nobody. The error is [ErrAmountTooLarge].
-func (a *Actualizer) Owed(org *registry.Organization, n *positions.Notice, at time.Time) (money.Cents, error) {
+// was for. It is the stored amount when the rules make more of it than can be
+// paid. It asks nobody.
+func (a *Actualizer) Owed(org *registry.Organization, n *positions.Notice, at time.Time) money.Cents {
 	if !n.Option.HasRules() {
-		return n.Option.Amount, nil
+		return n.Option.Amount
 	}
 	m := positions.Moment(&org.Policy, n.Price, at, a.now())
 	m.Legal = a.legal
 	amount, err := n.Option.RuleSet(org.FiscalCode).At(&m)
-	if err != nil {
-		return 0, ErrAmountTooLarge
+	if err != nil { // [rules.ErrTooLarge]: nobody was asked for that much
+		return n.Option.Amount
 	}
-	return amount.Total, nil
+	return amount.Total
 }
 
 // add puts the fee on top of the amount by rules and on the transfer that

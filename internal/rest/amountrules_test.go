@@ -3,6 +3,7 @@ package rest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -86,7 +87,6 @@ func TestWhatIsWrongWithARuleIsToldWhereItIs(t *testing.T) {
 		"a day that does not exist":                 {edit(`"NOTIFICATION"`, `"DATE","date":"2026-02-30"`), "/date"},
 		"an instant in place of a day":              {edit(`"NOTIFICATION"`, `"DATE","date":"2026-02-28T10:00:00Z"`), "/date"},
 		"a day before all debts":                    {edit(`"NOTIFICATION"`, `"DATE","date":"0001-02-28"`), "/date"},
-		"the day that the clock of Unix began":      {edit(`"NOTIFICATION"`, `"DATE","date":"1970-01-01"`), "/date"},
 		"two units":                                 {edit(`"days":5`, `"days":5,"months":1`), "/until"},
 		"no unit":                                   {edit(`"days":5,`, ``), "/until"},
 		"days in quotes":                            {edit(`"days":5`, `"days":"5"`), "/until/days"},
@@ -122,6 +122,9 @@ func TestWhatIsWrongWithARuleIsToldWhereItIs(t *testing.T) {
 		"points that are a fraction":                {effect(`{"type":"INTEREST","annualRate":"LEGAL","plus":"1/10","components":["FINE"]}`), "/effect/plus"},
 		"interest from no day":                      {`{"anchor":"NOTIFICATION","effect":{"type":"INTEREST","annualRate":2.5,"components":["FINE"]}}`, "/amountRules/0"},
 		"components of nothing payable":             {effect(`{"type":"NOT_PAYABLE","components":["FINE"]}`), "/effect/components"},
+		"more components than there can be":         {edit(`["FINE"]`, `["FINE"`+strings.Repeat(`,"TAX"`, 13)+`]`), "/effect/components"},
+		"a label that ends a line":                  {edit(`5 giorni`, `5\n giorni`), "/label"},
+		"a label that turns the writing round":      {edit(`5 giorni`, `\u202e5 giorni`), "/label"},
 		"a label that is too long":                  {edit(`5 giorni`, strings.Repeat("x", 140)), "/label"},
 		"a member of the rule that nobody knows":    {edit(`"until"`, `"untill"`), "/untill"},
 		"a member of the term that nobody knows":    {edit(`"days":5`, `"days":5,"hours":3`), "/until/hours"},
@@ -152,12 +155,12 @@ func TestWhatIsWrongWithComponentsIsToldWhereItIs(t *testing.T) {
 	for name, c := range map[string]struct{ components, want string }{
 		"they do not add up":                  {edit(`17300`, `17301`), "/components"},
 		"an amount in quotes, told once":      {edit(`17300`, `"17300"`), "/components/0/amount"},
-		"an amount below zero":                {edit(`1500`, `-1500`), "/components /components/1/amount"},
+		"an amount below zero":                {edit(`1500`, `-1500`), "/components/1/amount"},
 		"no code":                             {edit(`"code":"FINE",`, ``), "/components/0/code"},
 		"a blank code":                        {edit(`FINE`, ` `), "/amountRules/0/effect/components/0 /components/0/code"},
 		"the same code twice":                 {edit(`EXPENSES`, `FINE`), "/components/1/code"},
 		"the fee's code":                      {edit(`EXPENSES`, `NOTIFICATION_FEE`), "/components/1/code"},
-		"a transfer that is not there":        {edit(`17300`, `17300,"idTransfer":"2"`), "/components /components/0/idTransfer"},
+		"a transfer that is not there":        {edit(`17300`, `17300,"idTransfer":"2"`), "/components/0/idTransfer"},
 		"a transfer that cannot be":           {edit(`17300`, `17300,"idTransfer":"6"`), "/components/0/idTransfer"},
 		"a transfer without a name":           {edit(`17300`, `17300,"idTransfer":""`), "/components/0/idTransfer"},
 		"a transfer that is a number":         {edit(`17300`, `17300,"idTransfer":1`), "/components/0/idTransfer"},
@@ -331,4 +334,30 @@ func TestTheAmountOfSeveralComponentsIsSetByAllOfThem(t *testing.T) {
 		{"and read", call{method: "GET", path: base + "/debtpositions/P-1", key: "reader"}, 200, []string{`"components":[{"amount":8000,"code":"FINE"},{"amount":1000,"code":"EXPENSES"}]`, `"amount":9000`}, nil},
 		{"and in the history", call{method: "GET", path: base + "/debtpositions/P-1/versions", key: "reader"}, 200, []string{`{"after":8000,"before":17300,"pointer":"/paymentOption/0/components/0/amount"}`, `"items_found":2`}, nil},
 	})
+}
+
+func TestAPositionHasSoManyRulesAndTellsSoManyMistakes(t *testing.T) {
+	option := func(i int, rules string) string {
+		return fmt.Sprintf(`{"iuv":"%017d","amount":100,"description":"d","isPartialPayment":true,"dueDate":"2031-01-31T12:00:00Z","amountRules":[%s],
+			"transfer":[{"idTransfer":"1","amount":100,"remittanceInformation":"r","category":"c","iban":"IT60X0542811101000000123456"}]}`, i+1, rules)
+	}
+	position := func(options int, rule string) string {
+		twenty, list := strings.TrimSuffix(strings.Repeat(rule+",", 20), ","), ""
+		for i := range options {
+			list += "," + option(i, twenty)
+		}
+		return fmt.Sprintf(`{"iupd":"P","type":"F","fiscalCode":"X","fullName":"Y","companyName":"Z","switchToExpired":false,"paymentOption":[%s]}`, list[1:])
+	}
+	const rise, wrong = `{"anchor":"NOTIFICATION","effect":{"type":"ADD","amount":1}}`, `{"anchor":"NOTIFICATION","effect":{"type":"ADD","amount":1,"components":["a","b","c"]}}`
+	if _, err := ReadPosition([]byte(position(20, rise)), ente, time.Now()); err != nil {
+		t.Errorf("400 rules: %v", err)
+	}
+	if _, err := ReadPosition([]byte(position(21, rise)), ente, time.Now()); pointersOf(t, err) != "/paymentOption" {
+		t.Errorf("420 rules: %v", err)
+	}
+	_, err := ReadPosition([]byte(position(20, wrong)), ente, time.Now())
+	var refused *positions.Error
+	if !errors.As(err, &refused) || len(refused.Problems) != 100 {
+		t.Errorf("a position in which 1600 things are wrong: %v", err)
+	}
 }

@@ -21,13 +21,9 @@ func (s *server) UpdateAmount(ctx context.Context, r UpdateAmountRequestObject) 
 	if q.Refusal != positions.Payable {
 		return nil, positions.Errorf(positions.Conflict, "the notice cannot be paid now: %s", q.Refusal)
 	}
-	until, err := holdsUntil(org, q)
-	if err != nil {
-		return nil, err
-	}
 	body := UpdateAmount200JSONResponse{
 		Nav: r.Body.Nav, AmountCents: q.Amount, NotificationFeeCents: q.NotificationFee,
-		RetentionDate: until.UTC().Truncate(time.Millisecond),
+		RetentionDate: holdsUntil(org, q).UTC().Truncate(time.Millisecond),
 	}
 	if q.Price != nil {
 		body.Iun = q.Price.IUN
@@ -38,18 +34,15 @@ func (s *server) UpdateAmount(ctx context.Context, r UpdateAmountRequestObject) 
 
 // holdsUntil is until when the amount of a quote can be taken as it is: as long as
 // its fee is fresh, and no longer than its rules and its due date let it.
-func holdsUntil(org *registry.Organization, q *actualize.Quote) (time.Time, error) {
-	changes, payableUntil, err := q.Outlook()
-	if err != nil {
-		return time.Time{}, positions.Errorf(positions.Unprocessable, "%w", err)
-	}
+func holdsUntil(org *registry.Organization, q *actualize.Quote) time.Time {
+	changes, payableUntil := q.Outlook()
 	until := q.FreshUntil(org)
 	for _, at := range append(changes, payableUntil) {
 		if !at.IsZero() && at.Before(until) {
 			until = at
 		}
 	}
-	return until, nil
+	return until
 }
 
 // quoteFor asks what a notice that a body names costs now. Its error is NotFound

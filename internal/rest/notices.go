@@ -80,17 +80,14 @@ func (s *server) QuoteNotice(ctx context.Context, r QuoteNoticeRequestObject) (Q
 	if q == nil {
 		return nil, err
 	}
-	body, err := quoteBody(q, actualize.Fault(q, err))
-	if err != nil {
-		return nil, err
-	}
+	body := quoteBody(q, actualize.Fault(q, err))
 	if notified := positions.Moment(&org.Policy, q.Price, q.At, s.Now()).Notified; notified.Known() {
 		body.NotifiedOn = notified
 	}
 	return QuoteNotice200JSONResponse(body), nil
 }
 
-func quoteBody(q *actualize.Quote, fault string) (Quote, error) {
+func quoteBody(q *actualize.Quote, fault string) Quote {
 	body := Quote{
 		Nav: q.Notice.Option.NAV, At: q.At.UTC(), BaseAmount: q.BaseAmount, Payable: fault == "", Fault: present(fault), Reason: present(q.Reason()),
 		DueDate: present(q.DueDate), Source: present(q.Source), Lines: []QuoteLine{}, ChangesAt: []time.Time{},
@@ -98,22 +95,19 @@ func quoteBody(q *actualize.Quote, fault string) (Quote, error) {
 	if q.Price != nil {
 		body.Price = priceBody(q.Price, q.Source)
 	}
-	changes, payableUntil, err := q.Outlook()
-	if err != nil {
-		return body, positions.Errorf(positions.Unprocessable, "what the notice will cost cannot be told: %w", err)
-	}
+	changes, payableUntil := q.Outlook()
 	for _, at := range changes {
 		body.ChangesAt = append(body.ChangesAt, at.UTC())
 	}
 	if fault != "" {
-		return body, nil
+		return body
 	}
 	body.PayableUntil = presentInstant(payableUntil)
 	body.Amount, body.AmountByRules, body.NotificationFee = q.Amount, q.AmountByRules, q.NotificationFee
 	for _, l := range q.Lines() {
 		body.Lines = append(body.Lines, QuoteLine{Label: l.Label, Text: l.Text, Amount: l.Amount, Component: l.Component, Rule: present(l.Rule)})
 	}
-	return body, nil
+	return body
 }
 
 // ListAnswers implements the operation of that name.

@@ -74,9 +74,7 @@ func (s *server) pay(ctx context.Context, organization, number string, ifMatch *
 		if at.IsZero() {
 			at = s.Now()
 		}
-		if owed, err = s.Quoter.Owed(org, n, at); err != nil {
-			return nil, positions.Errorf(positions.Unprocessable, "notice %s: %w", nav, err)
-		}
+		owed = s.Quoter.Owed(org, n, at)
 		return s.Store.Position(ctx, organization, n.Position.IUPD)
 	}
 	event := func(p *positions.Position, now time.Time) error {

@@ -48,6 +48,8 @@ func TestAnOperatorGivesANoticeMoreTime(t *testing.T) {
 				{"a term that no rule has", give(`"term":{"anchor":"NOTIFICATION","days":6},"to":"2027-01-10"`), 422, []string{`"/term"`, "5 days after NOTIFICATION, 60 days after NOTIFICATION"}, nil},
 				{"a term without a unit", give(`"term":{"anchor":"NOTIFICATION"},"to":"2027-01-10"`), 400, []string{`"/term"`}, nil},
 				{"a term of two", give(`"term":{"anchor":"NOTIFICATION","days":5,"months":1},"to":"2027-01-10"`), 400, []string{`"/term"`}, nil},
+				{"a term below zero", give(`"term":{"anchor":"NOTIFICATION","days":-5},"to":"2027-01-10"`), 400, []string{`"/term/days"`}, nil},
+				{"a term without end", give(`"term":{"anchor":"NOTIFICATION","months":99999999},"to":"2027-01-10"`), 400, []string{`"/term/months"`}, nil},
 				{"a term of nothing", give(`"term":{"days":5},"to":"2027-01-10"`), 400, []string{`"/term/anchor"`}, nil},
 				{"a date without its anchor", give(`"term":{"anchor":"NOTIFICATION","date":"2026-12-20","days":5},"to":"2027-01-10"`), 400, []string{`"/term/date"`}, nil},
 				{"an anchor without its date", give(`"term":{"anchor":"DATE","days":5},"to":"2027-01-10"`), 400, []string{`"/term/date"`}, nil},

@@ -61,7 +61,7 @@ type Store interface {
 type Quoter interface {
 	Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, accept ...func(*positions.Notice) error) (*actualize.Quote, error)
 	QuoteAt(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, at time.Time) (*actualize.Quote, error)
-	Owed(org *registry.Organization, n *positions.Notice, at time.Time) (money.Cents, error)
+	Owed(org *registry.Organization, n *positions.Notice, at time.Time) money.Cents
 }
 
 // Directory knows the registered organizations; see [registry.Registry].

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/attualizza/attualizza/internal/money"
@@ -98,6 +99,8 @@ func (r *Rule) check(at string, tell tell) {
 		tell(at+"/label", "has %d characters, at most %d are allowed", n, MaxLabel)
 	case !utf8.ValidString(r.Label):
 		tell(at+"/label", "is not valid UTF-8")
+	case strings.ContainsFunc(r.Label, func(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) }):
+		tell(at+"/label", "has a character that cannot be seen, such as a line break")
 	}
 	fine := r.checkAnchor(at, tell)
 	for _, t := range []struct {
@@ -233,6 +236,9 @@ func (s *RuleSet) checkComponents(i int, at string, transfers Transfers, tell te
 		return
 	case len(e.Components) == 0:
 		tell(at+"/components", "is needed: the components that the rule is about, of %s", s.codes())
+	case len(e.Components) > MaxComponents+1:
+		tell(at+"/components", "names %d components, there are at most %d and %s", len(e.Components), MaxComponents, Interest)
+		return
 	case len(e.Components) > 1 && (e.Type == Set || e.Type == Add):
 		tell(at+"/components", "%s is about one component", e.Type)
 	}

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -21,6 +22,9 @@ var legalInterest string
 type LegalRates struct {
 	first int     // year
 	ppm   []int64 // of each year since
+	// before is, for each of those years, the sum of the rates of
+	// all days from the first year's first to the eve of the year.
+	before []int64
 }
 
 // LegalInterest returns the rates that were published when this program was made.
@@ -35,14 +39,14 @@ var LegalInterest = sync.OnceValue(func() *LegalRates {
 			panic(err)
 		}
 	}
-	return l
+	return l.reckon()
 })
 
 // With returns the rates with others added or replaced, from a list such as
 // "2027=1.8,2028=2": what was decreed since the program was made. Years must
 // follow one another.
 func (l *LegalRates) With(list string) (*LegalRates, error) {
-	more := &LegalRates{first: l.first, ppm: append([]int64(nil), l.ppm...)}
+	more := &LegalRates{first: l.first, ppm: slices.Clone(l.ppm)}
 	for entry := range strings.SplitSeq(list, ",") {
 		if entry = strings.TrimSpace(entry); entry == "" {
 			continue
@@ -55,7 +59,7 @@ func (l *LegalRates) With(list string) (*LegalRates, error) {
 			return nil, err
 		}
 	}
-	return more, nil
+	return more.reckon(), nil
 }
 
 // add puts in the rate of a year that is there or the next one.
@@ -96,13 +100,22 @@ func (l *LegalRates) Of(year int) (rate Rate, own bool) {
 
 // sum returns the sum of the yearly rates of every day from a first to a last, in
 // parts per million.
-func (l *LegalRates) sum(first, last calendar.Day) (sum int64) {
-	for day := first; day <= last; {
-		year := day.Year()
-		end := min(last, calendar.Of(year, 12, 31))
-		rate, _ := l.Of(year)
-		sum += int64(end-day+1) * rate.num
-		day = end + 1
+func (l *LegalRates) sum(first, last calendar.Day) int64 { return l.until(last) - l.until(first-1) }
+
+// until is the sum of the rates of the days from the first year's first to a day,
+// less than 0 for a day before.
+func (l *LegalRates) until(day calendar.Day) int64 {
+	i := min(max(0, day.Year()-l.first), len(l.ppm)-1)
+	days := day - calendar.Of(l.first+i, 1, 1) + 1
+	return l.before[i] + int64(days)*l.ppm[i]
+}
+
+// reckon works out before.
+func (l *LegalRates) reckon() *LegalRates {
+	l.before = make([]int64, len(l.ppm))
+	for i := range l.ppm[1:] {
+		year := calendar.Of(l.first+i, 1, 1)
+		l.before[i+1] = l.before[i] + int64(calendar.Of(l.first+i+1, 1, 1)-year)*l.ppm[i]
 	}
-	return sum
+	return l
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/attualizza/attualizza/positions/calendar"
@@ -14,6 +15,13 @@ type Postponed struct {
 	calendar.Span
 	// To is the new end, included; the zero Day takes the postponement back.
 	To calendar.Day
+}
+
+// Check reports what is wrong with the length of the term, at a JSON pointer into
+// it: "", "/days".
+func (p *Postponed) Check(report Report) {
+	t := Term{Span: p.Span}
+	t.check("", func(pointer, format string, args ...any) { report(pointer, fmt.Sprintf(format, args...)) })
 }
 
 // Apply changes the rules and reports how many of their terms are the one

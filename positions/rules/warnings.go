@@ -16,6 +16,9 @@ func (s *RuleSet) Warn(dated bool, report Report) {
 		if r.Until != nil && (r.Effect.Type == Accrue || r.Effect.Type == PerSemester) {
 			report(at+"/until", "what has accrued until then is no longer asked afterwards")
 		}
+		if r.Effect.Type == NotPayable && !r.starts() && r.Until == nil {
+			report(at, "the notice can never be paid: the rule has neither a first nor a last day")
+		}
 		if r.Anchor == Notification && r.starts() && !dated {
 			report(at+"/anchor", "holds only once the notification took effect, and the notice is not SEND-bound: that is never known")
 		}

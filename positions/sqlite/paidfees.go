@@ -16,7 +16,7 @@ func feesPaid(organization, iun, recipient, except string) string {
 		FROM (SELECT x.position_id, json_extract(x.body, '$.payment.notificationFee') AS fee FROM payment_options x
 			WHERE x.organization = ` + organization + ` AND json_extract(x.body, '$.payment.iun') = ` + iun + `
 				AND x.status <> 'PO_UNPAID' AND x.nav <> ` + except + `
-			LIMIT 1024) f
+			LIMIT 128) f
 		JOIN positions y ON y.id = f.position_id
 		WHERE upper(json_extract(y.head, '$.debtor.fiscalCode')) = nullif(upper(` + recipient + `), 'ANONIMO'))`
 }

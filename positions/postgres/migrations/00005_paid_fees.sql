@@ -15,7 +15,7 @@ BEGIN
     RETURN (SELECT coalesce(sum(f.fee), 0)
         FROM (SELECT o.position_id, (o.body -> 'payment' ->> 'notificationFee')::bigint AS fee FROM payment_options o
             WHERE o.organization = of_organization AND o.body -> 'payment' ->> 'iun' = of_iun AND o.status <> 'PO_UNPAID' AND o.nav <> except_nav
-            LIMIT 1024) f
+            LIMIT 128) f
         JOIN positions p ON p.id = f.position_id
         WHERE upper(p.head -> 'debtor' ->> 'fiscalCode') = nullif(upper(of_recipient), 'ANONIMO'));
 END;
