@@ -135,3 +135,72 @@ func TestTheDueDateIsPostponedToTheEndOfADay(t *testing.T) {
 		t.Errorf("twice is not once: %v", err)
 	}
 }
+
+func TestAReplacementKeepsWhatAnOperatorGranted(t *testing.T) {
+	until := calendar.DayOf(noon) + 90
+	fine := func() []rules.Rule {
+		return []rules.Rule{
+			{Anchor: rules.Notification, Until: &rules.Term{Span: days(60)}, Effect: add(-1)},
+			{Anchor: rules.Notification, From: &rules.Term{Span: days(61)}, Effect: add(10000)},
+			{Anchor: rules.Notification, After: &rules.Term{Span: days(90)}, Effect: add(1)},
+		}
+	}
+	p := ruled(t, fine()...)
+	nav := p.Options[0].NAV
+	if _, err := p.Postpone(nav, &sixtyDays, until, noon); err != nil {
+		t.Fatal(err)
+	}
+	again := ruled(t, fine()...)
+	moved := fine()
+	moved[0].Until.PostponedTo = until + 30 // as the sender has it
+	for name, c := range map[string]struct {
+		by   *Position
+		want []calendar.Day
+	}{
+		"the same rules":                        {again, []calendar.Day{until, until, 0}},
+		"rules that postpone a term themselves": {ruled(t, moved...), []calendar.Day{until + 30, until, 0}},
+		"rules that do not have the term":       {ruled(t, fine()[2]), []calendar.Day{0}},
+		"a notice of another number in its place": {func() *Position {
+			other := ruled(t, fine()...)
+			other.Options[0].NAV, other.Options[0].IUV = "301000000000099999", "01000000000099999"
+			return other
+		}(), []calendar.Day{0, 0, 0}},
+	} {
+		q := p.Clone()
+		if err := q.Replace(c.by, noon); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var got []calendar.Day
+		for i := range q.Options[0].AmountRules {
+			r := &q.Options[0].AmountRules[i]
+			for _, term := range []*rules.Term{r.From, r.After, r.Until} {
+				if term != nil {
+					got = append(got, term.PostponedTo)
+				}
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: postponed to %v, want %v", name, got, c.want)
+		}
+	}
+	if again.Options[0].AmountRules[0].Until.PostponedTo != 0 {
+		t.Error("what was sent has changed")
+	}
+}
+
+func TestWhatIsPostponedMustGoWithNewRules(t *testing.T) {
+	lower := func(n int) rules.Rule {
+		return rules.Rule{Anchor: rules.Notification, Until: &rules.Term{Span: days(n)}, Effect: add(-6000)}
+	}
+	p := ruled(t, lower(5))
+	if _, err := p.Postpone(p.Options[0].NAV, &rules.Postponed{Anchor: rules.Notification, Span: days(5)}, calendar.DayOf(noon)+90, noon); err != nil {
+		t.Fatal(err)
+	}
+	after := rules.Rule{Anchor: rules.Notification, After: &rules.Term{Span: days(60)}, Effect: add(-6000)}
+	err := p.Clone().Replace(ruled(t, lower(5), after), noon)
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Code != Invalid || len(refused.Problems) != 1 || refused.Problems[0].Pointer != "/paymentOption/0/amountRules/1/effect" {
+		t.Errorf("%+v", refused)
+	}
+}

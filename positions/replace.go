@@ -3,13 +3,18 @@ package positions
 import (
 	"fmt"
 	"time"
+
+	"github.com/attualizza/attualizza/positions/rules"
 )
 
 // Replace puts the content of another position in the place of this one's, when
 // [EventUpdate] is allowed. As in GPD the position is a DRAFT afterwards,
 // whatever it was, and [Position.Publish] makes it payable. What it is stays: its
 // id, its version, a block, and when it and the options that keep their notice
-// number were inserted. by is not changed.
+// number were inserted. A term of amount rules that was postponed for such an
+// option stays so, unless by postpones it itself or has no such term: the system
+// that sends the position again need not know what an operator granted. by is valid
+// and is not changed; the two together may be Invalid.
 func (p *Position) Replace(by *Position, now time.Time) error {
 	if err := p.Permit(EventUpdate, now); err != nil {
 		return err
@@ -19,12 +24,18 @@ func (p *Position) Replace(by *Position, now time.Time) error {
 	q.InsertedAt, q.UpdatedAt = p.InsertedAt, p.UpdatedAt
 	q.Lifecycle, q.BlockedUntil, q.TransferTo = p.Lifecycle, p.BlockedUntil, p.TransferTo
 	q.Status, q.PublishDate, q.PaymentDate = Draft, time.Time{}, time.Time{}
+	var ps problems
 	for i := range q.Options {
 		o := &q.Options[i]
 		o.Status, o.Payment = OptionUnpaid, nil
 		if old := p.Option(o.NAV); old != nil {
 			o.InsertedAt, o.UpdatedAt = old.InsertedAt, old.UpdatedAt
+			rules.CarryOver(old.AmountRules, o.AmountRules)
+			o.validateRules(&ps, fmt.Sprintf("/paymentOption/%d", i), q.OrganizationFiscalCode)
 		}
+	}
+	if len(ps) > 0 {
+		return &Error{Code: Invalid, Message: "the position is not valid together with the terms that were postponed", Problems: ps}
 	}
 	*p = *q
 	return nil

@@ -29,6 +29,9 @@ func (o *PaymentOption) HangsOnNotification() bool {
 // ForbiddenOn reports whether a rule that hangs on a given date forbids to pay at
 // an instant, so that nobody need be asked about the notification.
 func (o *PaymentOption) ForbiddenOn(policy *Policy, at time.Time) bool {
+	if !o.HasRules() {
+		return false
+	}
 	m := Moment(policy, nil, at, at)
 	return slices.ContainsFunc(o.AmountRules, func(r rules.Rule) bool {
 		return r.Effect.Type == rules.NotPayable && r.Anchor == rules.Date && r.HoldsOn(&m)
@@ -63,7 +66,7 @@ func (o *PaymentOption) validateRules(ps *problems, at, organization string) {
 		return
 	}
 	set := o.RuleSet(organization)
-	if needed := !slices.ContainsFunc(set.Parts, func(c rules.Component) bool { return c.Code == rules.Interest }) || o.defaultsTransfer(); needed && set.Carrier == 0 {
+	if set.Carrier == 0 && (o.defaultsTransfer() || set.MakesInterest()) {
 		ps.add(at+"/transfer", "no transfer of the organization itself, other than a stamp, is there for the components that name none and for interest")
 		return
 	}
@@ -143,6 +146,9 @@ type Part struct {
 func (o *PaymentOption) parted(amount money.Cents, parts []Part) ([]rules.Component, []Problem) {
 	var ps problems
 	components := slices.Clone(o.Components)
+	if len(components) == 0 && len(parts) == 1 && parts[0] == (Part{rules.Whole, amount}) {
+		return nil, nil // as quotes call it
+	}
 	if len(parts) == 0 && len(components) <= 1 {
 		for i := range components {
 			components[i].Amount = amount

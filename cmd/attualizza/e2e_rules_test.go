@@ -172,11 +172,14 @@ func quotesAreAnswers(t *testing.T, h *house) {
 
 // anyRules gives a notice two transfers, three components and some rules.
 func anyRules(r *rand.Rand, option object) {
-	option["amount"] = 30000
-	option["transfer"] = []object{transfer("1", 24000), transfer("2", 6000)}
+	option["amount"] = 31000
+	other := transfer("1", 1000)
+	other["organizationFiscalCode"], other["companyName"] = demoBeneficiary, "Provincia di Prova"
+	option["transfer"] = []object{transfer("4", 6000), other, transfer("3", 24000)} // what names no transfer goes to 3
 	option["components"] = []object{
 		{"code": "TAX", "amount": 20000},
-		{"code": "SANCTION", "amount": 6000, "idTransfer": "2"},
+		{"code": "SANCTION", "amount": 6000, "idTransfer": "4"},
+		{"code": "PROVINCE", "amount": 1000, "idTransfer": "1"},
 		{"code": "EXPENSES", "amount": 4000},
 	}
 	codes := []string{"TAX", "SANCTION", "EXPENSES"}

@@ -111,6 +111,9 @@ func (c *datedCase) check(t *testing.T) {
 		return
 	}
 	parts, changes := map[string]money.Cents{}, []caseLine{}
+	for _, part := range q.Notice.Option.Components {
+		parts[part.Code] = 0 // a line of nothing is not told
+	}
 	var sum money.Cents
 	for _, l := range q.Lines() {
 		if sum += l.Amount; l.Component != positions.NotificationFeeKey {

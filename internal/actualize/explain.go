@@ -39,6 +39,9 @@ func (q *Quote) Lines() []Line {
 	}
 	var lines []Line
 	for _, part := range parts {
+		if part.Amount == 0 { // declared for a rule to fill
+			continue
+		}
 		name, ok := names[part.Code]
 		if !ok {
 			name = part.Code
@@ -89,18 +92,24 @@ func (q *Quote) sourceInWords() string {
 	case positions.SourceLive:
 		return "chieste ora a " + q.asked()
 	case positions.SourceCache:
-		return "chieste a " + q.asked() + " il " + moment(q.Price.FetchedAt)
+		return "chieste a " + q.asked() + " " + moment(q.Price.FetchedAt)
 	case positions.SourceFinal:
 		return "definitive"
 	case positions.SourceNoCost:
 		return "nessun costo secondo " + q.asked()
 	case positions.SourcePushed:
-		return "comunicate dall'ente il " + moment(q.Price.FetchedAt)
+		return "comunicate dall'ente " + moment(q.Price.FetchedAt)
 	case positions.SourceLastKnown:
-		return q.asked() + " non risponde, ultime note il " + moment(q.Price.FetchedAt)
+		if q.unasked {
+			return "ultime note " + moment(q.Price.FetchedAt)
+		}
+		return q.asked() + " non risponde, ultime note " + moment(q.Price.FetchedAt)
 	case positions.SourceBase:
 		return q.asked() + " non risponde e l'ente ha scelto di non usare le ultime note"
 	case positions.SourceNone:
+		if q.unasked {
+			return "non ancora note"
+		}
 		return "SEND non risponde e non le ha mai comunicate"
 	}
 	return ""
@@ -114,7 +123,9 @@ func (q *Quote) asked() string {
 	return "SEND"
 }
 
-func moment(t time.Time) string { return t.In(calendar.Rome).Format("02/01/2006 15:04") }
+func moment(t time.Time) string {
+	return calendar.DayOf(t).With("il") + t.In(calendar.Rome).Format(" alle 15:04")
+}
 
 // Outlook tells the next instants at which the amount changes or stops or begins
 // to be payable, by its rules and its due date, as far as they are known now; and

@@ -45,9 +45,9 @@ func (q *Quote) FreshUntil(org *registry.Organization) time.Time {
 	until := q.At
 	switch {
 	case q.Price == nil:
-	case q.Source == positions.SourceFinal:
+	case q.Source == positions.SourceFinal && (q.Price.DateSettled() || !q.Notice.Option.HangsOnNotification()):
 		until = q.At.Add(time.Duration(org.Policy.PriceFreshFor))
-	case q.Source == positions.SourceLive, q.Source == positions.SourceCache, q.Source == positions.SourceNoCost:
+	case q.Source == positions.SourceFinal, q.Source == positions.SourceLive, q.Source == positions.SourceCache, q.Source == positions.SourceNoCost:
 		until = freshUntil(org, q.Price)
 	}
 	if until.Before(q.At) {

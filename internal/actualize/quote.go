@@ -41,13 +41,15 @@ type Quote struct {
 	// stored.
 	DueDate string
 
-	legal  *rules.LegalRates
-	set    *rules.RuleSet // nil: the amount is the same every day, or was not asked for
-	moment rules.Moment
-	rules  rules.Amount
+	unasked bool // SEND could not be asked, which is no fault of its
+	legal   *rules.LegalRates
+	set     *rules.RuleSet // nil: the amount is the same every day, or was not asked for
+	moment  rules.Moment
+	rules   rules.Amount
 }
 
-// ErrAmountTooLarge means that base and fee exceed what the schema can carry.
+// ErrAmountTooLarge means that the amount by rules, or with the fee, exceeds what the
+// schema can carry.
 var ErrAmountTooLarge = errors.New("the amount exceeds 999999999.99 euro")
 
 // ErrNoPrice means that SEND did not answer, never did, and the organization's
@@ -105,6 +107,7 @@ func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, na
 		return nil, err
 	}
 	now, q := a.now(), a.newQuote(notice, at)
+	q.unasked = true
 	if q.Refusal = notice.RefusalAt(now); q.Refusal != positions.Payable {
 		return q, nil
 	}
@@ -143,6 +146,9 @@ func (q *Quote) byRules(org *registry.Organization, now time.Time) error {
 	q.moment = positions.Moment(&org.Policy, q.Price, q.At, now)
 	q.moment.Legal = q.legal
 	if last := q.set.TermEnds(&q.moment); last.Known() {
+		if q.Notice.Position.SwitchToExpired { // which ends it earlier
+			last = min(last, calendar.DayOf(option.DueDate))
+		}
 		q.DueDate = last.String()
 	}
 	var err error
@@ -166,7 +172,11 @@ func (a *Actualizer) Owed(org *registry.Organization, n *positions.Notice, at ti
 	if !n.Option.HasRules() {
 		return n.Option.Amount
 	}
-	m := positions.Moment(&org.Policy, n.Price, at, a.now())
+	price := n.Price
+	if n.Option.KnownSource(price) == positions.SourceNotBound {
+		price = nil
+	}
+	m := positions.Moment(&org.Policy, price, at, a.now())
 	m.Legal = a.legal
 	amount, err := n.Option.RuleSet(org.FiscalCode).At(&m)
 	if err != nil { // [rules.ErrTooLarge]: nobody was asked for that much

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,5 +172,80 @@ func TestAnAmountThatItsRulesMakeTooLargeIsRefused(t *testing.T) {
 	d.answer(problem(http.StatusNotFound, "PN_DELIVERY_NOTIFICATIONCOSTNOTFOUND"))
 	if _, err := d.Quote(t.Context(), d.org, nav); !errors.Is(err, ErrAmountTooLarge) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestAQuoteAtAnInstantDoesNotBlameSENDForWhatItWasNotAsked(t *testing.T) {
+	d := newDesk(t, func(p *positions.Policy) { p.PriceFreshFor = 0 })
+	nav := d.position(t, 17300, fine)
+	text := func() string {
+		q, err := d.QuoteAt(t.Context(), d.org, nav, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := q.Lines()
+		return lines[len(lines)-1].Text
+	}
+	if got := text(); got != "Spese di notifica SEND: 0,00 €, non ancora note" {
+		t.Error(got)
+	}
+	d.answer(notified(time.Now(), nil, nil))
+	d.quote(t, nav)
+	if got := text(); !strings.HasPrefix(got, "Spese di notifica SEND: 2,00 €, ultime note ") {
+		t.Error(got)
+	}
+	d.answer(notified(time.Now(), ago(2), nil))
+	d.quote(t, nav)
+	if got := text(); got != "Spese di notifica SEND: 2,00 €, definitive" { // viewed, if not fresh
+		t.Error(got)
+	}
+}
+
+func TestTheTermInForceIsNotTheLastDayOfWhatExpiresBefore(t *testing.T) {
+	d := newDesk(t, nil)
+	var due time.Time
+	nav := d.position(t, 17300, func(p *positions.Position) {
+		fine(p)
+		p.SwitchToExpired = true
+		p.Options[0].DueDate = time.Now().Add(48 * time.Hour)
+		due = p.Options[0].DueDate
+	})
+	d.answer(notified(time.Now(), ago(20), nil)) // sixty days end later
+	q := d.quote(t, nav)
+	_, until := q.Outlook()
+	if q.DueDate != calendar.DayOf(due).String() || !until.Truncate(time.Millisecond).Equal(due.Truncate(time.Millisecond)) {
+		t.Errorf("due on %s, payable until %v; it expires at %v", q.DueDate, until, due)
+	}
+	past, err := d.QuoteAt(t.Context(), d.org, nav, due.Add(24*time.Hour)) // only the rules' clock moves
+	if _, until := past.Outlook(); err != nil || !until.IsZero() {
+		t.Errorf("after its due date it can be paid until %v, %v", until, err)
+	}
+}
+
+func TestWhatCannotBePaidIsNotTooLarge(t *testing.T) {
+	d := newDesk(t, nil)
+	nav := d.position(t, 17300, func(p *positions.Position) {
+		alone(p).AmountRules = []rules.Rule{
+			{Anchor: rules.Notification, Effect: rules.Effect{Type: rules.Add, Amount: money.Max, Components: []string{rules.Whole}}},
+			{Label: "Iscritto a ruolo", Anchor: rules.Notification, Effect: rules.Effect{Type: rules.NotPayable}},
+		}
+	})
+	d.answer(problem(http.StatusNotFound, "PN_DELIVERY_NOTIFICATIONCOSTNOTFOUND"))
+	if q := d.quote(t, nav); q.Refusal != positions.RefusedExpired || q.Reason() != "Iscritto a ruolo" {
+		t.Errorf("%s, %s", q.Refusal, q.Reason())
+	}
+}
+
+func TestWhatWasPaidForNoticesThatAreNotBoundTakesNoDate(t *testing.T) {
+	d := newDesk(t, nil)
+	n := &positions.Notice{Price: &positions.Price{NotificationViewDate: endOf(time.Now(), -20)}}
+	p := &positions.Position{Options: []positions.PaymentOption{{Transfers: make([]positions.Transfer, 2)}}}
+	fine(p)
+	n.Option = p.Options[0]
+	if owed := d.Owed(d.org, n, time.Now()); owed != 12110 {
+		t.Errorf("not bound: %s", owed)
+	}
+	if n.Option.SendBound = true; d.Owed(d.org, n, time.Now()) != 17300 {
+		t.Error("bound, twenty days after the view")
 	}
 }

@@ -982,10 +982,10 @@ type PostponementInput struct {
 	// Term The term that ends later; absent: the due date.
 	Term *PostponedTerm `json:"term,omitempty"`
 
-	// To The new last day, not before today; null or absent with a `term`: as if it had never been postponed.
+	// To The new last day, not before today; null with a `term`: as if it had never been postponed.
 	//
 	// Example: 2031-03-31
-	To calendar.Day `json:"to,omitempty"`
+	To *calendar.Day `json:"to"`
 }
 
 // Price An extension. What SEND last said about the notification's cost, in cents.

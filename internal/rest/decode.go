@@ -149,17 +149,7 @@ func (d *decoder) ours(raw []byte, v reflect.Value) bool {
 			into.cents = money.Cents(cents)
 		}
 	case *calendar.Day:
-		if raw[0] == 'n' {
-			return true
-		}
-		if text, ok := d.text(raw); ok {
-			day, err := calendar.Parse(text)
-			if err != nil || day == 0 { // which stands for no day
-				d.add(`must be a day such as "2026-12-28"`)
-				return true
-			}
-			*into = day
-		}
+		d.day(raw, into)
 	case *rules.Rate:
 		parseNumber(d, raw, into, rules.ParseRate)
 	case *AnnualRateField:
@@ -168,6 +158,21 @@ func (d *decoder) ours(raw []byte, v reflect.Value) bool {
 		return false
 	}
 	return true
+}
+
+// day reads a calendar day; null leaves it unknown.
+func (d *decoder) day(raw []byte, into *calendar.Day) {
+	if raw[0] == 'n' {
+		return
+	}
+	if text, ok := d.text(raw); ok {
+		day, err := calendar.Parse(text)
+		if err != nil {
+			d.add(`must be a day such as "2026-12-28"`)
+			return
+		}
+		*into = day
+	}
 }
 
 // parseNumber reads a number that is written as text. A JSON number is taken too,
@@ -277,7 +282,7 @@ func (d *decoder) object(raw []byte, v reflect.Value) {
 		default:
 			seen |= 1 << f.index
 			d.value(item, v.Field(f.index))
-			if item[0] == 'n' && f.required {
+			if item[0] == 'n' && f.required && !f.nullable {
 				d.add("is needed, and null")
 			}
 		}
@@ -349,6 +354,7 @@ type field struct {
 	name     string
 	index    int
 	required bool
+	nullable bool // by api.yaml, null says something of its own
 }
 
 var fieldCache sync.Map // of reflect.Type to *fields; as many as there are body types
@@ -372,7 +378,7 @@ func fieldsOf(t reflect.Type) *fields {
 	}
 	for i := range t.NumField() {
 		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		member := field{name: name, index: i, required: !strings.Contains(options, "omitempty")}
+		member := field{name: name, index: i, required: !strings.Contains(options, "omitempty"), nullable: t.Field(i).Type.Kind() == reflect.Pointer}
 		f.byName[name] = member
 		f.names = append(f.names, name)
 		if member.required {

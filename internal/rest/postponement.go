@@ -17,7 +17,7 @@ func (s *server) ExtendNoticeTerm(ctx context.Context, r ExtendNoticeTermRequest
 	body, tag, err := s.changeNotice(ctx, noticeChange{
 		organization: r.OrganizationFiscalCode, number: r.Nav, ifMatch: r.Params.IfMatch, event: positions.EventPostpone, reason: r.Body.Reason,
 		do: func(p *positions.Position, nav positions.NoticeNumber, now time.Time) (bool, error) {
-			return p.Postpone(nav, r.Body.Term.postponed(), r.Body.To, now)
+			return p.Postpone(nav, r.Body.Term.postponed(), r.Body.last(), now)
 		},
 	})
 	if err != nil {
@@ -46,6 +46,14 @@ func (b *PostponementInput) problems(string, time.Time) []positions.Problem {
 		}
 	}
 	return problems
+}
+
+// last is the new last day, [calendar.Unknown] for null.
+func (b *PostponementInput) last() calendar.Day {
+	if b.To == nil {
+		return calendar.Unknown
+	}
+	return *b.To
 }
 
 // postponed is the term that a body without problems means, nil for the due date.

@@ -43,6 +43,7 @@ func TestAnOperatorGivesANoticeMoreTime(t *testing.T) {
 				{"not to what is no day", give(five + `,"to":"10/01/2027"`), 400, []string{`"/to"`}, nil},
 				{"not to an instant", give(five + `,"to":"2027-01-10T00:00:00Z"`), 400, []string{`"/to"`}, nil},
 				{"not for ever", give(five + `,"to":"9999-12-31"`), 400, []string{`"/to"`}, nil},
+				{"a term without its new end", give(five), 400, []string{`"/to"`}, nil},
 				{"not a due date to nothing", give(`"to":null`), 400, []string{`"/to"`}, nil},
 				{"not a due date to an earlier day", give(`"to":"2031-01-30"`), 400, []string{`"/to"`, "2031-01-31"}, nil},
 				{"a term that no rule has", give(`"term":{"anchor":"NOTIFICATION","days":6},"to":"2027-01-10"`), 422, []string{`"/term"`, "5 days after NOTIFICATION, 60 days after NOTIFICATION"}, nil},
@@ -93,9 +94,9 @@ func TestAnOperatorGivesANoticeMoreTime(t *testing.T) {
 			if q = h.quote(t, nav, "2027-03-31T21:59:59Z"); q.Amount != 19510 {
 				t.Errorf("a replacement by what was read lost the postponement: %d", q.Amount)
 			}
-			for _, body := range []string{five + `,"to":null`, five} {
-				if got := tag(give(body)); got != `"5` {
-					t.Errorf("taken back by %s it is version %s", body, got)
+			for range 2 { // twice is once
+				if got := tag(give(five + `,"to":null`)); got != `"5` {
+					t.Errorf("taken back it is version %s", got)
 				}
 			}
 			if q = h.quote(t, nav, "2027-01-10T12:00:00Z"); q.Amount != 19510 {

@@ -75,11 +75,11 @@ func TestAQuoteFollowsTheRulesFromDayToDay(t *testing.T) {
 			for _, l := range q.Lines {
 				lines = append(lines, fmt.Sprintf("%s %d %s", l.Component, l.Amount, l.Label))
 			}
-			want := []string{"FINE 17300 Sanzione pecuniaria", "EXPENSES 1500 Spese", "SANCTION 0 Sanzione tributaria", "FINE -5190 Riduzione 30% entro 5 giorni", "NOTIFICATION_FEE 710 Spese di notifica SEND"}
+			want := []string{"FINE 17300 Sanzione pecuniaria", "EXPENSES 1500 Spese", "FINE -5190 Riduzione 30% entro 5 giorni", "NOTIFICATION_FEE 710 Spese di notifica SEND"}
 			if !slices.Equal(lines, want) {
 				t.Errorf("lines\n%q, want\n%q", lines, want)
 			}
-			if l := q.Lines[3]; l.Text != "Riduzione 30% entro 5 giorni: -51,90 €, fino al 28/12/2026" || l.Rule == nil || *l.Rule != l.Label || q.Lines[0].Rule != nil {
+			if l := q.Lines[2]; l.Text != "Riduzione 30% entro 5 giorni: -51,90 €, fino al 28/12/2026" || l.Rule == nil || *l.Rule != l.Label || q.Lines[0].Rule != nil {
 				t.Errorf("the reduction reads %+v", l)
 			}
 			instants := fmt.Sprint(q.ChangesAt[:3])

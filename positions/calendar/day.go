@@ -110,8 +110,20 @@ func (d Day) String() string {
 	if !d.Known() {
 		return ""
 	}
+	var b [11]byte
+	return string(d.append(b[:0]))
+}
+
+// append writes the day as "2026-12-28".
+func (d Day) append(b []byte) []byte {
 	year, month, day := d.Date()
-	return fmt.Sprintf("%04d-%02d-%02d", year, int(month), day)
+	for _, n := range []struct{ of, digits int }{{year, 1000}, {int(month), 10}, {day, 10}} {
+		for unit := n.digits; unit > 0; unit /= 10 {
+			b = append(b, byte('0'+n.of/unit%10))
+		}
+		b = append(b, '-')
+	}
+	return b[:len(b)-1]
 }
 
 // Italian returns the day as an Italian reader expects it: "28/12/2026".
@@ -122,6 +134,17 @@ func (d Day) Italian() string {
 	year, month, day := d.Date()
 	return fmt.Sprintf("%02d/%02d/%04d", day, int(month), year)
 }
+
+// With returns the day after an Italian preposition with its article, "il", "al"
+// or "dal": "dal 28/12/2026", but "dall'11/12/2026".
+func (d Day) With(preposition string) string {
+	if _, _, day := d.Date(); day == 8 || day == 11 { // otto, undici
+		return elided[preposition] + d.Italian()
+	}
+	return preposition + " " + d.Italian()
+}
+
+var elided = map[string]string{"il": "l'", "al": "all'", "dal": "dall'"}
 
 // MarshalText implements [encoding.TextMarshaler].
 func (d Day) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

@@ -155,3 +155,16 @@ func TestMonthsEndOnTheSameNumberedDayOrTheLastOfTheMonth(t *testing.T) {
 		}
 	}
 }
+
+func TestDaysTakeTheArticleThatTheyAreReadWith(t *testing.T) {
+	for day, want := range map[calendar.Day][3]string{
+		calendar.Of(2026, 12, 28): {"il 28/12/2026", "al 28/12/2026", "dal 28/12/2026"},
+		calendar.Of(2026, 12, 8):  {"l'08/12/2026", "all'08/12/2026", "dall'08/12/2026"},
+		calendar.Of(2027, 4, 11):  {"l'11/04/2027", "all'11/04/2027", "dall'11/04/2027"},
+		calendar.Of(2027, 4, 18):  {"il 18/04/2027", "al 18/04/2027", "dal 18/04/2027"},
+	} {
+		if got := [3]string{day.With("il"), day.With("al"), day.With("dal")}; got != want {
+			t.Errorf("%s: %q", day, got)
+		}
+	}
+}

@@ -208,14 +208,14 @@ func (e *Effect) check(at string, tell tell) {
 	case accrue && !e.Legal && e.Annual.IsZero():
 		tell(at+"/annualRate", `is needed: a percentage a year such as "2.5", or LEGAL`)
 	case accrue && (!e.Annual.IsZero() && !e.Annual.percentage() || e.Annual.Sign() < 0):
-		tell(at+"/annualRate", `must be a percentage a year such as "2.5", or LEGAL`)
+		tell(at+"/annualRate", `must be a percentage a year such as "2.5", not negative, or LEGAL`)
 	case e.Type == Set && (e.Amount < 0 || e.Amount > money.Max):
 		tell(at+"/amount", "must be between 0 and %d cents", money.Max)
 	case e.Type == Add && (e.Amount == 0 || e.Amount < -money.Max || e.Amount > money.Max):
 		tell(at+"/amount", "must be a number of cents other than 0, between -%d and %[1]d", money.Max)
 	}
 	if accrue && !e.Plus.IsZero() && (!e.Plus.percentage() || e.Plus.Sign() < 0) {
-		tell(at+"/plus", `must be percentage points such as "3"`)
+		tell(at+"/plus", `must be percentage points such as "3", not negative: for less than the legal rate give annualRate itself`)
 	}
 	if e.Max < 0 || e.Max > money.Max {
 		tell(at+"/max", "must be between 1 and %d cents", money.Max)
@@ -245,6 +245,8 @@ func (s *RuleSet) checkComponents(i int, at string, transfers Transfers, tell te
 	for j, code := range e.Components {
 		pointer := fmt.Sprintf("%s/components/%d", at, j)
 		switch {
+		case !known(code) && code == Interest && slices.ContainsFunc(s.Rules[i:], func(r Rule) bool { return r.Effect.Type == Accrue }):
+			tell(pointer, "is there only once a rule accrued it: move that rule before this one")
 		case !known(code):
 			tell(pointer, "the notice has no such component, only %s", s.codes())
 		case slices.Contains(e.Components[:j], code):

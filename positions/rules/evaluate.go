@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions/calendar"
@@ -40,8 +41,18 @@ type Line struct {
 }
 
 // At returns what the set comes to. The set must be valid ([RuleSet.Check]);
-// [ErrTooLarge] when the total is not.
+// [ErrTooLarge] when the total is not, unless a rule forbids to pay it; then Total is
+// not complete.
 func (s *RuleSet) At(m *Moment) (Amount, error) {
+	a, err := s.evaluate(m)
+	if err != nil && !s.PayableOn(m, m.Today) { // nobody is asked for it
+		a.Forbidding = slices.IndexFunc(s.Rules, func(r Rule) bool { return r.Effect.Type == NotPayable && r.HoldsOn(m) })
+		return a, nil
+	}
+	return a, err
+}
+
+func (s *RuleSet) evaluate(m *Moment) (Amount, error) {
 	a := Amount{Parts: make([]Component, len(s.Parts), len(s.Parts)+1), Forbidding: -1}
 	copy(a.Parts, s.Parts)
 	for i := range s.Rules {

@@ -28,6 +28,15 @@ func (p *Postponed) Check(report Report) {
 // meant. A first day that is given as the day after the term (from 61 days, for a
 // term of 60) belongs to it.
 func (p *Postponed) Apply(list []Rule) (terms int) {
+	p.each(list, func(t *Term) {
+		t.PostponedTo = p.To
+		terms++
+	})
+	return terms
+}
+
+// each calls do with every term of the rules that is the one meant.
+func (p *Postponed) each(list []Rule, do func(*Term)) {
 	for i := range list {
 		r := &list[i]
 		if r.Anchor != p.Anchor || r.Anchor == Date && r.Date != p.Date {
@@ -42,11 +51,32 @@ func (p *Postponed) Apply(list []Rule) (terms int) {
 			if t.term == nil || t.term.Span != t.span || t.term == r.From && p.Unit != calendar.Days {
 				continue
 			}
-			t.term.PostponedTo = p.To
-			terms++
+			do(t.term)
 		}
 	}
-	return terms
+}
+
+// CarryOver gives the terms of new rules the ends that the same terms of old ones
+// were postponed to: same anchor, date and length. A new term that is postponed
+// itself stays as it is.
+func CarryOver(old, list []Rule) {
+	for i := range old {
+		r := &old[i]
+		for _, t := range []*Term{r.From, r.After, r.Until} {
+			if t == nil || t.PostponedTo == calendar.Unknown {
+				continue
+			}
+			p := Postponed{Anchor: r.Anchor, Date: r.Date, Span: t.Span, To: t.PostponedTo}
+			if t == r.From { // the day after the term
+				p.Count--
+			}
+			p.each(list, func(t *Term) {
+				if t.PostponedTo == calendar.Unknown {
+					t.PostponedTo = p.To
+				}
+			})
+		}
+	}
 }
 
 // Terms lists the terms of rules that can be postponed, each once.

@@ -116,10 +116,13 @@ func TestASetComesToWhatTheOracleSays(t *testing.T) {
 			m.Today = today
 			a, err := s.At(&m)
 			o := consult(s, &m)
-			if (err != nil) != o.tooLarge {
+			if (err != nil) != (o.tooLarge && o.forbidden < 0) {
 				t.Fatalf("on %s: %v, and the oracle says too large: %t", today, err, o.tooLarge)
 			}
-			if err != nil {
+			if o.tooLarge {
+				if err == nil && a.Forbidding != o.forbidden {
+					t.Fatalf("on %s rule %d forbids to pay, and the oracle says %d", today, a.Forbidding, o.forbidden)
+				}
 				continue
 			}
 			parts := slices.DeleteFunc(slices.Clone(a.Parts), func(c rules.Component) bool {

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"slices"
+
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions/calendar"
 )
@@ -111,6 +113,12 @@ type RuleSet struct {
 	// Carrier is the transfer that interest is paid through when no part is
 	// [Interest].
 	Carrier int
+}
+
+// MakesInterest reports whether a rule accrues interest that no part is there for.
+func (s *RuleSet) MakesInterest() bool {
+	return slices.ContainsFunc(s.Rules, func(r Rule) bool { return r.Effect.Type == Accrue }) &&
+		!slices.ContainsFunc(s.Parts, func(c Component) bool { return c.Code == Interest })
 }
 
 // Moment is when a set is evaluated, and by which calendar.

@@ -19,8 +19,15 @@ func (s *RuleSet) Warn(dated bool, report Report) {
 		if r.Effect.Type == NotPayable && !r.starts() && r.Until == nil {
 			report(at, "the notice can never be paid: the rule has neither a first nor a last day")
 		}
-		if r.Anchor == Notification && r.starts() && !dated {
-			report(at+"/anchor", "holds only once the notification took effect, and the notice is not SEND-bound: that is never known")
+		if r.Anchor == Notification && !dated && (r.starts() || r.Until != nil) {
+			what := "the rule holds for ever"
+			if r.starts() {
+				what = "the rule never holds"
+			}
+			report(at+"/anchor", "the notice is not SEND-bound, so the day of its notification is never known and "+what+": set sendBound, or use anchor DATE with that day")
+		}
+		if j := s.accruedAfter(i); j >= 0 {
+			report(at, fmt.Sprintf("reads %s before rule %d accrues it: move that rule before this one if its interest is meant", Interest, j))
 		}
 		for j := range i {
 			if code := s.clash(j, i); code != "" {
@@ -29,6 +36,19 @@ func (s *RuleSet) Warn(dated bool, report Report) {
 			}
 		}
 	}
+}
+
+// accruedAfter returns the first rule after one that accrues the interest that it
+// reads, -1 when there is none or another accrued some before.
+func (s *RuleSet) accruedAfter(i int) int {
+	accrues := func(r Rule) bool { return r.Effect.Type == Accrue }
+	if !slices.Contains(s.Rules[i].Effect.Components, Interest) || slices.ContainsFunc(s.Rules[:i+1], accrues) {
+		return -1
+	}
+	if j := slices.IndexFunc(s.Rules[i:], accrues); j >= 0 {
+		return i + j
+	}
+	return -1
 }
 
 // clash returns a component that two rules both set, or both change by a part of

@@ -58,18 +58,18 @@ func (s *RuleSet) Words(l *Line) string {
 	text := fmt.Sprintf("%s: %s", r.Name(), l.Change)
 	switch {
 	case r.Effect.Type == Accrue && l.Count == 1:
-		text += fmt.Sprintf(", per un giorno, il %s", l.First.Italian())
+		text += fmt.Sprintf(", per un giorno, %s", l.First.With("il"))
 	case r.Effect.Type == Accrue:
-		text += fmt.Sprintf(", per %d giorni dal %s", l.Count, l.First.Italian())
+		text += fmt.Sprintf(", per %d giorni %s", l.Count, l.First.With("dal"))
 	case l.Count == 1:
 		text += ", per un semestre"
 	case l.Count > 1:
 		text += fmt.Sprintf(", per %d semestri", l.Count)
 	case l.First != calendar.Unknown:
-		text += ", dal " + l.First.Italian()
+		text += ", " + l.First.With("dal")
 	}
 	if l.Last != calendar.Never {
-		text += ", fino al " + l.Last.Italian()
+		text += ", fino " + l.Last.With("al")
 	}
 	return text
 }
