@@ -22,7 +22,7 @@ tests = $(if $(filter ./...,$(PKG)),\
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## everything embedded: eight notices verified, activated and explained
+demo: ## everything embedded: nine notices verified, activated and explained
 	@echo "compiling (the first time takes a minute or two)…"
 	@$(GO) run ./cmd/attualizza demo
 

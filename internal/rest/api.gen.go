@@ -41,7 +41,7 @@ type AlreadyPaidPaymentOption struct {
 // `PERCENT`: `value` of each component is added to it, or `value` of their sum to the component `to`, at most `max` cents
 // in all. `SET`: `amount` takes the place of a component. `ADD`: `amount`, perhaps negative, is added to a component,
 // which never falls below 0. `INTEREST`: simple interest on the components for every day from the first one to that of the
-// payment, over 365 days a year, in the component `INTEREST`. `PER_SEMESTER`: as `PERCENT`, once for every semester that is
+// payment, over 365 days a year, in the component `INTEREST`; rules that read it stand behind. `PER_SEMESTER`: as `PERCENT`, once for every semester that is
 // complete since the first day. `NOT_PAYABLE`: the notice cannot be paid, and the Nodo is told PAA_PAGAMENTO_SCADUTO.
 type AmountEffect struct {
 	// Amount Of `SET`: the new value, 0 or more. Of `ADD`: what is added; below 0 it is taken.
@@ -60,7 +60,7 @@ type AmountEffect struct {
 	// Max Of `PERCENT` and `PER_SEMESTER`: the most cents that the rule adds or takes.
 	Max *money.Cents `json:"max,omitempty"`
 
-	// Plus Of `INTEREST`: percentage points a year on top of `annualRate`.
+	// Plus Of `INTEREST`: percentage points a year on top of `annualRate`; not negative.
 	//
 	// Example: 3
 	Plus *rules.Rate `json:"plus,omitempty"`
@@ -86,7 +86,7 @@ type AmountInput struct {
 	// Example: 8700
 	Amount Cents `json:"amount"`
 
-	// Components The new amount of every component; needed when there are several.
+	// Components The new amount of every component; needed when there are several. A notice without components may name `AMOUNT`.
 	Components []ComponentAmountInput `json:"components,omitempty"`
 
 	// Reason Why; part of the version. No personal data.
@@ -118,14 +118,14 @@ type AmountRule struct {
 	// `PERCENT`: `value` of each component is added to it, or `value` of their sum to the component `to`, at most `max` cents
 	// in all. `SET`: `amount` takes the place of a component. `ADD`: `amount`, perhaps negative, is added to a component,
 	// which never falls below 0. `INTEREST`: simple interest on the components for every day from the first one to that of the
-	// payment, over 365 days a year, in the component `INTEREST`. `PER_SEMESTER`: as `PERCENT`, once for every semester that is
+	// payment, over 365 days a year, in the component `INTEREST`; rules that read it stand behind. `PER_SEMESTER`: as `PERCENT`, once for every semester that is
 	// complete since the first day. `NOT_PAYABLE`: the notice cannot be paid, and the Nodo is told PAA_PAGAMENTO_SCADUTO.
 	Effect AmountEffect `json:"effect"`
 
 	// From The first day is the last of this term. Without `from` and `after` there is no first day.
 	From *Term `json:"from,omitempty"`
 
-	// Label What it is, for the payer; absent: what it does, in Italian.
+	// Label What it is, for the payer, without control or invisible characters; absent: what it does, in Italian.
 	//
 	// Example: Riduzione 30% entro 5 giorni
 	Label string `json:"label,omitempty"`
@@ -290,8 +290,9 @@ type BlockInput struct {
 // Example: 8700
 type Cents = money.Cents
 
-// Component An extension. A part of the base amount. Payers read `FINE` (sanzione pecuniaria), `TAX` (tributo), `SANCTION` (sanzione
-// tributaria), `INTEREST` and `EXPENSES` in Italian; any other code is the caller's own and is shown as it is.
+// Component An extension. A part of the base amount, without notification fee. Payers read `FINE` (sanzione pecuniaria), `TAX`
+// (tributo), `SANCTION` (sanzione tributaria), `INTEREST` (interessi), `EXPENSES` (spese), `COLLECTION` (oneri di
+// riscossione) and `TARIFF` (tariffa) in Italian; any other code is the caller's own and is shown as it is.
 type Component struct {
 	// Amount Euro cents.
 	//
@@ -707,7 +708,7 @@ type PaymentOptionInput struct {
 	// Example: 8700
 	Amount Cents `json:"amount"`
 
-	// AmountRules An extension. What becomes of the parts from day to day, in this order. Absent, null or empty: the amount is the same every day.
+	// AmountRules An extension. What becomes of the parts from day to day, in this order; at most 400 rules in all options of a position. Absent, null or empty: the amount is the same every day.
 	AmountRules []AmountRule `json:"amountRules,omitempty"`
 
 	// Components An extension. The parts of `amount`, which add up to it and, per transfer, to the transfer's. Absent: one part, `AMOUNT`.
@@ -960,7 +961,7 @@ type Policy struct {
 // PositionStatus GPD's status of a position.
 type PositionStatus = positions.Status
 
-// PostponedTerm A term as the amount rules have it, in exactly one unit.
+// PostponedTerm A term as the amount rules have it, without its roll, in exactly one unit.
 type PostponedTerm struct {
 	Anchor rules.Anchor `json:"anchor"`
 
@@ -979,10 +980,10 @@ type PostponementInput struct {
 	// Reason Why; part of the version. No personal data.
 	Reason string `json:"reason"`
 
-	// Term The term that ends later; absent: the due date.
+	// Term The term that ends later; absent: the due date of the notice.
 	Term *PostponedTerm `json:"term,omitempty"`
 
-	// To The new last day, not before today; null with a `term`: as if it had never been postponed.
+	// To The new last day, not before today. It must be given; null, with a `term`: as if it had never been postponed.
 	//
 	// Example: 2031-03-31
 	To *calendar.Day `json:"to"`
@@ -1102,10 +1103,10 @@ type Quote struct {
 	BaseAmount Cents `json:"baseAmount"`
 
 	// ChangesAt The next instants at which amount rules change the amount, or make it payable or not, as far as is known now; in
-	// order. Empty for a notice without rules.
+	// order. Of semesters the next four, of interest the next day on which it is more. Empty for a notice without rules.
 	ChangesAt []time.Time `json:"changesAt"`
 
-	// DueDate Last day to pay, in Europe/Rome: that of the term in force, where one runs since the notification.
+	// DueDate Last day, in Europe/Rome, of the term in force that is counted from the notification; without one the due date of the option, which terms of anchor `DATE` do not move.
 	//
 	// Example: 2027-01-31
 	DueDate *string `json:"dueDate,omitempty"`
@@ -1115,7 +1116,7 @@ type Quote struct {
 	// Example: PAA_PAGAMENTO_SCADUTO
 	Fault *string `json:"fault,omitempty"`
 
-	// Lines What adds up to `amount`.
+	// Lines What adds up to `amount`. A declared component of 0 has no line.
 	Lines []QuoteLine `json:"lines"`
 
 	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
@@ -1348,7 +1349,7 @@ type Term struct {
 	Days   *int `json:"days,omitempty"`
 	Months *int `json:"months,omitempty"`
 
-	// PostponedTo A later last day, for this notice alone; see `PUT …/postponement`.
+	// PostponedTo A later last day, for this notice alone, given here or by `PUT …/postponement`.
 	//
 	// Example: 2027-03-31
 	PostponedTo calendar.Day `json:"postponedTo,omitempty"`
