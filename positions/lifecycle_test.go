@@ -1,15 +1,15 @@
 package positions
 
 import (
-	"github.com/attualizza/attualizza/positions/calendar"
-	"github.com/attualizza/attualizza/positions/rules"
-
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/attualizza/attualizza/positions/calendar"
+	"github.com/attualizza/attualizza/positions/rules"
 
 	"pgregory.net/rapid"
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/positions"
 )
@@ -25,23 +26,24 @@ func (a *Actualizer) lessPaidElsewhere(ctx context.Context, org *registry.Organi
 	if f.amount == 0 || f.price == nil || f.price.IUN == "" || f.price.Pushed {
 		return f
 	}
-	price := *f.price
-	if n.Price != nil && n.Price.IUN == price.IUN {
-		price.PaidElsewhere = n.Price.PaidElsewhere
+	var paid money.Cents
+	if n.Price != nil && n.Price.IUN == f.price.IUN {
+		paid = n.Price.PaidElsewhere
 	} else {
+		var err error
 		ctx, cancel := context.WithTimeout(ctx, feesPaidTimeout)
 		defer cancel()
-		paid, err := a.store.FeesPaid(ctx, org.FiscalCode, price.IUN, n.Position.Debtor.FiscalCode, n.Option.NAV)
-		if err != nil {
+		if paid, err = a.store.FeesPaid(ctx, org.FiscalCode, f.price.IUN, n.Position.Debtor.FiscalCode, n.Option.NAV); err != nil {
 			a.logger.WarnContext(ctx, "not known whether the fee was paid with another notice of the notification: the whole is charged",
 				"organization", org.FiscalCode, "nav", n.Option.NAV, "error", err)
 			return f
 		}
-		price.PaidElsewhere = paid
 	}
-	if price.PaidElsewhere == 0 {
+	if paid == 0 {
 		return f
 	}
+	price := *f.price
+	price.PaidElsewhere = paid
 	f.price, f.amount = &price, price.Fee()
 	f.paidElsewhere = price.TotalPrice - f.amount
 	return f
