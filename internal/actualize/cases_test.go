@@ -14,6 +14,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/soap/pafornode"
 )
 
 // datedCase is one of testdata/rulesets/cases.yaml, which tells what its members
@@ -55,6 +56,8 @@ const (
 	creditor  = "77777777777"
 	casesNAV  = "301000000000012373"
 	storedDue = "2040-05-17"
+	broker    = "15376371009"
+	station   = "15376371009_01"
 )
 
 func readCases(t *testing.T) []datedCase {
@@ -169,10 +172,27 @@ func TestAQuoteAtAnInstantIsTheAnswerGivenAtThatInstant(t *testing.T) {
 	for _, c := range readCases(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			c.Known = "" // what was known then
-			quoted, answered := c.quote(t), c.answer(t)
-			if quoted.Amount != answered.Amount || quoted.Refusal != answered.Refusal || quoted.DueDate != answered.DueDate ||
-				!slices.EqualFunc(quoted.Transfers, answered.Transfers, func(a, b positions.Transfer) bool { return a.Amount == b.Amount }) {
-				t.Errorf("quoted %+v, answered %+v", quoted, answered)
+			quoted := c.quote(t)
+			verify, activation := c.tell(t, pafornode.VerifyPaymentNotice), c.tell(t, pafornode.GetPaymentV2)
+			if quoted.Refusal != positions.Payable {
+				if verify.Fault == nil || activation.Fault == nil || verify.Fault.Code != string(quoted.Refusal) || activation.Fault.Code != string(quoted.Refusal) {
+					t.Errorf("quoted as %s, told %+v and %+v", quoted.Refusal, verify, activation)
+				}
+				return
+			}
+			v, p := verify.Verify, activation.Payment
+			if v == nil || p == nil {
+				t.Fatalf("quoted as payable, told %+v and %+v", verify.Fault, activation.Fault)
+			}
+			var parts money.Cents
+			for i := range p.Transfers {
+				parts += p.Transfers[i].Amount
+			}
+			if v.Amount != quoted.Amount || p.Amount != quoted.Amount || parts != quoted.Amount {
+				t.Errorf("quoted %s, told %s and %s in transfers of %s", quoted.Amount, v.Amount, p.Amount, parts)
+			}
+			if v.DueDate != quoted.DueDate || p.DueDate != quoted.DueDate {
+				t.Errorf("due on %s by the quote, told %s and %s", quoted.DueDate, v.DueDate, p.DueDate)
 			}
 		})
 	}

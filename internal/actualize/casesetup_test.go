@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/attualizza/attualizza/cache"
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/internal/nodo"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/rest"
 	"github.com/attualizza/attualizza/internal/secrets"
@@ -20,10 +22,13 @@ import (
 	"github.com/attualizza/attualizza/positions/calendar"
 	"github.com/attualizza/attualizza/positions/rules"
 	"github.com/attualizza/attualizza/sendclient"
+	"github.com/attualizza/attualizza/soap"
+	"github.com/attualizza/attualizza/soap/pafornode"
 )
 
-// answer is what the Nodo is told at the case's instant, SEND having been asked.
-func (c *datedCase) answer(t *testing.T) *actualize.Quote {
+// asking is an Actualizer whose clock stands at the case's instant and whose SEND
+// knows what the case says.
+func (c *datedCase) asking(t *testing.T) *actualize.Actualizer {
 	t.Helper()
 	asked := instant(t, c.Asked)
 	n, _ := positions.NewNotice(c.position(t), casesNAV, nil)
@@ -34,15 +39,11 @@ func (c *datedCase) answer(t *testing.T) *actualize.Quote {
 		Store: noticeOf{n}, Prices: says{priced}, Cache: noCache(t), SendTimeout: time.Second, Now: func() time.Time { return asked },
 	})
 	t.Cleanup(func() { a.Close(context.Background()) })
-	q, err := a.Quote(t.Context(), c.organization(t), casesNAV)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q
+	return a
 }
 
-// organization is one that may ask SEND, with the case's policy.
-func (c *datedCase) organization(t *testing.T) *registry.Organization {
+// organizations holds one that may ask SEND, with the case's policy.
+func (c *datedCase) organizations(t *testing.T) *registry.Registry {
 	t.Helper()
 	policy := positions.DefaultPolicy()
 	if c.Policy.Saturday != "" {
@@ -58,14 +59,46 @@ func (c *datedCase) organization(t *testing.T) *registry.Organization {
 		t.Fatal(err)
 	}
 	r := registry.New(oneOrganization{positions.Organization{
-		FiscalCode: creditor, Policy: policy, Send: &positions.Send{Route: positions.RouteDirect},
+		FiscalCode: creditor, CompanyName: "Comune", BrokerCode: broker, Stations: []positions.Station{{Code: station}},
+		Policy: policy, Send: &positions.Send{Route: positions.RouteDirect},
 		Sealed: map[positions.Secret][]byte{positions.SecretSendAPIKey: key},
 	}}, box, slog.New(slog.DiscardHandler), nil)
 	if err := r.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	org, _ := r.Organization(creditor)
+	return r
+}
+
+func (c *datedCase) organization(t *testing.T) *registry.Organization {
+	t.Helper()
+	org, _ := c.organizations(t).Organization(creditor)
 	return org
+}
+
+// tell asks over SOAP at the case's instant.
+func (c *datedCase) tell(t *testing.T, op pafornode.Operation) *pafornode.Response {
+	t.Helper()
+	server := httptest.NewServer(soap.New(soap.Config{
+		Directory: c.organizations(t), Quoter: c.asking(t), Recorder: forgets{}, Receipts: forgets{}, Budget: 5 * time.Second, MaxInFlight: 1,
+	}))
+	defer server.Close()
+	client := nodo.Client{Endpoint: server.URL, HTTP: server.Client()}
+	reply, err := client.Send(t.Context(), &pafornode.Request{
+		Operation: op, IDPA: creditor, IDBrokerPA: broker, IDStation: station,
+		QRCode: pafornode.QRCode{FiscalCode: creditor, NoticeNumber: casesNAV},
+	})
+	if err != nil || reply.Response == nil {
+		t.Fatalf("%v, %s", err, reply.Body)
+	}
+	return reply.Response
+}
+
+// forgets keeps neither answers nor receipts.
+type forgets struct{}
+
+func (forgets) Record(context.Context, positions.Answer) bool { return true }
+func (forgets) SaveReceipt(context.Context, *positions.Receipt) (bool, error) {
+	return false, errors.New("nobody pays here")
 }
 
 // oneOrganization is a registry's source.
