@@ -157,6 +157,7 @@ func TestWhatIsWrongWithComponentsIsToldWhereItIs(t *testing.T) {
 		"an amount in quotes, told once":      {edit(`17300`, `"17300"`), "/components/0/amount"},
 		"an amount below zero":                {edit(`1500`, `-1500`), "/components/1/amount"},
 		"no code":                             {edit(`"code":"FINE",`, ``), "/components/0/code"},
+		"a code that ends a line":             {edit(`EXPENSES`, `EXPEN\nSES`), "/components/1/code"},
 		"a blank code":                        {edit(`FINE`, ` `), "/amountRules/0/effect/components/0 /components/0/code"},
 		"the same code twice":                 {edit(`EXPENSES`, `FINE`), "/components/1/code"},
 		"the fee's code":                      {edit(`EXPENSES`, `NOTIFICATION_FEE`), "/components/1/code"},

@@ -67,6 +67,8 @@ func (s *RuleSet) checkParts(transfers Transfers, tell tell) {
 		switch n := utf8.RuneCountInString(c.Code); {
 		case strings.TrimSpace(c.Code) == "", n > MaxCode, !utf8.ValidString(c.Code):
 			tell(at+"/code", "must be 1 to %d characters", MaxCode)
+		case strings.ContainsFunc(c.Code, unseen):
+			tell(at+"/code", "has a character that cannot be seen, such as a line break")
 		case c.Code == "NOTIFICATION_FEE":
 			tell(at+"/code", "is the service's own: SEND's fee is never a component")
 		case slices.ContainsFunc(s.Parts[:i], func(d Component) bool { return d.Code == c.Code }):
@@ -92,6 +94,10 @@ func (s *RuleSet) checkParts(transfers Transfers, tell tell) {
 	}
 }
 
+// unseen tells characters that would confuse whoever reads a quote: controls, and
+// what turns the direction of writing.
+func unseen(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) }
+
 // check reports what is wrong with a rule by itself.
 func (r *Rule) check(at string, tell tell) {
 	switch n := utf8.RuneCountInString(r.Label); {
@@ -99,7 +105,7 @@ func (r *Rule) check(at string, tell tell) {
 		tell(at+"/label", "has %d characters, at most %d are allowed", n, MaxLabel)
 	case !utf8.ValidString(r.Label):
 		tell(at+"/label", "is not valid UTF-8")
-	case strings.ContainsFunc(r.Label, func(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) }):
+	case strings.ContainsFunc(r.Label, unseen):
 		tell(at+"/label", "has a character that cannot be seen, such as a line break")
 	}
 	fine := r.checkAnchor(at, tell)
