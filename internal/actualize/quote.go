@@ -152,12 +152,13 @@ func (q *Quote) byRules(org *registry.Organization, now time.Time) error {
 		q.DueDate = last.String()
 	}
 	var err error
-	if q.rules, err = q.set.At(&q.moment); err != nil {
-		return ErrAmountTooLarge
-	}
-	if !q.rules.Payable() {
+	q.rules, err = q.set.At(&q.moment)
+	switch {
+	case !q.rules.Payable():
 		q.Refusal, q.AmountByRules, q.Transfers = positions.RefusedExpired, 0, nil
 		return nil
+	case err != nil:
+		return ErrAmountTooLarge
 	}
 	q.AmountByRules = q.rules.Total
 	q.Transfers, err = option.TransfersBy(q.rules.Parts)

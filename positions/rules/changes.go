@@ -44,8 +44,8 @@ const (
 // interest accrues, the next day on which it is more. A day on which it becomes too
 // large is one of them; [ErrTooLarge] when it is so today.
 func (s *RuleSet) Changes(m *Moment) ([]calendar.Day, error) {
-	if _, err := s.At(m); err != nil {
-		return nil, err
+	if s.owed(m, m.Today).tooLarge {
+		return nil, ErrTooLarge
 	}
 	var days []calendar.Day
 	left := daysAhead
@@ -100,10 +100,10 @@ func (s *RuleSet) owed(m *Moment, day calendar.Day) owed {
 	then.Today = day
 	a, err := s.At(&then)
 	switch {
+	case !a.Payable(): // nobody is asked for it, however much it is
+		return owed{}
 	case err != nil:
 		return owed{tooLarge: true}
-	case !a.Payable():
-		return owed{}
 	}
 	return owed{total: a.Total, payable: true}
 }

@@ -41,13 +41,12 @@ type Line struct {
 }
 
 // At returns what the set comes to. The set must be valid ([RuleSet.Check]);
-// [ErrTooLarge] when the total is not, unless a rule forbids to pay it; then Total is
-// not complete.
+// [ErrTooLarge] when a value or the total is more than can be paid: then only
+// Forbidding is to be read.
 func (s *RuleSet) At(m *Moment) (Amount, error) {
 	a, err := s.evaluate(m)
-	if err != nil && !s.PayableOn(m, m.Today) { // nobody is asked for it
+	if err != nil { // rules behind the one at fault may forbid to pay all the same
 		a.Forbidding = slices.IndexFunc(s.Rules, func(r Rule) bool { return r.Effect.Type == NotPayable && r.HoldsOn(m) })
-		return a, nil
 	}
 	return a, err
 }
