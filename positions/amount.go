@@ -72,10 +72,16 @@ func (o *PaymentOption) checkAmounts(organization string) []Problem {
 	o.validateRules(&found, "", organization)
 	for i := range found {
 		if strings.HasPrefix(found[i].Pointer, "/amountRules") {
-			found[i] = Problem{"/amount", "does not go with " + found[i].Pointer + " of the notice: it " + found[i].Detail}
+			found[i] = against("/amount", found[i])
 		}
 	}
 	return found
+}
+
+// against tells at the pointer of a body what is wrong with the rules that the
+// notice has.
+func against(pointer string, p Problem) Problem {
+	return Problem{pointer, "does not go with " + p.Pointer + " of the notice: it " + p.Detail}
 }
 
 // shared returns the option's transfers with their new amounts, or everything

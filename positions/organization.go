@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/attualizza/attualizza/positions/calendar"
 )
 
 // Organization is an ente creditore (EC) that this service answers for.
@@ -265,8 +267,7 @@ func (o *Organization) Validate() []Problem {
 	ps.oneOf("/policy/duplicateReceipt", p.DuplicateReceipt, "OK", "DUPLICATA")
 	ps.oneOf("/policy/saturday", p.Saturday, "WORKING", "HOLIDAY")
 	if p.PatronSaint != "" {
-		// A leap year, so that 29 February is a day too.
-		_, err := time.Parse("2006-01-02", "2024-"+p.PatronSaint)
+		_, err := calendar.ParseMonthDay(p.PatronSaint)
 		ps.check(err == nil, "/policy/patronSaint", `must be a day of the year as "MM-DD"`)
 	}
 	return ps

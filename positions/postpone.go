@@ -24,7 +24,7 @@ func (p *Position) Postpone(nav NoticeNumber, term *rules.Postponed, to calendar
 		return false, err
 	}
 	if to != 0 && (!to.Known() || to < calendar.DayOf(now) || to.Year() > 9998) {
-		return false, &Error{Code: Invalid, Message: "the postponement is not valid", Problems: []Problem{{"/to", "must lie between today and the year 9998"}}}
+		return false, invalidPostponement(Problem{"/to", "must lie between today and the year 9998"})
 	}
 	if term == nil {
 		return o.postponeDue(to)
@@ -32,7 +32,7 @@ func (p *Position) Postpone(nav NoticeNumber, term *rules.Postponed, to calendar
 	var wrong problems
 	term.Check(func(pointer, detail string) { wrong.add("/term"+pointer, "%s", detail) })
 	if len(wrong) > 0 {
-		return false, &Error{Code: Invalid, Message: "the postponement is not valid", Problems: wrong}
+		return false, invalidPostponement(wrong...)
 	}
 	postponed := *term
 	postponed.To = to
@@ -48,24 +48,27 @@ func (p *Position) Postpone(nav NoticeNumber, term *rules.Postponed, to calendar
 	var found problems
 	q.validateRules(&found, "", p.OrganizationFiscalCode)
 	if len(found) > 0 { // rules that never held together do now
-		detail := "does not go with " + found[0].Pointer + " of the notice: it " + found[0].Detail
-		return false, &Error{Code: Invalid, Message: "the postponement is not valid", Problems: []Problem{{"/to", detail}}}
+		return false, invalidPostponement(against("/to", found[0]))
 	}
 	o.AmountRules = list
 	return changed, nil
 }
 
+func invalidPostponement(problems ...Problem) *Error {
+	return &Error{Code: Invalid, Message: "the postponement is not valid", Problems: problems}
+}
+
 // postponeDue moves the due date to the end of a day.
 func (o *PaymentOption) postponeDue(to calendar.Day) (changed bool, err error) {
 	if to == 0 {
-		return false, &Error{Code: Invalid, Message: "the postponement is not valid", Problems: []Problem{{"/to", "is needed: only the postponement of a term can be taken back"}}}
+		return false, invalidPostponement(Problem{"/to", "is needed: only the postponement of a term can be taken back"})
 	}
 	due := (to + 1).Start().Add(-time.Second).UTC()
 	switch {
 	case due.Equal(o.DueDate):
 		return false, nil
 	case due.Before(o.DueDate):
-		return false, &Error{Code: Invalid, Message: "the postponement is not valid", Problems: []Problem{{"/to", "lies before the due date, " + calendar.DayOf(o.DueDate).String()}}}
+		return false, invalidPostponement(Problem{"/to", "lies before the due date, " + calendar.DayOf(o.DueDate).String()})
 	}
 	o.DueDate = due
 	if !o.RetentionDate.IsZero() && o.RetentionDate.Before(due) {

@@ -30,19 +30,9 @@ const day = 24 * time.Hour
 
 // fine gives a notice the rules of a fine of 173 euro and 12 of expenses.
 func fine(_, option object) {
-	term := func(n int) object { return object{"days": n, "roll": "NEXT_WORKING_DAY"} }
 	option["amount"], option["transfer"] = 18500, []object{transfer("1", 18500)}
 	option["components"] = []object{{"code": "FINE", "amount": 17300}, {"code": "EXPENSES", "amount": 1200}}
-	option["amountRules"] = []object{
-		{
-			"label": "Riduzione 30% entro 5 giorni", "anchor": "NOTIFICATION", "until": term(5),
-			"effect": object{"type": "PERCENT", "value": "-30", "components": []string{"FINE"}},
-		},
-		{
-			"label": "Metà del massimo dopo 60 giorni", "anchor": "NOTIFICATION", "after": term(60),
-			"effect": object{"type": "SET", "amount": 34750, "components": []string{"FINE"}},
-		},
-	}
+	option["amountRules"] = fineRules()
 }
 
 const (

@@ -146,21 +146,28 @@ func (s *scene) position() map[string]any {
 	}
 	if s.fine {
 		option["components"] = []any{map[string]any{"code": "FINE", "amount": s.amount}}
-		option["amountRules"] = []any{
-			map[string]any{
-				"label": "Riduzione 30% entro 5 giorni", "anchor": "NOTIFICATION", "until": map[string]any{"days": 5, "roll": "NEXT_WORKING_DAY"},
-				"effect": map[string]any{"type": "PERCENT", "value": "-30", "components": []string{"FINE"}},
-			},
-			map[string]any{
-				"label": "Metà del massimo dopo 60 giorni", "anchor": "NOTIFICATION", "after": map[string]any{"days": 60, "roll": "NEXT_WORKING_DAY"},
-				"effect": map[string]any{"type": "SET", "amount": 34750, "components": []string{"FINE"}},
-			},
-		}
+		option["amountRules"] = fineRules()
 	}
 	return map[string]any{
 		"iupd": iupdOf(s.nav), "type": "F", "fiscalCode": "ANONIMO", "fullName": "Cittadina di prova",
 		"companyName": "Comune di Prova", "officeName": "Tributi", "switchToExpired": s.expires,
 		"paymentOption": []any{option},
+	}
+}
+
+// fineRules are those of a fine of 173 euro as GPD's body would have them: less 30%
+// for five days, half of the maximum after sixty.
+func fineRules() []any {
+	term := func(days int) map[string]any { return map[string]any{"days": days, "roll": "NEXT_WORKING_DAY"} }
+	return []any{
+		map[string]any{
+			"label": "Riduzione 30% entro 5 giorni", "anchor": "NOTIFICATION", "until": term(5),
+			"effect": map[string]any{"type": "PERCENT", "value": "-30", "components": []string{"FINE"}},
+		},
+		map[string]any{
+			"label": "Metà del massimo dopo 60 giorni", "anchor": "NOTIFICATION", "after": term(60),
+			"effect": map[string]any{"type": "SET", "amount": 34750, "components": []string{"FINE"}},
+		},
 	}
 }
 

@@ -45,7 +45,7 @@ func (q *Quote) FreshUntil(org *registry.Organization) time.Time {
 	until := q.At
 	switch {
 	case q.Price == nil:
-	case q.Source == positions.SourceFinal && (q.Price.DateSettled() || !q.Notice.Option.HangsOnNotification()):
+	case q.Source == positions.SourceFinal && settled(&q.Notice.Option, q.Price):
 		until = q.At.Add(time.Duration(org.Policy.PriceFreshFor))
 	case q.Source == positions.SourceFinal, q.Source == positions.SourceLive, q.Source == positions.SourceCache, q.Source == positions.SourceNoCost:
 		until = freshUntil(org, q.Price)

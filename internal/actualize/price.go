@@ -61,13 +61,7 @@ func (a *Actualizer) wholeFee(ctx context.Context, org *registry.Organization, n
 		return f, nil
 	}
 	a.tell(ctx, org, nav, err)
-	last := a.lastKnown(n, key)
-	if frozen(org, last) { // only its date was in question
-		f := feeOf(last, positions.SourceFinal)
-		f.exchange = exchange
-		return f, nil
-	}
-	f, err := degraded(org.Policy.OnSendUnavailable, last)
+	f, err := degraded(org, org.Policy.OnSendUnavailable, a.lastKnown(n, key))
 	f.exchange = exchange
 	return f, err
 }
@@ -107,10 +101,7 @@ func (a *Actualizer) wholeKnownFee(org *registry.Organization, n *positions.Noti
 	if last != nil && isFresh(org, last, now) {
 		return feeOf(last, positions.SourceCache)
 	}
-	if frozen(org, last) {
-		return feeOf(last, positions.SourceFinal)
-	}
-	f, _ := degraded(positions.OnUnavailableLastKnown, last)
+	f, _ := degraded(org, positions.OnUnavailableLastKnown, last)
 	return f
 }
 
@@ -118,6 +109,12 @@ func (a *Actualizer) wholeKnownFee(org *registry.Organization, n *positions.Noti
 // for who asks where it came from.
 func frozen(org *registry.Organization, p *positions.Price) bool {
 	return p != nil && p.Final && p.Relayed == org.Relays()
+}
+
+// settled reports whether a frozen price need not be asked again for the date of
+// its notification either.
+func settled(o *positions.PaymentOption, p *positions.Price) bool {
+	return p.DateSettled() || !o.HangsOnNotification()
 }
 
 // settledFee is the fee when nobody needs to be asked and nothing leaves the
@@ -134,7 +131,7 @@ func (a *Actualizer) settledFee(org *registry.Organization, n *positions.Notice,
 	switch {
 	case p == nil:
 		return fee{}, false
-	case frozen(org, p) && (isFresh(org, p, now) || p.DateSettled() || !n.Option.HangsOnNotification()):
+	case frozen(org, p) && (isFresh(org, p, now) || settled(&n.Option, p)):
 		return feeOf(p, positions.SourceFinal), true
 	case p == n.Price && isFresh(org, p, now):
 		return feeOf(p, positions.SourceCache), true

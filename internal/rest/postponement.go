@@ -29,21 +29,10 @@ func (s *server) ExtendNoticeTerm(ctx context.Context, r ExtendNoticeTermRequest
 // problems are those that do not depend on the notice.
 func (b *PostponementInput) problems(string, time.Time) []positions.Problem {
 	problems := positions.CheckReason(b.Reason)
-	tell := func(pointer, detail string) {
-		problems = append(problems, positions.Problem{Pointer: pointer, Detail: detail})
-	}
-	if t := b.Term; t != nil {
-		if _, ok := spanOf(t.Days, t.Months, t.Semesters); !ok {
-			tell("/term", oneUnit)
-		}
-		switch dated := t.Date != 0; {
-		case t.Anchor != rules.Notification && t.Anchor != rules.Date:
-			tell("/term/anchor", "must be one of NOTIFICATION, DATE")
-		case t.Anchor == rules.Notification && dated:
-			tell("/term/date", "is for anchor DATE")
-		case t.Anchor == rules.Date && !dated:
-			tell("/term/date", `is needed with anchor DATE, such as "2026-12-28"`)
-		}
+	if term := b.Term.postponed(); term != nil {
+		term.Check(func(pointer, detail string) {
+			problems = append(problems, positions.Problem{Pointer: "/term" + pointer, Detail: detail})
+		})
 	}
 	return problems
 }
@@ -56,14 +45,13 @@ func (b *PostponementInput) last() calendar.Day {
 	return *b.To
 }
 
-// postponed is the term that a body without problems means, nil for the due date.
+// postponed is the term that a body names, without a unit unless it names exactly
+// one; nil for the due date.
 func (b *PostponedTerm) postponed() *rules.Postponed {
 	if b == nil {
 		return nil
 	}
 	span, _ := spanOf(b.Days, b.Months, b.Semesters)
-	return &rules.Postponed{
-		Anchor: b.Anchor, Date: b.Date,
-		Span: calendar.Span{Unit: span.Unit, Count: span.Count, WithoutAugust: b.SuspendAugust},
-	}
+	span.WithoutAugust = b.SuspendAugust
+	return &rules.Postponed{Anchor: b.Anchor, Date: b.Date, Span: span}
 }

@@ -32,14 +32,19 @@ func (s Span) After(d Day) Day {
 	case s.Unit == Days:
 		return d + Day(s.Count)
 	}
-	months := s.Count
-	if s.Unit == Semesters {
-		months *= 6
-	}
+	months := s.InMonths().Count
 	if s.WithoutAugust {
 		return monthsWithoutAugust(d, months)
 	}
 	return d.AddMonths(months)
+}
+
+// InMonths returns the span with its semesters as months. One of days stays.
+func (s Span) InMonths() Span {
+	if s.Unit == Semesters {
+		s.Unit, s.Count = Months, 6*s.Count
+	}
+	return s
 }
 
 // daysWithoutAugust counts n days after d, leaving August out.

@@ -113,10 +113,5 @@ func (s *RuleSet) owed(m *Moment, day calendar.Day) owed {
 func (s *RuleSet) PayableOn(m *Moment, day calendar.Day) bool {
 	then := *m
 	then.Today = day
-	for i := range s.Rules {
-		if s.Rules[i].Effect.Type == NotPayable && s.Rules[i].HoldsOn(&then) {
-			return false
-		}
-	}
-	return true
+	return s.forbidding(&then) < 0
 }

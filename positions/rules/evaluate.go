@@ -2,7 +2,6 @@ package rules
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions/calendar"
@@ -44,26 +43,15 @@ type Line struct {
 // [ErrTooLarge] when a value or the total is more than can be paid: then only
 // Forbidding is to be read.
 func (s *RuleSet) At(m *Moment) (Amount, error) {
-	a, err := s.evaluate(m)
-	if err != nil { // rules behind the one at fault may forbid to pay all the same
-		a.Forbidding = slices.IndexFunc(s.Rules, func(r Rule) bool { return r.Effect.Type == NotPayable && r.HoldsOn(m) })
-	}
-	return a, err
-}
-
-func (s *RuleSet) evaluate(m *Moment) (Amount, error) {
-	a := Amount{Parts: make([]Component, len(s.Parts), len(s.Parts)+1), Forbidding: -1}
+	a := Amount{Parts: make([]Component, len(s.Parts), len(s.Parts)+1), Forbidding: s.forbidding(m)}
 	copy(a.Parts, s.Parts)
 	for i := range s.Rules {
 		r := &s.Rules[i]
-		first, last := r.window(m.Notified, m.Holidays)
-		if m.Today < first || m.Today > last {
+		if r.Effect.Type == NotPayable {
 			continue
 		}
-		if r.Effect.Type == NotPayable {
-			if a.Payable() {
-				a.Forbidding = i
-			}
+		first, last := r.window(m.Notified, m.Holidays)
+		if m.Today < first || m.Today > last {
 			continue
 		}
 		e := evaluation{set: s, amount: &a, effect: &r.Effect, line: Line{Rule: i, First: first, Last: last}}
@@ -77,6 +65,17 @@ func (s *RuleSet) evaluate(m *Moment) (Amount, error) {
 		}
 	}
 	return a, nil
+}
+
+// forbidding returns the index of the first rule that forbids to pay, -1 when none
+// does.
+func (s *RuleSet) forbidding(m *Moment) int {
+	for i := range s.Rules {
+		if s.Rules[i].Effect.Type == NotPayable && s.Rules[i].HoldsOn(m) {
+			return i
+		}
+	}
+	return -1
 }
 
 // evaluation is the effect of one rule that holds.

@@ -159,7 +159,7 @@ func before(a, b *Rule) bool {
 	if u.Roll && !t.Roll {
 		gap += longestRoll
 	}
-	if s := t.months(); s.Unit == u.months().Unit && s.WithoutAugust == u.WithoutAugust && s.Count >= u.months().Count+gap {
+	if s, v := t.InMonths(), u.InMonths(); s.Unit == v.Unit && s.WithoutAugust == v.WithoutAugust && s.Count >= v.Count+gap {
 		return true
 	}
 	least, _ := t.length()
@@ -170,20 +170,11 @@ func before(a, b *Rule) bool {
 	return least >= most
 }
 
-// months returns the term's span with semesters as months.
-func (t *Term) months() calendar.Span {
-	s := t.Span
-	if s.Unit == calendar.Semesters {
-		s.Unit, s.Count = calendar.Months, 6*s.Count
-	}
-	return s
-}
-
 // length returns how many days after its anchor the term ends, at least and at
 // most.
 func (t *Term) length() (least, most int) {
 	least, most = t.Count, t.Count
-	if months := t.months().Count; t.Unit != calendar.Days {
+	if months := t.InMonths().Count; t.Unit != calendar.Days {
 		least, most = months*1461/48-4, months*1461/48+4 // months of 30.4375 days
 	}
 	if t.WithoutAugust {

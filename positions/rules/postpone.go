@@ -17,11 +17,13 @@ type Postponed struct {
 	To calendar.Day
 }
 
-// Check reports what is wrong with the length of the term, at a JSON pointer into
-// it: "", "/days".
+// Check reports everything that is wrong with how the term is named, at JSON
+// pointers into it: "", "/anchor", "/date", "/days".
 func (p *Postponed) Check(report Report) {
-	t := Term{Span: p.Span}
-	t.check("", func(pointer, format string, args ...any) { report(pointer, fmt.Sprintf(format, args...)) })
+	tell := func(pointer, format string, args ...any) { report(pointer, fmt.Sprintf(format, args...)) }
+	r, t := Rule{Anchor: p.Anchor, Date: p.Date}, Term{Span: p.Span}
+	r.checkAnchor("", tell)
+	t.check("", tell)
 }
 
 // Apply changes the rules and reports how many of their terms are the one

@@ -55,8 +55,7 @@ func Judge(r *positions.Receipt, p *positions.Position, asked positions.Asked) J
 	}
 	j.LastAnswered = nil
 	if a := asked.Answer; a != nil {
-		amount := a.Amount
-		j.LastAnswered = &amount
+		j.LastAnswered = &a.Amount
 	}
 	if p.Settle(&j.Receipt, asked, j.ReceivedAt) {
 		j.Change = &positions.Change{
