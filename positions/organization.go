@@ -20,7 +20,7 @@ type Organization struct {
 	Send        *Send     `json:"send,omitempty"`
 	Relay       *Relay    `json:"relay,omitempty"`
 	Policy      Policy    `json:"policy"`
-	Delivery    *Delivery `json:"delivery,omitempty"`
+	Delivery    *Receiver `json:"delivery,omitempty"`
 	// Sealed holds the organization's secrets, encrypted, by field name. The
 	// stores keep it apart from the rest.
 	Sealed    map[Secret][]byte `json:"-"`
@@ -130,8 +130,8 @@ func (o *Organization) Signs() bool {
 	return o.Relays() && o.Relay.Kind == RelayNative && o.Send.PDND != nil && o.Sealed[SecretPDNDPrivateKey] != nil
 }
 
-// Delivery is where receipts are pushed.
-type Delivery struct {
+// Receiver is where receipts are pushed.
+type Receiver struct {
 	URL string `json:"url"`
 }
 

@@ -40,6 +40,8 @@ type Receipt struct {
 	LastAnswered *money.Cents `json:"lastAnswered,omitempty"`
 	// Message is the whole SOAP message as received. Lists leave it out.
 	Message []byte `json:"-"`
+	// Outgoing is what the caller wants to leave once the receipt is stored.
+	Outgoing Outgoing `json:"-"`
 }
 
 // Flags of a receipt's verdict.

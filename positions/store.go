@@ -185,6 +185,9 @@ type Change struct {
 	Action string    `json:"action"`
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at"`
+	// Deliveries are what has to leave because of the change, stored with it. The
+	// store gives them their IDs.
+	Deliveries []Delivery `json:"-"`
 }
 
 // Actor is who did something: a key, the operator, the Nodo or the service.

@@ -144,7 +144,7 @@ func (b *OrganizationInput) organization(fiscalCode string) *positions.Organizat
 		o.Relay = &positions.Relay{Kind: b.Relay.Kind, URL: b.Relay.URL, Username: b.Relay.Username}
 	}
 	if b.Delivery != nil {
-		o.Delivery = &positions.Delivery{URL: b.Delivery.URL}
+		o.Delivery = &positions.Receiver{URL: b.Delivery.URL}
 	}
 	if p := b.Policy; p != nil {
 		choose(&o.Policy.OnSendUnavailable, p.OnSendUnavailable)

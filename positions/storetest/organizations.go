@@ -16,7 +16,7 @@ func organization(fiscalCode string) *positions.Organization {
 			PDND: &positions.PDND{Mode: positions.PDNDRequired, ClientID: "client", KeyID: "key", PurposeID: "purpose"},
 		},
 		Relay: &positions.Relay{Kind: "NATIVE", URL: "https://relay.example", Username: "user"}, Policy: positions.DefaultPolicy(),
-		Delivery: &positions.Delivery{URL: "https://gestionale.example/receipts"},
+		Delivery: &positions.Receiver{URL: "https://gestionale.example/receipts"},
 		Sealed:   map[positions.Secret][]byte{positions.SecretSendAPIKey: {0, 1, 255}, positions.SecretDelivery: []byte("sealed")}, CreatedAt: noon,
 	}
 }
