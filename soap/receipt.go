@@ -22,6 +22,7 @@ func (h *Handler) receipt(ctx context.Context, x *exchange) {
 		return
 	}
 	receipt := x.storedReceipt()
+	receipt.Outgoing = positions.Outgoing{Receipt: org.Delivery != nil, SEND: org.TellsSEND()}
 	duplicate, err := h.Receipts.SaveReceipt(ctx, receipt)
 	if err != nil {
 		h.Logger.LogAttrs(ctx, slog.LevelError, "receipt not stored, the Nodo will send it again",

@@ -2,16 +2,20 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/attualizza/attualizza/internal/jobs"
+	"github.com/attualizza/attualizza/positions"
 )
 
 // prepare applies the migrations, trying again while the database does not
 // answer, and then loads the organizations.
 func (s *service) prepare(ctx context.Context, migrate bool) {
 	for pause := 250 * time.Millisecond; migrate; pause = min(2*pause, 5*time.Second) {
-		err := s.store.Migrate(ctx)
+		err := applyMigrations(ctx, s.store, s.engine, s.logger)
 		if err == nil {
 			break
 		}
@@ -28,7 +32,16 @@ func (s *service) prepare(ctx context.Context, migrate bool) {
 	s.registry.Start(ctx)
 	close(s.migrated)
 	s.work.Go(func() { s.forget(ctx) })
+	s.work.Go(func() { s.runJobs(ctx) })
 	s.maintain(ctx)
+}
+
+// applyMigrations brings the tables of the store and those of the jobs up to date.
+func applyMigrations(ctx context.Context, store positions.Store, engine jobs.Engine, logger *slog.Logger) error {
+	if err := store.Migrate(ctx); err != nil {
+		return err
+	}
+	return engine.Migrate(ctx, logger)
 }
 
 // maintain looks after a store that needs it, once now and then daily.

@@ -55,9 +55,14 @@ func (c *migrateCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer store.Close()
+	engine, err := openEngine(ctx, store, string(c.DatabaseURL))
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	if err := store.Migrate(ctx); err != nil {
+	if err := applyMigrations(ctx, store, engine, logger); err != nil {
 		return err
 	}
 	logger.InfoContext(ctx, "migrations applied")

@@ -17,6 +17,8 @@ import (
 	"github.com/attualizza/attualizza/cache"
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/config"
+	"github.com/attualizza/attualizza/internal/deliveries"
+	"github.com/attualizza/attualizza/internal/jobs"
 	"github.com/attualizza/attualizza/internal/modi"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/rest"
@@ -43,6 +45,9 @@ type service struct {
 	registry   *registry.Registry
 	recorder   *actualize.Recorder
 	actualizer *actualize.Actualizer
+	engine     jobs.Engine
+	jobs       atomic.Pointer[jobs.Runner] // nil: not started, or stopped
+	courier    *deliveries.Courier
 	servers    []*listening
 	draining   atomic.Bool
 	failed     chan error // a listener that died
@@ -110,8 +115,16 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, SendTimeout: cfg.SendTimeout,
 		Legal: legal,
 	})
+	if s.engine, err = openEngine(ctx, s.store, string(cfg.DatabaseURL)); err != nil {
+		return nil, err
+	}
+	if s.courier, err = deliveries.New(deliveries.Config{
+		Outbox: s.store, Directory: s.registry, SEND: s.send, Secrets: box, Render: rest.ReceiptJSON, Logger: logger, Meter: meter,
+	}); err != nil {
+		return nil, err
+	}
 	nodo := soap.New(soap.Config{
-		Directory: s.registry, Quoter: s.actualizer, Recorder: s.recorder, Receipts: s.store,
+		Directory: s.registry, Quoter: s.actualizer, Recorder: s.recorder, Receipts: deliveries.Receipts{Store: s.store, Courier: s.courier},
 		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Logger: logger,
 	})
 	if cfg.PDNDIssuer != "" {
@@ -278,10 +291,10 @@ const (
 // drain delay; a cancelled ctx cuts it short.
 func (s *service) Drain(ctx context.Context) {
 	s.draining.Store(true)
-	select {
-	case <-time.After(s.cfg.DrainDelay):
-	case <-ctx.Done():
-	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainDelay)
+	defer cancel()
+	s.stopJobs(ctx) // other replicas take the next ones
+	<-ctx.Done()
 }
 
 // Close stops the doors, flushes what is queued and closes the rooms.
@@ -297,9 +310,15 @@ func (s *service) Close() {
 			_ = door.listener.Close() // Serve may never have begun
 		})
 	}
+	closing.Go(func() {
+		soft, cancel := context.WithTimeout(ctx, closeTimeout/2)
+		defer cancel()
+		s.stopJobs(soft)
+	})
 	closing.Wait()
 	s.stop()
 	s.work.Wait()
+	s.stopJobs(ctx) // they may have been starting just then
 	if s.accepted != nil {
 		s.accepted.Close()
 	}
@@ -314,6 +333,9 @@ func (s *service) Close() {
 	if s.actualizer != nil {
 		s.actualizer.Close(flush)
 	}
+	if s.courier != nil {
+		s.logIf("deliveries", s.courier.Close())
+	}
 	if s.send != nil {
 		s.logIf("SEND client", s.send.Close())
 	}
@@ -322,6 +344,9 @@ func (s *service) Close() {
 	}
 	if s.redis != nil {
 		s.logIf("redis", s.redis.Close())
+	}
+	if s.engine != nil {
+		s.engine.Close()
 	}
 	if s.store != nil {
 		s.logIf("store", s.store.Close())

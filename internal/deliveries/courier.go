@@ -1,0 +1,162 @@
+package deliveries
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/sendclient"
+)
+
+// Bounds of the work, of one replica.
+const (
+	receiversAtOnce = 8  // attempts at once towards the receiver of one organization
+	sendAtOnce      = 16 // payment events at once towards SEND
+	sendQueue       = "send_payments"
+)
+
+// GiveUpAfter is how long a delivery is tried before it is parked.
+const GiveUpAfter = 7 * 24 * time.Hour
+
+// Outbox is what the courier needs of the store.
+type Outbox interface {
+	positions.Deliveries
+	Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error)
+}
+
+// Directory knows the registered organizations.
+type Directory interface {
+	Organization(fiscalCode string) (*registry.Organization, bool)
+	Organizations() []*registry.Organization
+	// Current reports whether who is not found is really unknown.
+	Current() bool
+}
+
+// Jobs is where jobs are put in; see [jobs.Runner].
+type Jobs interface {
+	Work(queue string, workers int) error
+	Insert(ctx context.Context, jobs []river.InsertManyParams) (busy []int, err error)
+}
+
+// Reporter tells SEND of payments.
+type Reporter interface {
+	ReportPayment(ctx context.Context, cred *sendclient.Credential, p sendclient.PaymentEvent) error
+}
+
+// Opener opens the organizations' secrets; see [secrets.Box].
+type Opener interface {
+	Open(organization, field string, sealed []byte) ([]byte, error)
+}
+
+// Config is what a [Courier] is made of.
+type Config struct {
+	Outbox    Outbox
+	Directory Directory
+	SEND      Reporter
+	Secrets   Opener
+	// Render writes a receipt as its receiver reads it.
+	Render func(*positions.Receipt) ([]byte, error)
+	Logger *slog.Logger
+	// Meter receives the metrics; nil for none.
+	Meter metric.Meter
+	// Transport carries the receipts; nil for one of its own.
+	Transport http.RoundTripper
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
+
+// Courier carries deliveries out. It is safe for concurrent use.
+type Courier struct {
+	Config
+	client *http.Client
+	meters *meters
+	wake   chan struct{}
+	told   complaints
+}
+
+// New prepares a courier. Its worker must be added to those of a runner
+// ([Courier.AddTo]), and [Courier.Run] keep finding what is due.
+func New(cfg Config) (*Courier, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = noop.Meter{}
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = newTransport()
+	}
+	c := &Courier{
+		Config: cfg, wake: make(chan struct{}, 1),
+		client: &http.Client{
+			Transport: cfg.Transport,
+			// A receipt goes where it was registered to go.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	var err error
+	c.meters, err = newMeters(cfg.Meter)
+	return c, err
+}
+
+// AddTo adds the worker of the deliveries to a runner's.
+func (c *Courier) AddTo(workers *river.Workers) { river.AddWorker(workers, &worker{courier: c}) }
+
+// Queues are the queues that are worked from the start; the others are added when
+// an organization has something to be sent to.
+func (c *Courier) Queues() map[string]int { return map[string]int{sendQueue: sendAtOnce} }
+
+// Wake tells that something may be due. It never blocks; unheard, it costs a few
+// seconds.
+func (c *Courier) Wake() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close ends the kept connections. No job may be running any more.
+func (c *Courier) Close() error {
+	c.client.CloseIdleConnections()
+	return c.meters.close()
+}
+
+// newTransport keeps connections to receivers warm, and few to each.
+func newTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = 64, receiversAtOnce, 2*receiversAtOnce
+	t.IdleConnTimeout = 50 * time.Second
+	t.TLSHandshakeTimeout = 3 * time.Second
+	t.MaxResponseHeaderBytes = 32 << 10
+	return t
+}
+
+// complaints lets each organization's trouble be told once in a while.
+type complaints struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+const complainEvery = time.Minute
+
+// due reports whether an organization's trouble is to be told now.
+func (c *complaints) due(organization string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last, ok := c.last[organization]; ok && now.Sub(last) < complainEvery {
+		return false
+	}
+	if c.last == nil || len(c.last) > 10_000 {
+		c.last = map[string]time.Time{}
+	}
+	c.last[organization] = now
+	return true
+}

@@ -1,0 +1,137 @@
+package deliveries
+
+import (
+	"context"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/attualizza/attualizza/internal/jobs"
+	"github.com/attualizza/attualizza/positions"
+)
+
+// Bounds of the dispatch.
+const (
+	lookEvery    = 5 * time.Second // for what another replica left behind
+	lookAgain    = time.Second     // for what came while its queue was being worked
+	putOff       = 2 * time.Minute // until a queue whose job is put in is looked after again
+	batch        = 500             // queues of one look
+	maxAgain     = 4096            // queues remembered for another look; the rest falls due again
+	storeTimeout = 2 * time.Second
+)
+
+// args name the queue that a job works.
+type args struct {
+	Of           positions.DeliveryKind `json:"of"`
+	Organization string                 `json:"organization"`
+	NAV          positions.NoticeNumber `json:"nav"`
+}
+
+// Kind implements [river.JobArgs].
+func (args) Kind() string { return "delivery" }
+
+func (a args) queue() positions.DeliveryQueue {
+	return positions.DeliveryQueue{Kind: a.Of, OrganizationFiscalCode: a.Organization, NAV: a.NAV}
+}
+
+// Run puts in jobs for what is due, at once when woken and otherwise every few
+// seconds, until ctx ends.
+func (c *Courier) Run(ctx context.Context, runner Jobs) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var again map[positions.DeliveryQueue]bool
+	for {
+		var soon <-chan time.Time
+		if len(again) > 0 {
+			soon = time.After(lookAgain)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wake:
+		case <-soon:
+		case <-tick.C:
+		}
+		busy, err := c.dispatch(ctx, runner, again)
+		if err != nil {
+			if ctx.Err() == nil && c.told.due("", c.Now()) {
+				c.Logger.WarnContext(ctx, "deliveries not looked after, trying again in seconds", "error", err)
+			}
+			continue // what was to be looked at again still is
+		}
+		again = busy
+	}
+}
+
+// dispatch puts in the jobs of all queues that are due and of those to be looked
+// at again. It returns the queues that were being worked just then: what is due of
+// them may have come too late for that job.
+func (c *Courier) dispatch(ctx context.Context, runner Jobs, again map[positions.DeliveryQueue]bool) (busy map[positions.DeliveryQueue]bool, err error) {
+	for _, org := range c.Directory.Organizations() { // other replicas may put jobs in for them
+		if org.Delivery != nil {
+			if err := runner.Work(queueOf(positions.DeliverReceipt, org.FiscalCode)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	busy = map[positions.DeliveryQueue]bool{}
+	put := func(queues []positions.DeliveryQueue) error {
+		params := make([]river.InsertManyParams, 0, len(queues))
+		for _, q := range queues {
+			name, workers := queueOf(q.Kind, q.OrganizationFiscalCode)
+			if err := runner.Work(name, workers); err != nil {
+				return err
+			}
+			params = append(params, river.InsertManyParams{Args: args{q.Kind, q.OrganizationFiscalCode, q.NAV}, InsertOpts: jobs.Once(name)})
+		}
+		ctx, cancel := context.WithTimeout(ctx, 5*storeTimeout)
+		defer cancel()
+		running, err := runner.Insert(ctx, params)
+		for _, i := range running {
+			if len(busy) < maxAgain {
+				busy[queues[i]] = true
+			}
+		}
+		return err
+	}
+	once := make([]positions.DeliveryQueue, 0, len(again))
+	for q := range again {
+		once = append(once, q)
+	}
+	for len(once) > 0 {
+		n := min(batch, len(once))
+		if err := put(once[:n]); err != nil {
+			return nil, err
+		}
+		once = once[n:]
+	}
+	for ctx.Err() == nil {
+		due, err := c.due(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := put(due); err != nil {
+			return nil, err
+		}
+		if len(due) < batch {
+			break
+		}
+	}
+	return busy, nil
+}
+
+func (c *Courier) due(ctx context.Context) ([]positions.DeliveryQueue, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	now := c.Now()
+	return c.Outbox.DueDeliveries(ctx, now, now.Add(putOff), batch)
+}
+
+// queueOf names the queue of jobs that deliveries wait in, and how many leave at
+// once.
+func queueOf(kind positions.DeliveryKind, organization string) (name string, workers int) {
+	if kind == positions.DeliverToSEND {
+		return sendQueue, sendAtOnce
+	}
+	return "receipts_" + organization, receiversAtOnce
+}

@@ -1,0 +1,145 @@
+package deliveries
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/attualizza/attualizza/internal/jobs"
+	"github.com/attualizza/attualizza/positions"
+)
+
+// Limits of one attempt.
+const (
+	attemptTimeout = 10 * time.Second
+	settleTimeout  = 2 * time.Second // beyond the attempt: what it came to is worth a wait
+	claimedAgain   = 5 * time.Second // before another look at a queue that somebody else has
+)
+
+// worker takes the deliveries of one queue, in order.
+type worker struct {
+	river.WorkerDefaults[args]
+	courier *Courier
+}
+
+// Work delivers what is pending in the job's queue until nothing is, something
+// fails, or the job's time is up; then it sleeps.
+func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
+	c := w.courier
+	deadline, bounded := ctx.Deadline()
+	for first := true; ; first = false {
+		if !first && bounded && time.Until(deadline) < attemptTimeout+settleTimeout {
+			return river.JobSnooze(0)
+		}
+		d, err := c.claim(ctx, job.Args.queue())
+		switch positions.CodeOf(err) {
+		case "":
+		case positions.NotFound:
+			return nil
+		case positions.Conflict:
+			return river.JobSnooze(claimedAgain)
+		default:
+			return jobs.Again(job.JobRow) // the dispatch tells of a store that does not answer
+		}
+		c.attempt(ctx, d)
+		if err := c.settle(ctx, d); err != nil {
+			// The attempt stays counted; it is made again once the claim is over.
+			c.Logger.WarnContext(ctx, "what a delivery came to is not written; it will be made again",
+				"delivery", d.ID, "organization", d.OrganizationFiscalCode, "nav", d.NAV, "state", d.State, "error", err)
+			return jobs.Again(job.JobRow)
+		}
+		if d.State == positions.DeliveryPending {
+			return river.JobSnooze(max(0, time.Until(d.DueAt)))
+		}
+	}
+}
+
+func (c *Courier) claim(ctx context.Context, q positions.DeliveryQueue) (*positions.Delivery, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	now := c.Now()
+	return c.Outbox.ClaimDelivery(ctx, q, now, now.Add(jobs.Visibility))
+}
+
+// settle writes what an attempt came to, also when the service is stopping. A
+// store that does not answer is asked a few times.
+func (c *Courier) settle(ctx context.Context, d *positions.Delivery) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	for pause := 50 * time.Millisecond; ; pause *= 2 {
+		err = c.Outbox.SettleDelivery(ctx, d)
+		if positions.CodeOf(err) != positions.Unavailable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// outcome is what one attempt came to.
+type outcome struct {
+	status int           // HTTP status, 0: there was no answer
+	ended  bool          // there is nobody to tell
+	err    error         // nil: delivered, or ended without fault
+	wait   time.Duration // what the receiver asks for, at least
+}
+
+// attempt makes one attempt and notes in d what it came to.
+func (c *Courier) attempt(ctx context.Context, d *positions.Delivery) {
+	try, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	var o outcome
+	switch d.Kind {
+	case positions.DeliverReceipt:
+		o = c.pushReceipt(try, d)
+	case positions.DeliverToSEND:
+		o = c.tellSEND(try, d)
+	default:
+		o = outcome{ended: true, err: errors.New("a kind of delivery that this release does not know")}
+	}
+	now := c.Now()
+	d.LastStatus, d.LastError = o.status, ""
+	if o.err != nil {
+		d.LastError = o.err.Error()
+	}
+	switch {
+	case o.ended:
+		d.State, d.EndedAt = positions.DeliveryEnded, now
+	case o.err == nil:
+		d.State, d.EndedAt = positions.DeliveryDelivered, now
+	case errors.Is(ctx.Err(), context.Canceled): // the service is stopping: not the receiver's fault
+		d.Attempts, d.DueAt, d.LastError = d.Attempts-1, now, "interrupted, the service was stopping"
+	case now.Sub(d.PendingSince) >= GiveUpAfter:
+		d.State, d.EndedAt = positions.DeliveryParked, now
+	default:
+		d.DueAt = now.Add(max(jobs.Pause(d.Attempts), min(o.wait, time.Hour)))
+	}
+	c.tell(ctx, d, o)
+}
+
+// tell counts what became of an attempt and tells the log what somebody should
+// look at: a failing receiver once in a while, a parked delivery always.
+func (c *Courier) tell(ctx context.Context, d *positions.Delivery, o outcome) {
+	result := "failed"
+	switch d.State {
+	case positions.DeliveryDelivered:
+		result = "delivered"
+	case positions.DeliveryEnded:
+		result = "ended"
+	case positions.DeliveryParked:
+		result = "parked"
+		c.Logger.ErrorContext(ctx, "delivery parked after days of trying; mend its receiver and replay it (attualizza deliveries replay)",
+			"delivery", d.ID, "kind", d.Kind, "organization", d.OrganizationFiscalCode, "nav", d.NAV, "status", o.status, "error", d.LastError)
+	default:
+		if ctx.Err() == nil && c.told.due(string(d.Kind)+d.OrganizationFiscalCode, c.Now()) {
+			c.Logger.WarnContext(ctx, "delivery failed, it will be tried again", "delivery", d.ID, "kind", d.Kind,
+				"organization", d.OrganizationFiscalCode, "nav", d.NAV, "attempt", d.Attempts, "status", o.status, "error", d.LastError)
+		}
+	}
+	c.meters.count(ctx, d.Kind, result)
+}

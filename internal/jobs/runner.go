@@ -1,0 +1,157 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// Limits of a job. A job whose process died is taken up by another one after
+// Visibility, so nothing may go on longer than that.
+const (
+	Timeout    = 15 * time.Second
+	Visibility = time.Minute
+)
+
+// Config is what a [Runner] runs.
+type Config struct {
+	Engine  Engine
+	Workers *river.Workers
+	// Queues are worked from the start; others can be added.
+	Queues map[string]int // jobs at once, of this replica, by name
+	// Periodic jobs are put in by one replica at a time.
+	Periodic []*river.PeriodicJob
+	Logger   *slog.Logger
+	// Clock stubs the time in tests; nil: the real one.
+	Clock rivertype.TimeGenerator
+	// Visibility is how long a job may be in the hands of a replica; zero:
+	// [Visibility].
+	Visibility time.Duration
+}
+
+// Runner carries jobs out. It is safe for concurrent use.
+type Runner struct {
+	client client
+	poll   time.Duration
+	mu     sync.RWMutex // River reads its queues without a lock where it does not listen
+	queues map[string]bool
+}
+
+// New prepares a runner. Its engine's migrations must be applied before Start.
+func New(cfg Config) (*Runner, error) {
+	r := &Runner{poll: cfg.Engine.pollInterval(), queues: map[string]bool{}}
+	if cfg.Visibility == 0 {
+		cfg.Visibility = Visibility
+	}
+	queues := map[string]river.QueueConfig{}
+	for name, workers := range cfg.Queues {
+		queues[name] = r.queue(workers)
+		r.queues[name] = true
+	}
+	var err error
+	r.client, err = cfg.Engine.client(&river.Config{
+		Queues: queues, Workers: cfg.Workers, PeriodicJobs: cfg.Periodic, Logger: quiet(cfg.Logger),
+		JobTimeout: Timeout, RescueStuckJobsAfter: cfg.Visibility, RetryPolicy: retry{}, MaxAttempts: maxAttempts,
+		// What became of a job is told by what it was about; River's own rows only fill
+		// the table.
+		CompletedJobRetentionPeriod: time.Hour, DiscardedJobRetentionPeriod: 24 * time.Hour, CancelledJobRetentionPeriod: time.Hour,
+		Test: river.TestConfig{Time: cfg.Clock},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	return r, nil
+}
+
+// maxAttempts is River's bound of attempts. Who gives a job up is its worker,
+// after days.
+const maxAttempts = 1000
+
+func (r *Runner) queue(workers int) river.QueueConfig {
+	return river.QueueConfig{MaxWorkers: workers, FetchPollInterval: r.poll, FetchCooldown: 50 * time.Millisecond}
+}
+
+// Start begins to work. Jobs stop when ctx ends; call Stop before that.
+func (r *Runner) Start(ctx context.Context) error {
+	if err := r.client.Start(ctx); err != nil {
+		return fmt.Errorf("start the jobs: %w", err)
+	}
+	return nil
+}
+
+// Stop takes no more jobs and waits for those under way; when ctx ends first
+// they are cancelled and given a moment to put away what they hold.
+func (r *Runner) Stop(ctx context.Context) error {
+	err := r.client.Stop(ctx)
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastMoment)
+	defer cancel()
+	return r.client.StopAndCancel(last)
+}
+
+const lastMoment = 500 * time.Millisecond
+
+// Work begins to work a queue, if it is not worked yet, with so many jobs at once.
+func (r *Runner) Work(queue string, workers int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.queues[queue] {
+		return nil
+	}
+	if err := r.client.Queues().Add(queue, r.queue(workers)); err != nil {
+		return fmt.Errorf("queue %s: %w", queue, err)
+	}
+	r.queues[queue] = true
+	return nil
+}
+
+// Insert puts jobs in, all or none. One that is there already (see [Once]) is
+// not put in again; if it is asleep until a later attempt it is woken. busy are
+// the indexes of those that were not put in because their like is running: it may
+// have looked for the last time before the reason for this one was there.
+func (r *Runner) Insert(ctx context.Context, jobs []river.InsertManyParams) (busy []int, err error) {
+	if len(jobs) == 0 {
+		return nil, nil
+	}
+	r.mu.RLock()
+	results, err := r.client.InsertMany(ctx, jobs)
+	r.mu.RUnlock()
+	if err != nil {
+		return nil, fmt.Errorf("insert jobs: %w", err)
+	}
+	for i, result := range results {
+		switch {
+		case !result.UniqueSkippedAsDuplicate:
+		case result.Job.State == rivertype.JobStateRunning:
+			busy = append(busy, i)
+		case asleep(result.Job):
+			if _, err := r.client.JobRetry(ctx, result.Job.ID); err != nil {
+				return nil, fmt.Errorf("wake job %d: %w", result.Job.ID, err)
+			}
+		}
+	}
+	return busy, nil
+}
+
+func asleep(job *rivertype.JobRow) bool {
+	return job.State == rivertype.JobStateScheduled || job.State == rivertype.JobStateRetryable
+}
+
+// Once are the options of a job of which there is one at a time with the same
+// arguments: while it waits, sleeps or runs, another is not put in.
+func Once(queue string) *river.InsertOpts {
+	return &river.InsertOpts{Queue: queue, UniqueOpts: river.UniqueOpts{
+		ByArgs: true,
+		ByState: []rivertype.JobState{
+			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+			rivertype.JobStateRunning, rivertype.JobStateScheduled,
+		},
+	}}
+}
