@@ -39,14 +39,15 @@ type Config struct {
 	Transport http.RoundTripper
 }
 
-// Client asks SEND for prices. It is safe for concurrent use; one Client
+// Client asks SEND for prices and tells it of payments. It is safe for concurrent use; one Client
 // serves every organization of one environment.
 type Client struct {
 	baseURL  string
 	timeout  time.Duration
 	http     *http.Client
 	log      *slog.Logger
-	guards   *guards
+	guards   *guards // of prices
+	events   *guards // of payment events; their breakers are not used
 	vouchers *vouchers
 	meters   *meters
 }
@@ -87,7 +88,7 @@ func New(cfg Config) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		log:    cfg.Logger,
-		guards: newGuards(),
+		guards: newGuards(), events: newGuards(),
 	}
 	c.vouchers = newVouchers(c.http, cfg.TokenURL, cfg.Audience, cfg.Vouchers, cfg.Logger)
 	var err error

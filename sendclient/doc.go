@@ -34,6 +34,13 @@
 // wants a login first: its token is kept for the organization, one asker obtains
 // it for all, and one that is refused is replaced once within the same limit.
 //
+// # Payments
+//
+// [Client.ReportPayment] tells SEND that a notice was paid, so that it sends no
+// more paper. Nobody waits for it: it has a longer limit, a bulkhead and a
+// hold-off of its own, respects the hold-off of prices and moves none of their
+// guards.
+//
 // # Answers and failures
 //
 // What SEND says is an [Answer], "this notification costs nothing" (its 404)

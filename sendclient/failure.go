@@ -47,8 +47,8 @@ const (
 	KindCancelled ErrorKind = "cancelled"
 )
 
-// Error is the only type of error that [Client.Price] returns. It never holds
-// a key, a voucher or personal data, and may be logged.
+// Error is the only type of error that [Client.Price] and [Client.ReportPayment]
+// return. It never holds a key, a voucher or personal data, and may be logged.
 type Error struct {
 	Kind ErrorKind
 	// Status and Code are SEND's, as in [Exchange]; for an error with Held set
@@ -67,6 +67,7 @@ type Error struct {
 	Notice, Reason string
 	Err            error
 
+	about      string        // what was going on; empty: a price
 	retryAfter time.Duration // from a 429
 	cutShort   bool          // a timeout that says more about the caller's haste than about SEND
 }
@@ -74,7 +75,12 @@ type Error struct {
 // Error tells the whole story in one line.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("price of notice ")
+	if e.about == "" {
+		b.WriteString("price")
+	} else {
+		b.WriteString(e.about)
+	}
+	b.WriteString(" of notice ")
 	b.WriteString(e.Notice)
 	b.WriteString(": ")
 	b.WriteString(string(e.Kind))
@@ -102,6 +108,14 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// result is the label of the metric.
+func (e *Error) result() string {
+	if e.Held {
+		return resultHeldOff
+	}
+	return string(e.Kind)
+}
 
 // verdict is what the outcome of a request says about SEND's health.
 type verdict int

@@ -117,6 +117,18 @@ func (gs *guards) of(cred *Credential) *guard {
 	return g
 }
 
+// held returns the refusal that a hold of a credential is worth now, without
+// taking its probe; nil when there is none, or nobody has asked with it yet.
+func (gs *guards) held(cred *Credential, now time.Time) *Error {
+	gs.mu.Lock()
+	g := gs.byOrg[cred.OrganizationFiscalCode]
+	gs.mu.Unlock()
+	if g == nil || g.id != cred.fingerprint() {
+		return nil
+	}
+	return g.hold.inForce(now)
+}
+
 func (gs *guards) forgetOldest() {
 	oldest := ""
 	for org, g := range gs.byOrg {

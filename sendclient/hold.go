@@ -39,6 +39,18 @@ func (h *hold) pass(now time.Time) (probe bool, refused *Error) {
 	return true, nil
 }
 
+// inForce returns the refusal of a hold that is not over yet, or nil.
+func (h *hold) inForce(now time.Time) *Error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !now.Before(h.until) {
+		return nil
+	}
+	held := h.why
+	held.Held, held.HeldUntil = true, h.until
+	return &held
+}
+
 // settle draws the consequences of a request that was let through, and reports
 // whether it started a hold of the given length (none when zero).
 func (h *hold) settle(probe bool, failure *Error, length time.Duration, now time.Time) (started bool) {

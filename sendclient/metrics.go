@@ -29,7 +29,7 @@ func newMeters(m metric.Meter, gs *guards) (*meters, error) {
 	var err error
 	s := &meters{results: make(map[string]map[string][]metric.AddOption), routes: make(map[string][]metric.RecordOption)}
 	if s.requests, err = m.Int64Counter("attualizza_send_requests",
-		metric.WithDescription("Prices asked by route (of SEND, or of a relay) and result; breaker_open, saturated, no_voucher and held_off are answers given without asking.")); err != nil {
+		metric.WithDescription("Requests by route (prices of SEND or of a relay, payments told to SEND) and result; breaker_open, saturated, no_voucher and held_off are answers given without asking.")); err != nil {
 		return nil, err
 	}
 	if s.duration, err = m.Float64Histogram("attualizza_send_request_duration",
@@ -52,12 +52,12 @@ func newMeters(m metric.Meter, gs *guards) (*meters, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{routeDirect, routeRelay} {
+	for _, name := range []string{routeDirect, routeRelay, routePaymentEvent} {
 		route := attribute.String("route", name)
 		s.routes[name] = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(route))}
 		s.results[name] = make(map[string][]metric.AddOption)
 		for _, result := range []string{
-			resultPriced, resultNoCost, resultRefused, resultHeldOff,
+			resultPriced, resultNoCost, resultRefused, resultHeldOff, resultReported, string(KindNotNotified),
 			string(KindTimeout), string(KindTransport), string(KindDenied), string(KindThrottled), string(KindServerError),
 			string(KindUnreadable), string(KindAnomaly), string(KindBadRequest), string(KindBreakerOpen),
 			string(KindSaturated), string(KindNoVoucher), string(KindCancelled),
@@ -72,15 +72,17 @@ func newMeters(m metric.Meter, gs *guards) (*meters, error) {
 func (s *meters) record(ctx context.Context, route string, answer Answer, failure *Error) {
 	seen, result := answer.Exchange, resultPriced
 	switch {
-	case failure != nil && failure.Held:
-		seen, result = failure.Exchange, resultHeldOff
 	case failure != nil:
-		seen, result = failure.Exchange, string(failure.Kind)
+		seen, result = failure.Exchange, failure.result()
 	case answer.NoCost == NotPayable:
 		result = resultRefused
 	case answer.NoCost != "":
 		result = resultNoCost
 	}
+	s.add(ctx, route, result, seen)
+}
+
+func (s *meters) add(ctx context.Context, route, result string, seen Exchange) {
 	s.requests.Add(ctx, 1, s.results[route][result]...)
 	if seen.Asked() {
 		s.duration.Record(ctx, seen.AnsweredAt.Sub(seen.RequestedAt).Seconds(), s.routes[route]...)

@@ -26,6 +26,10 @@ func TestMetricsHaveTheNamesThatDashboardsUse(t *testing.T) {
 
 	status := 200
 	c := serve(t, Config{Meter: provider.Meter("test")}, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "POST" && r.URL.Path == paymentEventPath {
+			w.WriteHeader(204)
+			return
+		}
 		w.WriteHeader(status)
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/amount-update"):
@@ -37,6 +41,7 @@ func TestMetricsHaveTheNamesThatDashboardsUse(t *testing.T) {
 	relay := &Credential{OrganizationFiscalCode: "80099999999", Relay: &Relay{Kind: RelayNative, URL: c.baseURL, Token: "t"}}
 	c.Price(t.Context(), relay, org, notice)
 	c.Price(t.Context(), apiKeyOnly, org, notice)
+	c.ReportPayment(t.Context(), apiKeyOnly, eventOf(notice))
 	status = 403
 	c.Price(t.Context(), apiKeyOnly, org, notice)
 	c.Price(t.Context(), apiKeyOnly, org, notice)
@@ -85,6 +90,9 @@ func TestMetricsHaveTheNamesThatDashboardsUse(t *testing.T) {
 		"attualizza_send_requests_total,result=not_payable,route=RELAY":  1,
 		"attualizza_send_request_duration_seconds,route=RELAY":           1,
 		"attualizza_send_breaker_state,key=80099999999":                  0,
+
+		"attualizza_send_requests_total,result=reported,route=payment_event": 1,
+		"attualizza_send_request_duration_seconds,route=payment_event":       1,
 	}
 	for name := range got {
 		if !strings.HasPrefix(name, "attualizza_") {

@@ -8,6 +8,7 @@ package registry
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,26 +34,44 @@ type Source interface {
 	OrganizationsRevision(ctx context.Context) (int64, error)
 }
 
-// Organization is a registered organization with its credential for SEND. It is
-// never changed after it was published: a new registration makes a new one.
+// Organization is a registered organization with its credentials. It is never
+// changed after it was published: a new registration makes a new one.
 type Organization struct {
 	positions.Organization
+	price, send opened // the same where prices are asked of SEND itself
+}
+
+// opened is a credential, or why there is none.
+type opened struct {
 	credential *sendclient.Credential
-	noSend     error // why there is no credential
+	err        error
 }
 
 // ErrNoCredential means that an organization has no key for SEND or its relay,
 // or that its secrets cannot be opened with this master key.
 var ErrNoCredential = errors.New("the organization has no usable credential for SEND or its relay")
 
-// Credential returns what the organization authenticates to SEND with, or an
-// error that wraps [ErrNoCredential]. The same registration always gives the
-// same pointer.
+// Credential returns what prices are asked with, SEND's credential or the
+// relay's, or an error that wraps [ErrNoCredential]. The same registration
+// always gives the same pointer.
 func (o *Organization) Credential() (*sendclient.Credential, error) {
-	if o.credential == nil {
-		return nil, o.noSend
-	}
-	return o.credential, nil
+	return o.price.credential, o.price.err
+}
+
+// SENDCredential returns what the organization authenticates to SEND itself
+// with, whoever is asked for its prices, or an error that wraps
+// [ErrNoCredential]. The same registration always gives the same pointer.
+func (o *Organization) SENDCredential() (*sendclient.Credential, error) {
+	return o.send.credential, o.send.err
+}
+
+// TellsSEND reports whether SEND is to hear of the organization's payments: it
+// has registered its own key for SEND, be it that the key cannot be opened here
+// and now. Who only has a relay leaves that to its act-management system, which
+// holds the key.
+func (o *Organization) TellsSEND() bool {
+	_, ok := o.Sealed[positions.SecretSendAPIKey]
+	return o.Send != nil && ok
 }
 
 // Registry is safe for concurrent use.
@@ -75,8 +94,8 @@ type snapshot struct {
 }
 
 // New returns an empty registry. box opens the organizations' secrets and may
-// be nil when there is no master key. opened is told of every credential that
-// comes into force, once, and must not block; it may be nil.
+// be nil when there is no master key. opened is told of every credential for
+// prices that comes into force, once, and must not block; it may be nil.
 func New(source Source, box *secrets.Box, logger *slog.Logger, opened func(*sendclient.Credential)) *Registry {
 	if opened == nil {
 		opened = func(*sendclient.Credential) {}
@@ -167,46 +186,57 @@ func (r *Registry) Reload(ctx context.Context) error {
 	return nil
 }
 
-// open makes the credential of an organization. What goes wrong is kept for who
+// open opens the credentials of an organization. What goes wrong is kept for who
 // asks: it concerns this organization only.
 func (r *Registry) open(o *positions.Organization) *Organization {
 	entry := &Organization{Organization: *o}
+	entry.send.credential, entry.send.err = r.openSEND(o)
+	entry.price = entry.send
 	if o.Relays() {
-		return r.openRelay(entry)
+		entry.price.credential, entry.price.err = r.openRelay(o)
 	}
-	sealed, ok := o.Sealed[positions.SecretSendAPIKey]
-	if o.Send == nil || !ok {
-		entry.noSend = fmt.Errorf("%w: no send.apiKey is registered", ErrNoCredential)
-		return entry
+	switch {
+	case entry.price.err == nil:
+		r.opened(entry.price.credential)
+	case o.HasCredential():
+		r.logger.Error("the credential of an organization for SEND or its relay cannot be opened: its notices get no fresh price until it is mended",
+			"organization", o.FiscalCode, "error", entry.price.err)
 	}
-	fail := func(err error) *Organization { return r.closed(entry, err) }
-	key, err := r.box.Open(o.FiscalCode, string(positions.SecretSendAPIKey), sealed)
-	if err != nil {
-		return fail(err)
+	if o.Relays() && entry.send.err != nil && entry.TellsSEND() {
+		r.logger.Error("the SEND credential of an organization with a relay cannot be opened: SEND does not hear of its payments until it is mended",
+			"organization", o.FiscalCode, "error", entry.send.err)
 	}
-	credential := &sendclient.Credential{OrganizationFiscalCode: o.FiscalCode, APIKey: string(key)}
-	if pdnd := o.Send.PDND; pdnd != nil && pdnd.Mode == positions.PDNDRequired {
-		pem, err := r.box.Open(o.FiscalCode, string(positions.SecretPDNDPrivateKey), o.Sealed[positions.SecretPDNDPrivateKey])
-		if err != nil {
-			return fail(err)
-		}
-		private, err := sendclient.ParsePrivateKey(string(pem))
-		if err != nil {
-			return fail(err)
-		}
-		credential.PDND = &sendclient.PDND{ClientID: pdnd.ClientID, KeyID: pdnd.KeyID, PurposeID: pdnd.PurposeID, PrivateKey: private}
-	}
-	entry.credential = credential
-	r.opened(credential)
 	return entry
 }
 
-// closed is an organization whose credential cannot be opened.
-func (r *Registry) closed(entry *Organization, err error) *Organization {
-	entry.noSend = fmt.Errorf("%w: %w", ErrNoCredential, err)
-	r.logger.Error("the SEND credential of an organization cannot be opened: its notices get no fresh price until it is mended",
-		"organization", entry.FiscalCode, "error", err)
-	return entry
+// openSEND makes SEND's own credential of an organization.
+func (r *Registry) openSEND(o *positions.Organization) (*sendclient.Credential, error) {
+	sealed, ok := o.Sealed[positions.SecretSendAPIKey]
+	if o.Send == nil || !ok {
+		return nil, fmt.Errorf("%w: no send.apiKey is registered", ErrNoCredential)
+	}
+	key, err := r.box.Open(o.FiscalCode, string(positions.SecretSendAPIKey), sealed)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoCredential, err)
+	}
+	credential := &sendclient.Credential{OrganizationFiscalCode: o.FiscalCode, APIKey: string(key)}
+	if pdnd := o.Send.PDND; pdnd != nil && pdnd.Mode == positions.PDNDRequired {
+		private, err := r.privateKey(o)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNoCredential, err)
+		}
+		credential.PDND = &sendclient.PDND{ClientID: pdnd.ClientID, KeyID: pdnd.KeyID, PurposeID: pdnd.PurposeID, PrivateKey: private}
+	}
+	return credential, nil
+}
+
+// privateKey opens the key of an organization's client on PDND.
+func (r *Registry) privateKey(o *positions.Organization) (*rsa.PrivateKey, error) {
+	pem, err := r.box.Open(o.FiscalCode, string(positions.SecretPDNDPrivateKey), o.Sealed[positions.SecretPDNDPrivateKey])
+	if err != nil {
+		return nil, err
+	}
+	return sendclient.ParsePrivateKey(string(pem))
 }
 
 // Loaded reports whether the organizations were ever read.

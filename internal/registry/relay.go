@@ -10,8 +10,7 @@ import (
 // openRelay makes the credential of an organization that asks its
 // act-management system. Its client of PDND, where it has one with a key, signs
 // what it asks of a native relay.
-func (r *Registry) openRelay(entry *Organization) *Organization {
-	o := &entry.Organization
+func (r *Registry) openRelay(o *positions.Organization) (*sendclient.Credential, error) {
 	relay := &sendclient.Relay{Kind: sendclient.RelayKind(o.Relay.Kind), URL: o.Relay.URL, Username: o.Relay.Username}
 	secret, into := positions.SecretRelayToken, &relay.Token
 	if relay.Kind == sendclient.RelayLegacy {
@@ -19,26 +18,19 @@ func (r *Registry) openRelay(entry *Organization) *Organization {
 	}
 	sealed, ok := o.Sealed[secret]
 	if !ok {
-		entry.noSend = fmt.Errorf("%w: no %s is registered", ErrNoCredential, secret)
-		return entry
+		return nil, fmt.Errorf("%w: no %s is registered", ErrNoCredential, secret)
 	}
 	text, err := r.box.Open(o.FiscalCode, string(secret), sealed)
 	if err != nil {
-		return r.closed(entry, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoCredential, err)
 	}
 	*into = string(text)
 	if o.Signs() {
-		pem, err := r.box.Open(o.FiscalCode, string(positions.SecretPDNDPrivateKey), o.Sealed[positions.SecretPDNDPrivateKey])
+		private, err := r.privateKey(o)
 		if err != nil {
-			return r.closed(entry, err)
-		}
-		private, err := sendclient.ParsePrivateKey(string(pem))
-		if err != nil {
-			return r.closed(entry, err)
+			return nil, fmt.Errorf("%w: %w", ErrNoCredential, err)
 		}
 		relay.Signature = &sendclient.Signature{ClientID: o.Send.PDND.ClientID, KeyID: o.Send.PDND.KeyID, PrivateKey: private}
 	}
-	entry.credential = &sendclient.Credential{OrganizationFiscalCode: o.FiscalCode, Relay: relay}
-	r.opened(entry.credential)
-	return entry
+	return &sendclient.Credential{OrganizationFiscalCode: o.FiscalCode, Relay: relay}, nil
 }
