@@ -31,7 +31,7 @@ type Delivery struct {
 	// PendingSince is when it began to wait, at its creation or at its last
 	// replay: a delivery is parked a while after that.
 	PendingSince time.Time
-	// DueAt is when it is next looked after, if it is PENDING.
+	// DueAt is when its next attempt may be made, if it is PENDING.
 	DueAt time.Time
 	// Attempts counts those since PendingSince, the one that is being made included.
 	Attempts      int
@@ -73,14 +73,15 @@ type Outgoing struct {
 
 // Deliveries keeps what has to leave. Errors are as in [Store].
 type Deliveries interface {
-	// DueDeliveries returns the notices, at most limit, with a PENDING delivery
-	// that is due by now, the longest due first, and makes these deliveries due
-	// again at until, so that nobody else looks after them in the meantime.
+	// DueDeliveries returns the queues of at most limit PENDING deliveries that are
+	// due by now, the longest due first, and hides these deliveries from here until
+	// until, so that nobody else looks after them in the meantime.
 	DueDeliveries(ctx context.Context, now, until time.Time, limit int) ([]DeliveryQueue, error)
 	// ClaimDelivery takes the first PENDING delivery of a queue for one attempt:
 	// it counts the attempt and keeps the delivery for the caller until until.
-	// NotFound: nothing is PENDING. Conflict: somebody else has the first, and
-	// nothing is taken; the claim of a dead process ends by itself.
+	// NotFound: nothing is PENDING. Conflict: nothing is taken, because somebody else
+	// has the first, whose claim ends by itself if they died, or, with [NotDue],
+	// because the first waits for its next attempt.
 	ClaimDelivery(ctx context.Context, q DeliveryQueue, now, until time.Time) (*Delivery, error)
 	// SettleDelivery writes what an attempt came to: State, DueAt, Attempts,
 	// LastStatus, LastError and EndedAt of d, and gives the claim back. Stale when
@@ -97,6 +98,11 @@ type Deliveries interface {
 	// the oldest of them is, and how many are PARKED.
 	DeliveryBacklog(ctx context.Context) ([]DeliveryBacklog, error)
 }
+
+// NotDue is the cause of a refused claim of a delivery that waits until At.
+type NotDue struct{ At time.Time }
+
+func (e NotDue) Error() string { return "not due before " + e.At.Format(time.RFC3339) }
 
 // DeliveryQueue names the deliveries that leave one after the other: those of
 // one kind about one notice.

@@ -12,11 +12,12 @@ import (
 
 // Bounds of the dispatch.
 const (
-	lookEvery    = 5 * time.Second // for what another replica left behind
-	lookAgain    = time.Second     // for what came while its queue was being worked
-	putOff       = 2 * time.Minute // until a queue whose job is put in is looked after again
-	batch        = 500             // queues of one look
-	maxAgain     = 4096            // queues remembered for another look; the rest falls due again
+	lookEvery    = 5 * time.Second       // for what another replica left behind
+	lookAgain    = time.Second           // for what came while its queue was being worked
+	gather       = 30 * time.Millisecond // between two looks: what comes meanwhile shares the next one
+	putOff       = 2 * time.Minute       // until a queue whose job is put in is looked after again
+	batch        = 500                   // queues of one look
+	maxAgain     = 4096                  // queues remembered for another look; the rest falls due again
 	storeTimeout = 2 * time.Second
 )
 
@@ -51,6 +52,11 @@ func (c *Courier) Run(ctx context.Context, runner Jobs) {
 		case <-c.wake:
 		case <-soon:
 		case <-tick.C:
+		}
+		select { // River tells of new jobs only so often
+		case <-ctx.Done():
+			return
+		case <-time.After(gather):
 		}
 		busy, err := c.dispatch(ctx, runner, again)
 		if err != nil {

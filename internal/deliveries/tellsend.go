@@ -3,6 +3,7 @@ package deliveries
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/sendclient"
@@ -26,19 +27,14 @@ func (c *Courier) tellSEND(ctx context.Context, d *positions.Delivery) outcome {
 	err = c.SEND.ReportPayment(ctx, credential, sendclient.PaymentEvent{
 		NoticeCode: string(d.NAV), CreditorTaxID: d.OrganizationFiscalCode, PaidAt: d.PaidAt, Amount: d.Amount,
 	})
-	if errors.Is(err, sendclient.ErrNotNotified) {
-		return outcome{status: statusOf(err), ended: true, err: errors.New("SEND does not know the notice as one of the organization's")}
-	}
-	return outcome{status: statusOf(err), err: err}
-}
-
-func statusOf(err error) int {
 	var failure *sendclient.Error
-	if errors.As(err, &failure) {
-		return failure.Status
+	switch {
+	case err == nil:
+		return outcome{status: http.StatusNoContent}
+	case !errors.As(err, &failure):
+		return outcome{err: err}
 	}
-	if err == nil {
-		return 204
-	}
-	return 0
+	// What cannot even be written as an event will never be.
+	hopeless := failure.Kind == sendclient.KindBadRequest && failure.Status == 0
+	return outcome{status: failure.Status, ended: hopeless || errors.Is(err, sendclient.ErrNotNotified), err: err}
 }

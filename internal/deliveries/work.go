@@ -39,6 +39,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 		case positions.NotFound:
 			return nil
 		case positions.Conflict:
+			var waits positions.NotDue
+			if errors.As(err, &waits) {
+				return river.JobSnooze(until(waits.At))
+			}
 			return river.JobSnooze(claimedAgain)
 		default:
 			return jobs.Again(job.JobRow) // the dispatch tells of a store that does not answer
@@ -51,10 +55,13 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 			return jobs.Again(job.JobRow)
 		}
 		if d.State == positions.DeliveryPending {
-			return river.JobSnooze(max(0, time.Until(d.DueAt)))
+			return river.JobSnooze(until(d.DueAt))
 		}
 	}
 }
+
+// until is how long River has to let a job sleep, by the machine's clock.
+func until(t time.Time) time.Duration { return max(0, time.Until(t)) }
 
 func (c *Courier) claim(ctx context.Context, q positions.DeliveryQueue) (*positions.Delivery, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)

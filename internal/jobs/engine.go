@@ -77,7 +77,7 @@ func (e *postgresEngine) client(cfg *river.Config) (client, error) {
 }
 
 // New jobs are told by LISTEN; polling finds what that lost.
-func (e *postgresEngine) pollInterval() time.Duration { return 5 * time.Second }
+func (e *postgresEngine) pollInterval() time.Duration { return 2 * time.Second }
 
 func (e *postgresEngine) Close() { e.pool.Close() }
 

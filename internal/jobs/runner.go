@@ -56,7 +56,10 @@ func New(cfg Config) (*Runner, error) {
 	var err error
 	r.client, err = cfg.Engine.client(&river.Config{
 		Queues: queues, Workers: cfg.Workers, PeriodicJobs: cfg.Periodic, Logger: quiet(cfg.Logger),
-		JobTimeout: Timeout, RescueStuckJobsAfter: cfg.Visibility, RetryPolicy: retry{}, MaxAttempts: maxAttempts,
+		// River tells of new jobs of a queue once in this while; what it does not tell
+		// of waits to be polled.
+		FetchCooldown: cooldown,
+		JobTimeout:    Timeout, RescueStuckJobsAfter: cfg.Visibility, RetryPolicy: retry{}, MaxAttempts: maxAttempts,
 		// What became of a job is told by what it was about; River's own rows only fill
 		// the table.
 		CompletedJobRetentionPeriod: time.Hour, DiscardedJobRetentionPeriod: 24 * time.Hour, CancelledJobRetentionPeriod: time.Hour,
@@ -73,8 +76,10 @@ func New(cfg Config) (*Runner, error) {
 const maxAttempts = 1000
 
 func (r *Runner) queue(workers int) river.QueueConfig {
-	return river.QueueConfig{MaxWorkers: workers, FetchPollInterval: r.poll, FetchCooldown: 50 * time.Millisecond}
+	return river.QueueConfig{MaxWorkers: workers, FetchPollInterval: r.poll}
 }
+
+const cooldown = 20 * time.Millisecond
 
 // Start begins to work. Jobs stop when ctx ends; call Stop before that.
 func (r *Runner) Start(ctx context.Context) error {

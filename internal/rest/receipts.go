@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
@@ -84,3 +85,6 @@ func difference(paid money.Cents, asked *money.Cents) *money.Cents {
 	d := paid - *asked
 	return &d
 }
+
+// ReceiptJSON writes a receipt as GET …/receipts/{receiptId} shows it.
+func ReceiptJSON(r *positions.Receipt) ([]byte, error) { return json.Marshal(receiptBody(r)) }

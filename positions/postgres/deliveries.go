@@ -19,8 +19,8 @@ const deliveryColumns = `id, kind, organization, nav, receipt_id, amount, paid_a
 func queueDeliveries(b *pgx.Batch, deliveries []positions.Delivery) {
 	for i := range deliveries {
 		d := &deliveries[i]
-		b.Queue(`INSERT INTO deliveries (kind, organization, nav, receipt_id, amount, paid_at, state, created_at, pending_since, due_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, string(d.Kind), d.OrganizationFiscalCode, string(d.NAV), d.ReceiptID,
+		b.Queue(`INSERT INTO deliveries (kind, organization, nav, receipt_id, amount, paid_at, state, created_at, pending_since, due_at, look_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)`, string(d.Kind), d.OrganizationFiscalCode, string(d.NAV), d.ReceiptID,
 			d.Amount, optional(d.PaidAt), string(d.State), d.CreatedAt, d.PendingSince, d.DueAt)
 	}
 }
@@ -34,7 +34,7 @@ const dueLock = 0x61747476
 func (s *Store) DueDeliveries(ctx context.Context, now, until time.Time, limit int) (due []positions.DeliveryQueue, err error) {
 	waiting := false // mostly there is nothing, and this is asked for every moment
 	err = s.read(ctx, "due deliveries", func() error {
-		return s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deliveries WHERE state = 'PENDING' AND due_at <= $1)`, now).Scan(&waiting)
+		return s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deliveries WHERE state = 'PENDING' AND look_at <= $1)`, now).Scan(&waiting)
 	})
 	if err != nil || !waiting {
 		return nil, err
@@ -46,12 +46,12 @@ func (s *Store) DueDeliveries(ctx context.Context, now, until time.Time, limit i
 			return err
 		}
 		rows, err := tx.Query(ctx, `WITH longest AS (
-				SELECT kind, organization, nav, due_at FROM deliveries WHERE state = 'PENDING' AND due_at <= $1 ORDER BY due_at, id LIMIT $3),
+				SELECT kind, organization, nav, look_at FROM deliveries WHERE state = 'PENDING' AND look_at <= $1 ORDER BY look_at, id LIMIT $3),
 			queues AS (
-				SELECT kind, organization, nav, min(due_at) AS since FROM longest GROUP BY kind, organization, nav),
+				SELECT kind, organization, nav, min(look_at) AS since FROM longest GROUP BY kind, organization, nav),
 			postponed AS (
-				UPDATE deliveries d SET due_at = $2 FROM queues q
-				WHERE d.organization = q.organization AND d.nav = q.nav AND d.kind = q.kind AND d.state = 'PENDING' AND d.due_at <= $1)
+				UPDATE deliveries d SET look_at = $2 FROM queues q
+				WHERE d.organization = q.organization AND d.nav = q.nav AND d.kind = q.kind AND d.state = 'PENDING' AND d.look_at <= $1)
 			SELECT kind, organization, nav FROM queues ORDER BY since`, now, until, max(0, limit))
 		if err != nil {
 			return err
@@ -72,10 +72,11 @@ func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, no
 	var d positions.Delivery
 	err := s.change(ctx, "claim delivery", func(tx pgx.Tx) error {
 		var id int64
+		var due time.Time
 		var free bool
-		err := tx.QueryRow(ctx, `SELECT id, claimed_until IS NULL OR claimed_until <= $4 FROM deliveries
+		err := tx.QueryRow(ctx, `SELECT id, due_at, claimed_until IS NULL OR claimed_until <= $4 FROM deliveries
 			WHERE organization = $1 AND nav = $2 AND kind = $3 AND state = 'PENDING' ORDER BY id LIMIT 1 FOR UPDATE`,
-			q.OrganizationFiscalCode, string(q.NAV), string(q.Kind), now).Scan(&id, &free)
+			q.OrganizationFiscalCode, string(q.NAV), string(q.Kind), now).Scan(&id, &due, &free)
 		switch {
 		case absent(err):
 			return document.NothingPending(q)
@@ -83,6 +84,8 @@ func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, no
 			return err
 		case !free:
 			return document.Claimed(q)
+		case due.After(now):
+			return document.NotDue(q, due)
 		}
 		d, err = scanDelivery(tx.QueryRow(ctx, `UPDATE deliveries SET claimed_until = $3, claim = claim + 1, attempts = attempts + 1, last_attempt_at = $2
 			WHERE id = $1 RETURNING `+deliveryColumns, id, now, until))
@@ -97,7 +100,7 @@ func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, no
 // SettleDelivery implements [positions.Deliveries].
 func (s *Store) SettleDelivery(ctx context.Context, d *positions.Delivery) error {
 	return s.change(ctx, "settle delivery", func(tx pgx.Tx) error {
-		row, err := tx.Exec(ctx, `UPDATE deliveries SET claimed_until = NULL, state = $3, due_at = $4, attempts = $5, last_status = $6, last_error = $7, ended_at = $8
+		row, err := tx.Exec(ctx, `UPDATE deliveries SET claimed_until = NULL, state = $3, due_at = $4, look_at = $4, attempts = $5, last_status = $6, last_error = $7, ended_at = $8
 			WHERE id = $1 AND claim = $2 AND claimed_until IS NOT NULL`,
 			d.ID, d.Claim, string(d.State), d.DueAt, d.Attempts, d.LastStatus, d.LastError, optional(d.EndedAt))
 		if err == nil && row.RowsAffected() == 0 {
@@ -112,7 +115,7 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter
 	where, args := deliveryConditions(f)
 	args = append(args, now)
 	err = s.change(ctx, "replay deliveries", func(tx pgx.Tx) error {
-		row, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = $`+strconv.Itoa(len(args))+`, due_at = $`+strconv.Itoa(len(args))+`,
+		row, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = $`+strconv.Itoa(len(args))+`, due_at = $`+strconv.Itoa(len(args))+`, look_at = $`+strconv.Itoa(len(args))+`,
 				claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
 			WHERE id IN (SELECT id`+where+` ORDER BY id LIMIT `+strconv.Itoa(max(0, limit))+` FOR UPDATE)`, args...)
 		replayed = int(row.RowsAffected())

@@ -19,8 +19,8 @@ const deliveryColumns = `id, kind, organization, nav, receipt_id, amount, paid_a
 func insertDeliveries(ctx context.Context, tx *sql.Tx, deliveries []positions.Delivery) error {
 	for i := range deliveries {
 		d := &deliveries[i]
-		_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (kind, organization, nav, receipt_id, amount, paid_at, state, created_at, pending_since, due_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(d.Kind), d.OrganizationFiscalCode, string(d.NAV), d.ReceiptID,
+		_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (kind, organization, nav, receipt_id, amount, paid_at, state, created_at, pending_since, due_at, look_at)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)`, string(d.Kind), d.OrganizationFiscalCode, string(d.NAV), d.ReceiptID,
 			int64(d.Amount), optional(d.PaidAt), string(d.State), micros(d.CreatedAt), micros(d.PendingSince), micros(d.DueAt))
 		if err != nil {
 			return err
@@ -33,7 +33,7 @@ func insertDeliveries(ctx context.Context, tx *sql.Tx, deliveries []positions.De
 func (s *Store) DueDeliveries(ctx context.Context, now, until time.Time, limit int) (due []positions.DeliveryQueue, err error) {
 	// Mostly there is nothing, and this is asked for every moment: the writer is
 	// left alone then.
-	const longest = `FROM deliveries WHERE state = 'PENDING' AND due_at <= ?`
+	const longest = `FROM deliveries WHERE state = 'PENDING' AND look_at <= ?`
 	waiting := false
 	if err := s.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 `+longest+`)`, micros(now)).Scan(&waiting); err != nil || !waiting {
 		return nil, failure("due deliveries", err)
@@ -46,12 +46,12 @@ func (s *Store) DueDeliveries(ctx context.Context, now, until time.Time, limit i
 				seen[q] = true
 				due = append(due, q)
 			}
-		}, `SELECT kind, organization, nav `+longest+` ORDER BY due_at, id LIMIT ?`, micros(now), max(0, limit))
+		}, `SELECT kind, organization, nav `+longest+` ORDER BY look_at, id LIMIT ?`, micros(now), max(0, limit))
 		if err != nil {
 			return err
 		}
 		for _, q := range due {
-			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET due_at = ? WHERE organization = ? AND nav = ? AND kind = ? AND state = 'PENDING' AND due_at <= ?`,
+			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET look_at = ? WHERE organization = ? AND nav = ? AND kind = ? AND state = 'PENDING' AND look_at <= ?`,
 				micros(until), q.OrganizationFiscalCode, string(q.NAV), string(q.Kind), micros(now))
 			if err != nil {
 				return err
@@ -69,11 +69,11 @@ func (s *Store) DueDeliveries(ctx context.Context, now, until time.Time, limit i
 func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, now, until time.Time) (*positions.Delivery, error) {
 	var d positions.Delivery
 	err := s.change(ctx, "claim delivery", func(tx *sql.Tx) error {
-		var id int64
+		var id, due int64
 		var free bool
-		err := tx.QueryRowContext(ctx, `SELECT id, claimed_until IS NULL OR claimed_until <= ? FROM deliveries
+		err := tx.QueryRowContext(ctx, `SELECT id, due_at, claimed_until IS NULL OR claimed_until <= ? FROM deliveries
 			WHERE organization = ? AND nav = ? AND kind = ? AND state = 'PENDING' ORDER BY id LIMIT 1`,
-			micros(now), q.OrganizationFiscalCode, string(q.NAV), string(q.Kind)).Scan(&id, &free)
+			micros(now), q.OrganizationFiscalCode, string(q.NAV), string(q.Kind)).Scan(&id, &due, &free)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return document.NothingPending(q)
@@ -81,6 +81,8 @@ func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, no
 			return err
 		case !free:
 			return document.Claimed(q)
+		case due > micros(now):
+			return document.NotDue(q, instant(due))
 		}
 		d, err = scanDelivery(tx.QueryRowContext(ctx, `UPDATE deliveries SET claimed_until = ?, claim = claim + 1, attempts = attempts + 1, last_attempt_at = ?
 			WHERE id = ? RETURNING `+deliveryColumns, micros(until), micros(now), id))
@@ -95,8 +97,8 @@ func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, no
 // SettleDelivery implements [positions.Deliveries].
 func (s *Store) SettleDelivery(ctx context.Context, d *positions.Delivery) error {
 	return s.change(ctx, "settle delivery", func(tx *sql.Tx) error {
-		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET claimed_until = NULL, state = ?, due_at = ?, attempts = ?, last_status = ?, last_error = ?, ended_at = ?
-			WHERE id = ? AND claim = ? AND claimed_until IS NOT NULL`,
+		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET claimed_until = NULL, state = ?1, due_at = ?2, look_at = ?2, attempts = ?3, last_status = ?4, last_error = ?5, ended_at = ?6
+			WHERE id = ?7 AND claim = ?8 AND claimed_until IS NOT NULL`,
 			string(d.State), micros(d.DueAt), d.Attempts, d.LastStatus, d.LastError, optional(d.EndedAt), d.ID, d.Claim)
 		if err != nil {
 			return err
@@ -113,9 +115,9 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter
 	where, args := deliveryConditions(f)
 	var n int64
 	err := s.change(ctx, "replay deliveries", func(tx *sql.Tx) error {
-		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = ?, due_at = ?,
+		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = ?, due_at = ?, look_at = ?,
 				claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
-			WHERE id IN (SELECT id`+where+` ORDER BY id LIMIT ?)`, slices.Concat([]any{micros(now), micros(now)}, args, []any{max(0, limit)})...)
+			WHERE id IN (SELECT id`+where+` ORDER BY id LIMIT ?)`, slices.Concat([]any{micros(now), micros(now), micros(now)}, args, []any{max(0, limit)})...)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,12 @@ func Claimed(q positions.DeliveryQueue) error {
 	return positions.Errorf(positions.Conflict, "somebody else is attempting the first delivery about notice %s (%s)", q.NAV, q.Kind)
 }
 
+// NotDue is for the claim of a queue whose first delivery waits for its next
+// attempt.
+func NotDue(q positions.DeliveryQueue, due time.Time) error {
+	return positions.Errorf(positions.Conflict, "the first delivery about notice %s (%s): %w", q.NAV, q.Kind, positions.NotDue{At: due.UTC()})
+}
+
 // Overtaken is for a settlement whose claim is not the last one any more.
 func Overtaken(d *positions.Delivery) error {
 	return positions.Errorf(positions.Stale, "delivery %d was claimed by somebody else, settled or replayed in the meantime", d.ID)

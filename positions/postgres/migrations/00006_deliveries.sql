@@ -14,7 +14,8 @@ CREATE TABLE deliveries (
     state           text        NOT NULL,
     created_at      timestamptz NOT NULL,
     pending_since   timestamptz NOT NULL,
-    due_at          timestamptz NOT NULL,
+    due_at          timestamptz NOT NULL, -- the next attempt
+    look_at         timestamptz NOT NULL, -- when it is looked after: due_at, or later once a job was put in
     claimed_until   timestamptz,          -- null: nobody attempts it
     claim           bigint      NOT NULL DEFAULT 0, -- of claims and replays, so that a late settlement is noticed
     attempts        integer     NOT NULL DEFAULT 0,
@@ -23,7 +24,7 @@ CREATE TABLE deliveries (
     last_error      text        NOT NULL DEFAULT '',
     ended_at        timestamptz
 );
-CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state = 'PENDING';
+CREATE INDEX deliveries_due ON deliveries (look_at) WHERE state = 'PENDING';
 CREATE INDEX deliveries_queue ON deliveries (organization, nav, kind, id) WHERE state = 'PENDING';
 CREATE INDEX deliveries_listed ON deliveries (organization, id DESC);
 CREATE INDEX deliveries_parked ON deliveries (organization, kind, id) WHERE state = 'PARKED';

@@ -14,7 +14,8 @@ CREATE TABLE deliveries (
     state           TEXT    NOT NULL,
     created_at      INTEGER NOT NULL,
     pending_since   INTEGER NOT NULL,
-    due_at          INTEGER NOT NULL,
+    due_at          INTEGER NOT NULL, -- the next attempt
+    look_at         INTEGER NOT NULL, -- when it is looked after: due_at, or later once a job was put in
     claimed_until   INTEGER,          -- null: nobody attempts it
     claim           INTEGER NOT NULL DEFAULT 0, -- of claims and replays, so that a late settlement is noticed
     attempts        INTEGER NOT NULL DEFAULT 0,
@@ -23,7 +24,7 @@ CREATE TABLE deliveries (
     last_error      TEXT    NOT NULL DEFAULT '',
     ended_at        INTEGER
 ) STRICT;
-CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state = 'PENDING';
+CREATE INDEX deliveries_due ON deliveries (look_at) WHERE state = 'PENDING';
 CREATE INDEX deliveries_queue ON deliveries (organization, nav, kind, id) WHERE state = 'PENDING';
 CREATE INDEX deliveries_listed ON deliveries (organization, id DESC);
 CREATE INDEX deliveries_parked ON deliveries (organization, kind, id) WHERE state = 'PARKED';
