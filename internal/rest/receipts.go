@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
@@ -57,6 +58,10 @@ func (s *server) ReadReceipt(ctx context.Context, r ReadReceiptRequestObject) (R
 	}
 	return ReadReceipt200JSONResponse{Body: receiptBody(receipt)}, nil
 }
+
+// ReceiptJSON returns a receipt as ReadReceipt answers it, for who is told of
+// receipts elsewhere.
+func ReceiptJSON(r *positions.Receipt) ([]byte, error) { return json.Marshal(receiptBody(r)) }
 
 // receiptBody is how a receipt reads. Its message stays inside: it names people.
 func receiptBody(r *positions.Receipt) Receipt {

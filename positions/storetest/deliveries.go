@@ -354,6 +354,21 @@ var deliveryTests = []test{
 			}
 		}
 	}},
+	{"who replays again and again at one instant comes to an end, whatever state it is of", func(t *testing.T, s positions.Store) {
+		nav := option(1).NAV
+		deliver(t, s, nav, "rt-1", "rt-2", "rt-3", "rt-4", "rt-5")
+		end(t, s, claimed(t, s, receiptsOf(nav), noon), positions.DeliveryParked, noon)
+		day := noon.AddDate(0, 0, 1)
+		for _, want := range []int{2, 2, 1, 0} {
+			if n := got(s.ReplayDeliveries(t.Context(), positions.DeliveryFilter{NAV: nav}, day, 2))(t); n != want {
+				t.Fatalf("%d were replayed, want %d", n, want)
+			}
+		}
+		claimed(t, s, receiptsOf(nav), day) // which a replay takes away
+		if n := got(s.ReplayDeliveries(t.Context(), positions.DeliveryFilter{NAV: nav}, day, 10))(t); n != 1 {
+			t.Fatalf("%d were replayed", n)
+		}
+	}},
 	{"a list of deliveries is the newest first, a page at a time, of what meets its filter", func(t *testing.T, s positions.Store) {
 		nav, other := positions.NoticeNumber("347"+string(option(1).NAV[3:])), positions.NoticeNumber("147"+string(option(1).NAV[3:]))
 		for i, n := range []positions.NoticeNumber{nav, other, nav} {
