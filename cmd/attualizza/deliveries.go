@@ -142,7 +142,7 @@ func (c *deliveriesReplay) Run(ctx context.Context, std streams) error {
 		_, err := fmt.Fprintf(std.out, "there are no %s: nothing is delivered again\n", what)
 		return err
 	}
-	fmt.Fprintf(std.out, "%d deliveries wait for their turn again: the service that is running finds them within seconds\n", replayed)
+	fmt.Fprintf(std.out, "to be delivered again: %d; the service that is running finds them within seconds\n", replayed)
 	if err != nil {
 		return fmt.Errorf("%w; run the same command again to go on with the rest", err)
 	}
