@@ -90,7 +90,9 @@ type Deliveries interface {
 	SettleDelivery(ctx context.Context, d *Delivery) error
 	// ReplayDeliveries makes deliveries PENDING again, due now with no attempts:
 	// PARKED, ENDED or DELIVERED ones start anew, and one that is PENDING already
-	// is tried at once. It tells how many there were, at most limit.
+	// is tried at once. It tells how many there were, at most limit, the oldest
+	// first. One that waits since now already and is due is left alone, so that
+	// who asks again with the same now goes on with the rest.
 	ReplayDeliveries(ctx context.Context, f DeliveryFilter, now time.Time, limit int) (int, error)
 	// Deliveries lists deliveries, newest first, and how many there are.
 	Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, int, error)

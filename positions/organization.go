@@ -124,6 +124,13 @@ func (o *Organization) HasCredential() bool {
 	return o.Send != nil && ok
 }
 
+// TellsSEND reports whether the organization can tell SEND of its payments: it
+// has a key for SEND, whomever it asks for prices. A relay is told nothing.
+func (o *Organization) TellsSEND() bool {
+	_, ok := o.Sealed[SecretSendAPIKey]
+	return o.Send != nil && ok
+}
+
 // Signs reports whether what is asked of the relay is signed: the native
 // contract has a signature, and the organization a key on PDND to sign with.
 func (o *Organization) Signs() bool {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/attualizza/attualizza/positions"
 )
 
 // TestCommands runs the scripts of testdata: the program as its users type it.
@@ -46,8 +48,39 @@ func TestCommands(t *testing.T) {
 				}
 				registered(t, "sqlite:"+ts.MkAbs(strings.TrimPrefix(args[0], "sqlite:")))
 			},
+			// parked DATABASE ORGANIZATION RECEIPT... stores receipts whose delivery was given up.
+			"parked": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) < 3 {
+					ts.Fatalf("usage: parked sqlite:FILE ORGANIZATION RECEIPT...")
+				}
+				for _, receipt := range args[2:] {
+					parked(t, "sqlite:"+ts.MkAbs(strings.TrimPrefix(args[0], "sqlite:")), args[1], receipt)
+				}
+			},
 		},
 	})
+}
+
+// parked stores a receipt, of 21 November at noon, whose delivery was given up.
+func parked(t *testing.T, database, organization, receipt string) {
+	t.Helper()
+	store := opened(t, database)
+	nav, at := positions.NoticeNumber("302000000000000184"), time.Date(2026, 11, 21, 11, 0, 0, 0, time.UTC)
+	_, err := store.SaveReceipt(t.Context(), &positions.Receipt{
+		OrganizationFiscalCode: organization, CreditorFiscalCode: organization, ReceiptID: receipt, NAV: nav, ReceivedAt: at,
+		Outgoing: positions.Outgoing{Receipt: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := store.ClaimDelivery(t.Context(), positions.DeliveryQueue{Kind: positions.DeliverReceipt, OrganizationFiscalCode: organization, NAV: nav}, at, at.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.State, d.LastStatus, d.LastError, d.EndedAt = positions.DeliveryParked, http.StatusBadGateway, "the receiver answered 502", at
+	if err := errors.Join(store.SettleDelivery(t.Context(), d), store.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // exits CODE PROGRAM ARGS runs a program that must end with the exit code.

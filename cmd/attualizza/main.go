@@ -26,14 +26,15 @@ const (
 
 // commands is the command line.
 type commands struct {
-	Serve     serveCommand     `cmd:"" help:"Run the service; pending migrations are applied first."`
-	Migrate   migrateCommand   `cmd:"" help:"Apply the database migrations and exit."`
-	Demo      demoCommand      `cmd:"" help:"Start everything embedded, play verify, activation and receipt over real SOAP, print what a citizen would be asked and why."`
-	Sandbox   sandboxCommand   `cmd:"" help:"Run the simulator of SEND and PDND alone."`
-	Nodo      nodoCommand      `cmd:"" help:"Act as the Nodo towards any paForNode endpoint."`
-	Positions positionsCommand `cmd:"" help:"Load positions."`
-	Config    configCommand    `cmd:"" help:"Look at the configuration."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+	Serve      serveCommand      `cmd:"" help:"Run the service; pending migrations are applied first."`
+	Migrate    migrateCommand    `cmd:"" help:"Apply the database migrations and exit."`
+	Demo       demoCommand       `cmd:"" help:"Start everything embedded, play verify, activation and receipt over real SOAP, print what a citizen would be asked and why."`
+	Sandbox    sandboxCommand    `cmd:"" help:"Run the simulator of SEND and PDND alone."`
+	Nodo       nodoCommand       `cmd:"" help:"Act as the Nodo towards any paForNode endpoint."`
+	Positions  positionsCommand  `cmd:"" help:"Load positions."`
+	Deliveries deliveriesCommand `cmd:"" help:"Look at what leaves because notices were paid, and deliver it again."`
+	Config     configCommand     `cmd:"" help:"Look at the configuration."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 // streams are where a command reads and writes.

@@ -116,11 +116,11 @@ func (c *Courier) dispatch(ctx context.Context, runner Jobs, again map[positions
 		if err != nil {
 			return nil, err
 		}
+		if len(due) == 0 {
+			break
+		}
 		if err := put(due); err != nil {
 			return nil, err
-		}
-		if len(due) < batch {
-			break
 		}
 	}
 	return busy, nil

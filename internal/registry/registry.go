@@ -65,15 +65,6 @@ func (o *Organization) SENDCredential() (*sendclient.Credential, error) {
 	return o.send.credential, o.send.err
 }
 
-// TellsSEND reports whether SEND is to hear of the organization's payments: it
-// has registered its own key for SEND, be it that the key cannot be opened here
-// and now. Who only has a relay leaves that to its act-management system, which
-// holds the key.
-func (o *Organization) TellsSEND() bool {
-	_, ok := o.Sealed[positions.SecretSendAPIKey]
-	return o.Send != nil && ok
-}
-
 // Registry is safe for concurrent use.
 type Registry struct {
 	source   Source

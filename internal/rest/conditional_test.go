@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,11 +18,14 @@ func unlessMatches(c call, tags ...string) call {
 func TestWhatTheReceiverHasIsNotSentAgain(t *testing.T) {
 	h := openHouse(t).furnish(t)
 	h.want(t, 201, creating("P-1", "01000000000000177"))
-	_, err := h.store.SaveReceipt(t.Context(), &positions.Receipt{OrganizationFiscalCode: ente, ReceiptID: "r1", CreditorFiscalCode: ente, NAV: "301000000000000278", ReceivedAt: h.now()})
+	_, err := h.store.SaveReceipt(t.Context(), &positions.Receipt{OrganizationFiscalCode: ente, ReceiptID: "r1", CreditorFiscalCode: ente, NAV: "301000000000000278", ReceivedAt: h.now(), Outgoing: positions.Outgoing{Receipt: true}})
+	must(t, err)
+	leaving, _, err := h.store.Deliveries(t.Context(), positions.DeliveryFilter{ReceiptID: "r1", Page: positions.Page{Limit: 1}})
 	must(t, err)
 	for _, get := range []call{
 		{method: "GET", path: base + "/debtpositions/P-1", key: "reader"},
 		{method: "GET", path: base + "/receipts/r1", key: "reader"},
+		{method: "GET", path: fmt.Sprint(base, "/deliveries/", leaving[0].ID), key: "reader"},
 		{method: "GET", path: base, key: "admin"},
 		{method: "GET", path: "/openapi.yaml"},
 		{method: "GET", path: "/docs"},

@@ -53,6 +53,7 @@ func (s *server) payOutside(ctx context.Context, organization, number string, if
 
 // pay records a payment of a notice, of what the notice reads at the time. A key
 // with segregation codes may pay its notices whatever others their position has.
+// SEND is told of it, where it notifies the notice, so that it sends no more paper.
 func (s *server) pay(ctx context.Context, organization, number string, ifMatch *string, action string, payment positions.OptionPayment) (PaymentOption, *string, error) {
 	var none PaymentOption
 	if problems := payment.Validate(action == actionPaidOutside); len(problems) > 0 {
@@ -87,9 +88,20 @@ func (s *server) pay(ctx context.Context, organization, number string, ifMatch *
 		}
 		return p.Pay(nav, payment, now)
 	}
-	p, err := s.write(ctx, edit{read: read, ifMatch: ifMatch, change: positions.Change{Action: action}, event: event, store: s.Store.UpdatePosition})
+	leaving := false
+	store := func(ctx context.Context, p *positions.Position, c positions.Change) error {
+		d, ok := p.PaymentDelivery(nav)
+		if leaving = ok && org.TellsSEND(); leaving {
+			c.Deliveries = []positions.Delivery{d}
+		}
+		return s.Store.UpdatePosition(ctx, p, c)
+	}
+	p, err := s.write(ctx, edit{read: read, ifMatch: ifMatch, change: positions.Change{Action: action}, event: event, store: store})
 	if err != nil {
 		return none, nil, err
+	}
+	if leaving {
+		s.wake()
 	}
 	return optionAlone(p, p.Option(nav), price), etag(p), nil
 }

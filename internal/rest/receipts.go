@@ -59,6 +59,10 @@ func (s *server) ReadReceipt(ctx context.Context, r ReadReceiptRequestObject) (R
 	return ReadReceipt200JSONResponse{Body: receiptBody(receipt)}, nil
 }
 
+// ReceiptJSON returns a receipt as ReadReceipt answers it, for who is told of
+// receipts elsewhere.
+func ReceiptJSON(r *positions.Receipt) ([]byte, error) { return json.Marshal(receiptBody(r)) }
+
 // receiptBody is how a receipt reads. Its message stays inside: it names people.
 func receiptBody(r *positions.Receipt) Receipt {
 	body := Receipt{
@@ -85,6 +89,3 @@ func difference(paid money.Cents, asked *money.Cents) *money.Cents {
 	d := paid - *asked
 	return &d
 }
-
-// ReceiptJSON writes a receipt as GET …/receipts/{receiptId} shows it.
-func ReceiptJSON(r *positions.Receipt) ([]byte, error) { return json.Marshal(receiptBody(r)) }

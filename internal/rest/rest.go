@@ -50,6 +50,9 @@ type Store interface {
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error)
 
+	Deliveries(ctx context.Context, f positions.DeliveryFilter) ([]positions.Delivery, int, error)
+	ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter, now time.Time, limit int) (int, error)
+
 	BeginAttempt(ctx context.Context, a *positions.Attempt, now time.Time) (*positions.KeptAnswer, error)
 	FinishAttempt(ctx context.Context, a *positions.Attempt, answer *positions.KeptAnswer) error
 	AbandonAttempt(ctx context.Context, a *positions.Attempt) error
@@ -92,6 +95,8 @@ type Config struct {
 	// Audience is what signatures over requests must name, our e-service's on
 	// PDND; empty: operations that need a signature are refused.
 	Audience string
+	// Waker is told when a request leaves something to be delivered; nil: nobody.
+	Waker Waker
 	// RateLimit is how many requests a second one key may make, and how many one
 	// address may make without a key; 0: [DefaultRateLimit].
 	RateLimit float64

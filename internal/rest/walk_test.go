@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,6 +32,7 @@ var walkResources = map[string]string{
 	"receiptId":              "ricevuta-segreta",
 	"version":                "1",
 	"id":                     "", // a key's; settle fills it in
+	"deliveryId":             "", // the receipt's; settle fills it in
 }
 
 // exampleIUPD is the position that the document's examples are about.
@@ -80,9 +82,12 @@ func settle(t *testing.T, h *house) map[string]string {
 	must(t, h.store.RecordAnswers(t.Context(), []positions.Answer{{At: h.now(), OrganizationFiscalCode: ente, NAV: nav, Operation: "paVerifyPaymentNotice", Outcome: "OK", Amount: 12000, BaseAmount: 12000}}))
 	_, err := h.store.SaveReceipt(t.Context(), &positions.Receipt{
 		OrganizationFiscalCode: ente, ReceiptID: filled["receiptId"], CreditorFiscalCode: ente, NAV: nav, Operation: "paSendRTV2", Outcome: "KO",
-		PaymentAmount: 12000, ReceivedAt: h.now(), Message: []byte(walkSecrets[0]),
+		PaymentAmount: 12000, ReceivedAt: h.now(), Message: []byte(walkSecrets[0]), Outgoing: positions.Outgoing{Receipt: true},
 	})
 	must(t, err)
+	deliveries, _, err := h.store.Deliveries(t.Context(), positions.DeliveryFilter{ReceiptID: filled["receiptId"], Page: positions.Page{Limit: 1}})
+	must(t, err)
+	filled["deliveryId"] = strconv.FormatInt(deliveries[0].ID, 10)
 	return filled
 }
 
@@ -217,7 +222,7 @@ func (w *walked) expectations(known string) []expectation {
 		list = append(list, expectation{"another organization's writer, at home", "foreign", other, own, true})
 	}
 	others := []int{403, 404}
-	if (w.method == "GET" || w.method == "PATCH") && !w.resource {
+	if (w.method == "GET" || w.method == "PATCH" || w.operation == "ReplayDeliveries") && !w.resource {
 		others = []int{403, 200} // of what it sees, which is nothing
 	}
 	if elsewhere {
@@ -270,6 +275,8 @@ func organizationOf(t *testing.T, h *house, fiscalCode string) map[string]any {
 	keep("receipts", receipts, err)
 	answers, _, err := h.store.Answers(ctx, fiscalCode, positions.NoticeNumber(walkResources["nav"]), page)
 	keep("answers", answers, err)
+	deliveries, _, err := h.store.Deliveries(ctx, positions.DeliveryFilter{OrganizationFiscalCode: fiscalCode, Page: page})
+	keep("deliveries", deliveries, err)
 	return all
 }
 

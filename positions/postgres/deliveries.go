@@ -114,10 +114,12 @@ func (s *Store) SettleDelivery(ctx context.Context, d *positions.Delivery) error
 func (s *Store) ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter, now time.Time, limit int) (replayed int, err error) {
 	where, args := deliveryConditions(f)
 	args = append(args, now)
+	replay := strings.NewReplacer("?", "$"+strconv.Itoa(len(args)), "LIMIT", "LIMIT "+strconv.Itoa(max(0, limit))).Replace(`
+		UPDATE deliveries SET state = 'PENDING', pending_since = ?, due_at = ?, look_at = ?, claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
+		WHERE id IN (SELECT id` + where + ` AND NOT (state = 'PENDING' AND pending_since = ? AND due_at = ? AND claimed_until IS NULL)
+			ORDER BY id LIMIT FOR UPDATE)`)
 	err = s.change(ctx, "replay deliveries", func(tx pgx.Tx) error {
-		row, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = $`+strconv.Itoa(len(args))+`, due_at = $`+strconv.Itoa(len(args))+`, look_at = $`+strconv.Itoa(len(args))+`,
-				claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
-			WHERE id IN (SELECT id`+where+` ORDER BY id LIMIT `+strconv.Itoa(max(0, limit))+` FOR UPDATE)`, args...)
+		row, err := tx.Exec(ctx, replay, args...)
 		replayed = int(row.RowsAffected())
 		return err
 	})

@@ -115,9 +115,11 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter
 	where, args := deliveryConditions(f)
 	var n int64
 	err := s.change(ctx, "replay deliveries", func(tx *sql.Tx) error {
+		at := []any{micros(now), micros(now)}
 		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = ?, due_at = ?, look_at = ?,
 				claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
-			WHERE id IN (SELECT id`+where+` ORDER BY id LIMIT ?)`, slices.Concat([]any{micros(now), micros(now), micros(now)}, args, []any{max(0, limit)})...)
+			WHERE id IN (SELECT id`+where+` AND NOT (state = 'PENDING' AND pending_since = ? AND due_at = ? AND claimed_until IS NULL)
+				ORDER BY id LIMIT ?)`, slices.Concat(at, at[:1], args, at, []any{max(0, limit)})...)
 		if err != nil {
 			return err
 		}

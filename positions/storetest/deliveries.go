@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -13,7 +14,7 @@ import (
 // pushed is a receipt that is to leave for its organization.
 func pushed(organization, id string, nav positions.NoticeNumber) *positions.Receipt {
 	r := receipt(organization, id, nav)
-	r.Outgoing.Receipt = true
+	r.Outgoing.Receipt, r.ReceivedAt = true, noon
 	return r
 }
 
@@ -262,7 +263,13 @@ var deliveryTests = []test{
 		d := claimed(t, s, q, noon)
 		d.DueAt = noon.Add(time.Hour)
 		must(t, s.SettleDelivery(t.Context(), d))
-		if d = claimed(t, s, q, noon); d.ReceiptID != "rt-1" {
+		_, err := s.ClaimDelivery(t.Context(), q, noon.Add(time.Hour-time.Microsecond), noon.Add(2*time.Hour))
+		wantCode(t, err, positions.Conflict)
+		var waits positions.NotDue
+		if !errors.As(err, &waits) || !waits.At.Equal(noon.Add(time.Hour)) {
+			t.Fatalf("the first waits until %v: %v", waits.At, err)
+		}
+		if d = claimed(t, s, q, noon.Add(time.Hour)); d.ReceiptID != "rt-1" {
 			t.Fatalf("%s overtook the first", d.ReceiptID)
 		}
 		end(t, s, d, positions.DeliveryParked, noon)
@@ -354,6 +361,21 @@ var deliveryTests = []test{
 			}
 		}
 	}},
+	{"who replays again and again at one instant comes to an end, whatever state it is of", func(t *testing.T, s positions.Store) {
+		nav := option(1).NAV
+		deliver(t, s, nav, "rt-1", "rt-2", "rt-3", "rt-4", "rt-5")
+		end(t, s, claimed(t, s, receiptsOf(nav), noon), positions.DeliveryParked, noon)
+		day := noon.AddDate(0, 0, 1)
+		for _, want := range []int{2, 2, 1, 0} {
+			if n := got(s.ReplayDeliveries(t.Context(), positions.DeliveryFilter{NAV: nav}, day, 2))(t); n != want {
+				t.Fatalf("%d were replayed, want %d", n, want)
+			}
+		}
+		claimed(t, s, receiptsOf(nav), day) // which a replay takes away
+		if n := got(s.ReplayDeliveries(t.Context(), positions.DeliveryFilter{NAV: nav}, day, 10))(t); n != 1 {
+			t.Fatalf("%d were replayed", n)
+		}
+	}},
 	{"a list of deliveries is the newest first, a page at a time, of what meets its filter", func(t *testing.T, s positions.Store) {
 		nav, other := positions.NoticeNumber("347"+string(option(1).NAV[3:])), positions.NoticeNumber("147"+string(option(1).NAV[3:]))
 		for i, n := range []positions.NoticeNumber{nav, other, nav} {
@@ -362,7 +384,7 @@ var deliveryTests = []test{
 			got(s.SaveReceipt(t.Context(), r))(t)
 		}
 		got(s.SaveReceipt(t.Context(), pushed(provincia, "rt-3", other)))(t)
-		end(t, s, claimed(t, s, receiptsOf(other), noon), positions.DeliveryEnded, noon)
+		end(t, s, claimed(t, s, receiptsOf(other), noon.Add(time.Hour)), positions.DeliveryEnded, noon)
 		id := deliveries(t, s, positions.DeliveryFilter{ReceiptID: "rt-2"})[0].ID
 		for _, tt := range []struct {
 			f    positions.DeliveryFilter
