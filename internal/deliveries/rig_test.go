@@ -107,7 +107,7 @@ func start(t *testing.T, db database, c *clock, send Reporter) *replica {
 	directory := registry.New(db.store, box, slog.New(slog.DiscardHandler), nil)
 	directory.Start(t.Context())
 	courier, err := New(Config{
-		Outbox: db.store, Directory: directory, SEND: send, Secrets: box, Logger: slog.New(slog.DiscardHandler), Now: c.now,
+		Outbox: db.store, Directory: directory, SEND: send, Secrets: box, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: c.now,
 		Render: func(r *positions.Receipt) ([]byte, error) { return json.Marshal(r) },
 	})
 	must(t, err)
@@ -277,6 +277,11 @@ func (r *replica) list(t testing.TB, f positions.DeliveryFilter) []positions.Del
 
 // settled waits until nothing that is due by now is left to be tried.
 func (r *replica) settled(t testing.TB) {
+	defer func() {
+		if t.Failed() {
+			t.Logf("clock %v, deliveries %+v", r.clock.now(), r.list(t, positions.DeliveryFilter{}))
+		}
+	}()
 	t.Helper()
 	eventually(t, "what is due was tried", func() bool {
 		now := r.clock.now()
