@@ -32,6 +32,7 @@ type commands struct {
 	Sandbox   sandboxCommand   `cmd:"" help:"Run the simulator of SEND and PDND alone."`
 	Nodo      nodoCommand      `cmd:"" help:"Act as the Nodo towards any paForNode endpoint."`
 	Positions positionsCommand `cmd:"" help:"Load positions."`
+	TCCosto   tcCostoCommand   `cmd:"" name:"tc-costo" help:"Run PagoPA's acceptance test TC-COSTO-01 and write its report, in Italian."`
 	Config    configCommand    `cmd:"" help:"Look at the configuration."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
