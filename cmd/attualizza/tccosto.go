@@ -114,7 +114,7 @@ func (c *tcCostoCommand) Run(ctx context.Context, std streams) error {
 }
 
 func (c *tcCostoCommand) readKey() error {
-	if c.KeyFile == "" {
+	if c.KeyFile == "" || c.Sandbox {
 		return nil
 	}
 	content, err := os.ReadFile(c.KeyFile)

@@ -125,13 +125,13 @@ func evidenceThatFails(t *testing.T, h *house) {
 		"SEND does not answer": {func(e *ente) positions.NoticeNumber {
 			e.inject(t, sandbox.Fault{Kind: sandbox.Hang})
 			return e.publish(t, digital).nav
-		}, positions.SourceNone, "SEND non ha risposto in tempo e un costo non era noto"},
+		}, positions.SourceNone, "SEND non ha risposto in tempo e un costo non era noto: importo senza costo di notifica (timeout)"},
 		"SEND refuses the key, and a price is known": {func(e *ente) positions.NoticeNumber {
 			d := e.publish(t, digital)
 			e.ask(t, pafornode.VerifyPaymentNotice, d.nav)
 			e.inject(t, sandbox.Fault{Kind: sandbox.WithStatus, Status: http.StatusForbidden})
 			return d.nav
-		}, positions.SourceLastKnown, "il costo è l'ultimo noto"},
+		}, positions.SourceLastKnown, "il costo è l'ultimo noto (denied)"},
 	} {
 		e := h.ente(t, askEveryTime)
 		got := e.evidence(t, tccosto.SenderIsCreditor, c.notice(e))

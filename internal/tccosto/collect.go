@@ -74,7 +74,7 @@ func (c *Collector) evidence(ctx context.Context, s Scenario, nav positions.Noti
 			last = before[0].At
 		}
 	} else {
-		e.Reasons = append(e.Reasons, "l'ente non ha un avviso con questo numero")
+		e.Reasons = append(e.Reasons, "l'ente non ha un avviso con questo numero, o la chiave non può vederlo")
 	}
 	client := nodo.Client{Endpoint: c.Endpoint, HTTP: c.HTTP}
 	reply, err := client.Send(ctx, &pafornode.Request{
