@@ -2,6 +2,7 @@ package positions
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -268,6 +269,24 @@ func TestReceiptsSettleAPosition(t *testing.T) {
 	p = instalments()
 	if changed := p.Settle(&Receipt{NAV: "301000000000000148", Outcome: "KO"}, Asked{}, noon); changed {
 		t.Fatal("a receipt that says KO paid the position")
+	}
+}
+
+// Money that nobody was entitled to ask for has come all the same: somebody has
+// to look at it.
+func TestAReceiptSettlesAPositionInAnyStateAndTellsWhenNothingWasOwed(t *testing.T) {
+	for state, want := range map[string][]string{
+		"VALID/OPEN": nil, "EXPIRED/OPEN": nil, "VALID/BLOCKED": nil,
+		"INVALID/OPEN": {FlagNotOwed}, "VALID/TRANSFERRED": {FlagNotOwed}, "VALID/CLOSED": {FlagNotOwed},
+		"DRAFT/OPEN": {FlagNotOwed}, "PUBLISHED/OPEN": {FlagNotOwed}, "PAID/CLOSED": {FlagAlreadyPaid},
+	} {
+		status, lifecycle, _ := strings.Cut(state, "/")
+		p := in(status, lifecycle)
+		r := &Receipt{NAV: p.Options[0].NAV, ReceiptID: "x", Outcome: "OK", PaymentAmount: 1}
+		p.Settle(r, Asked{}, noon)
+		if !slices.Equal(r.Flags, want) || !p.Options[0].Paid() {
+			t.Errorf("%s: flags %v, want %v; the option is %s", state, r.Flags, want, p.Options[0].Status)
+		}
 	}
 }
 

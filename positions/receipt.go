@@ -32,7 +32,7 @@ type Receipt struct {
 	TransferDate    string       `json:"transferDate,omitempty"`
 	StandIn         bool         `json:"standIn,omitempty"`
 	// Flags tell what was odd: schema problems as element paths, and the
-	// verdicts UNKNOWN_NOTICE, ALREADY_PAID, BROADCAST. They hold no values.
+	// verdicts below. They hold no values.
 	Flags      []string  `json:"flags,omitempty"`
 	ReceivedAt time.Time `json:"receivedAt"`
 	// LastAnswered is the amount that the last activation of the notice asked,
@@ -49,13 +49,15 @@ const (
 	FlagUnknownNotice = "UNKNOWN_NOTICE" // no such notice here; kept, harmless (broadcast, other brokers)
 	FlagAlreadyPaid   = "ALREADY_PAID"   // a second payment of a paid notice: to be refunded
 	FlagBroadcast     = "BROADCAST"      // the primary creditor is another organization
+	FlagNotOwed       = "NOT_OWED"       // paid when nothing was owed here: withdrawn, handed over, closed, not in force yet
 	FlagNotOK         = "OUTCOME_NOT_OK" // the receipt itself does not say OK
 )
 
 // Settle applies a receipt to its position: it marks the option paid, unless it
 // is paid already or the receipt's outcome is not OK, and reports whether the
 // position changed. What is odd is added to r.Flags. The amount is never a
-// reason to refuse (SANP, "Best practice": receipts tell what happened). asked
+// reason to refuse (SANP, "Best practice": receipts tell what happened), nor is
+// what became of the position meanwhile: it is flagged for somebody to look at. asked
 // tells which part of it was SEND's fee.
 func (p *Position) Settle(r *Receipt, asked Asked, now time.Time) (changed bool) {
 	o := p.Option(r.NAV)
@@ -68,11 +70,14 @@ func (p *Position) Settle(r *Receipt, asked Asked, now time.Time) (changed bool)
 		return false
 	}
 	n, _ := NewNotice(p, r.NAV, nil)
-	if n.settled() {
+	switch refusal := n.RefusalAt(now); {
+	case n.settled():
 		r.Flags = append(r.Flags, FlagAlreadyPaid)
 		if o.Paid() {
 			return false
 		}
+	case refusal == RefusedCancelled, refusal == RefusedUnknown: // an expired or blocked one was activated in time
+		r.Flags = append(r.Flags, FlagNotOwed)
 	}
 	date := r.PaymentDateTime
 	if date.IsZero() {

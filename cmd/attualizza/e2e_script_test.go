@@ -30,11 +30,14 @@ func TestCommands(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("ENDPOINT", h.endpoint())
+			env.Setenv("API", "http://"+h.address("api"))
+			env.Setenv("KEY", e.key)
 			env.Setenv("SEND", h.sim.URL)
 			env.Setenv("ENTE", e.fiscalCode)
 			env.Setenv("BROKER", demoBroker)
 			env.Setenv("STATION", demoStation)
 			env.Setenv("NOTICE", noticeOf(oneLetter))
+			env.Setenv("NOTIFIED", noticeOf(viewed))
 			env.Setenv("FREE", freeAddress(t))
 			return nil
 		},

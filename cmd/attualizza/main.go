@@ -35,6 +35,7 @@ type commands struct {
 	Deliveries deliveriesCommand `cmd:"" help:"Look at what leaves because notices were paid, and deliver it again."`
 	Config     configCommand     `cmd:"" help:"Look at the configuration."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
+	TCCosto    tcCostoCommand    `cmd:"" name:"tc-costo" help:"Run PagoPA's acceptance test TC-COSTO-01 and write its report, in Italian."`
 }
 
 // streams are where a command reads and writes.
