@@ -167,6 +167,9 @@ type Store interface {
 	// with their answers, and tells how many.
 	PruneAttempts(ctx context.Context, now time.Time, limit int) (int, error)
 
+	MissingReceipts
+	Retention
+
 	// Ping reports whether the database answers and its migrations are applied.
 	Ping(ctx context.Context) error
 	// Migrate applies the pending migrations. Replicas may start together.
