@@ -10,7 +10,9 @@ import (
 
 func TestThePeriodOfMissingReceiptsEndsWhereActivationsAreOldEnough(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	day := func(month time.Month, day int) time.Time { return time.Date(2026, month, day, 0, 0, 0, 0, calendar.Rome) }
+	day := func(month time.Month, day int) time.Time {
+		return time.Date(2026, month, day, 0, 0, 0, 0, calendar.Rome)
+	}
 	const hours = time.Hour
 	for name, c := range map[string]struct {
 		from, to  time.Time
@@ -19,7 +21,7 @@ func TestThePeriodOfMissingReceiptsEndsWhereActivationsAreOldEnough(t *testing.T
 		end       time.Time
 		refusedAt string
 	}{
-		"nothing is asked":                       {age: 2 * hours, begin: now.Add(-2*hours).AddDate(0, 0, -30), end: now.Add(-2 * hours)},
+		"nothing is asked, of summer time":       {age: 2 * hours, begin: now.Add(-3*hours).AddDate(0, 0, -30), end: now.Add(-2 * hours)},
 		"an old period":                          {from: day(10, 1), to: day(10, 3), age: 2 * hours, begin: day(10, 1), end: day(10, 3)},
 		"one that reaches into the last hours":   {from: day(11, 20), to: now.Add(-hours), age: 2 * hours, begin: day(11, 20), end: now.Add(-2 * hours)},
 		"one that reaches ahead":                 {from: day(11, 20), to: now.AddDate(1, 0, 0), age: 3 * hours, begin: day(11, 20), end: now.Add(-3 * hours)},

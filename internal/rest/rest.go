@@ -49,6 +49,7 @@ type Store interface {
 	Answers(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, page positions.Page) ([]positions.Answer, int, error)
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error)
+	positions.MissingReceipts
 
 	BeginAttempt(ctx context.Context, a *positions.Attempt, now time.Time) (*positions.KeptAnswer, error)
 	FinishAttempt(ctx context.Context, a *positions.Attempt, answer *positions.KeptAnswer) error
