@@ -39,6 +39,9 @@ type Delivery struct {
 	LastStatus    int       // HTTP status of the last attempt, 0: there was no answer
 	LastError     string    // why the last attempt failed, without personal data; empty after a success
 	EndedAt       time.Time // when it left PENDING; zero while it is
+	// Claim grows with every claim and every replay, so that whoever settles a
+	// claim that is not the last any more is noticed. It is the store's.
+	Claim int64
 }
 
 // DeliveryKind tells what leaves, and where to.

@@ -143,7 +143,8 @@ type Store interface {
 	// reported as a duplicate. A notice unknown here is no error. A receipt whose
 	// primary creditor is another organization (broadcast) is kept and flagged and
 	// never settles a position. On success r is what was stored: with its flags,
-	// LastAnswered and ReceivedAt, which is filled when zero.
+	// LastAnswered and ReceivedAt, which is filled when zero. What has to leave by
+	// [Receipt.Deliveries] is stored with it, due at once.
 	SaveReceipt(ctx context.Context, r *Receipt) (duplicate bool, err error)
 	// Receipts lists receipts, newest first, without their messages, and how
 	// many there are.
@@ -167,6 +168,7 @@ type Store interface {
 	// with their answers, and tells how many.
 	PruneAttempts(ctx context.Context, now time.Time, limit int) (int, error)
 
+	Deliveries
 	MissingReceipts
 	Retention
 
@@ -188,8 +190,9 @@ type Change struct {
 	Action string    `json:"action"`
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at"`
-	// Deliveries are what has to leave because of the change, stored with it. The
-	// store gives them their IDs.
+	// Deliveries are what has to leave because of the change, stored with it and
+	// due at once. The store gives them their IDs, states and instants. An import
+	// has none.
 	Deliveries []Delivery `json:"-"`
 }
 

@@ -66,7 +66,12 @@ func (s *Store) each(ctx context.Context, operation string, ps []*positions.Posi
 				return err
 			}
 		}
-		return nil
+		if len(c.Deliveries) == 0 {
+			return nil
+		}
+		b := new(pgx.Batch)
+		queueDeliveries(b, document.Pending(c.Deliveries, c.At))
+		return send(ctx, tx, b)
 	})
 	if taken(err) {
 		return s.conflict(ctx, ps, operation == creating)

@@ -48,9 +48,11 @@ func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicat
 		if message == nil {
 			message = []byte{}
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO receipts (organization, receipt_id, received_at, nav, flagged, body, message) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		b := new(pgx.Batch)
+		b.Queue(`INSERT INTO receipts (organization, receipt_id, received_at, nav, flagged, body, message) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			judged.OrganizationFiscalCode, judged.ReceiptID, judged.ReceivedAt, string(judged.NAV), len(judged.Flags) > 0, body, message)
-		return err
+		queueDeliveries(b, judged.Deliveries)
+		return send(ctx, tx, b)
 	})
 	if errors.Is(err, errDuplicate) {
 		return true, nil

@@ -67,7 +67,7 @@ func (s *Store) each(ctx context.Context, operation string, ps []*positions.Posi
 				return err
 			}
 		}
-		return nil
+		return insertDeliveries(ctx, tx, document.Pending(c.Deliveries, c.At))
 	})
 	if taken(err) {
 		return s.conflict(ctx, ps, operation == creating)
@@ -295,10 +295,10 @@ func insertVersion(ctx context.Context, tx *sql.Tx, v *document.Version, c posit
 }
 
 // list makes a value for json_each.
-func list(values []string) string {
+func list[T string | int64](values []T) string {
 	b, err := json.Marshal(values)
 	if err != nil {
-		panic(err) // strings always marshal
+		panic(err) // strings and numbers always marshal
 	}
 	return string(b)
 }

@@ -44,7 +44,10 @@ func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicat
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO receipts (organization, receipt_id, received_at, nav, flagged, body, message) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			judged.OrganizationFiscalCode, judged.ReceiptID, micros(judged.ReceivedAt), string(judged.NAV), len(judged.Flags) > 0, string(body), message)
-		return err
+		if err != nil {
+			return err
+		}
+		return insertDeliveries(ctx, tx, judged.Deliveries)
 	})
 	if err != nil || duplicate {
 		return duplicate && err == nil, err

@@ -12,7 +12,7 @@ import (
 )
 
 // kept is all that Expire knows.
-var kept = []positions.Kept{positions.KeptAnswers, positions.KeptReceipts}
+var kept = []positions.Kept{positions.KeptAnswers, positions.KeptReceipts, positions.KeptDeliveries}
 
 var retentionTests = []test{
 	{"answers from before an instant are deleted, a batch at a time, and no others", func(t *testing.T, s positions.Store) {
@@ -109,6 +109,24 @@ var retentionTests = []test{
 		got(s.SaveReceipt(t.Context(), receiptAt(p, 2*time.Hour)))(t)
 		same(t, "anonymised", got(s.Expire(t.Context(), positions.KeptReceipts, noon, 9))(t), 1)
 		same(t, "missing", missing(t, s, lastDay), none)
+	}},
+	{"deliveries that ended are deleted, whatever the end; those that wait or were replayed stay", func(t *testing.T, s positions.Store) {
+		q := deliver(t, s, option(1).NAV, "delivered", "ended", "parked", "late", "waiting")
+		for i, state := range []positions.DeliveryState{positions.DeliveryDelivered, positions.DeliveryEnded, positions.DeliveryParked, positions.DeliveryDelivered} {
+			end(t, s, claimed(t, s, q, noon.Add(time.Hour)), state, noon.Add(time.Duration(i+1)*time.Hour))
+		}
+		later := noon.Add(4 * time.Hour) // the end of the last of them
+		same(t, "counted", got(s.CountExpired(t.Context(), positions.KeptDeliveries, later))(t), 3)
+		same(t, "the first batch", got(s.Expire(t.Context(), positions.KeptDeliveries, later, 1))(t), 1)
+		same(t, "what is left", about(deliveries(t, s, positions.DeliveryFilter{})), []string{"waiting", "late", "parked", "ended"})
+		same(t, "replayed", got(s.ReplayDeliveries(t.Context(), positions.DeliveryFilter{ReceiptID: "parked"}, later, 9))(t), 1)
+		same(t, "the rest", got(s.Expire(t.Context(), positions.KeptDeliveries, later, 9))(t), 1)
+		same(t, "what stays", about(deliveries(t, s, positions.DeliveryFilter{})), []string{"waiting", "late", "parked"})
+		same(t, "long after", got(s.Expire(t.Context(), positions.KeptDeliveries, noon.AddDate(9, 0, 0), 9))(t), 1)
+		same(t, "what still waits", about(deliveries(t, s, positions.DeliveryFilter{})), []string{"waiting", "parked"})
+		if !got(s.SaveReceipt(t.Context(), pushed(comune, "delivered", q.NAV)))(t) {
+			t.Fatal("a receipt whose delivery is gone is new again")
+		}
 	}},
 	{"records of a name that nobody knows are refused", func(t *testing.T, s positions.Store) {
 		_, err := s.Expire(t.Context(), "positions", noon, 1)

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/attualizza/attualizza/positions"
 )
@@ -76,6 +77,12 @@ func everyMethod(ctx context.Context, s positions.Store, p *positions.Position, 
 	errs["FinishAttempt"] = s.FinishAttempt(ctx, attempt("k"), &positions.KeptAnswer{})
 	errs["AbandonAttempt"] = s.AbandonAttempt(ctx, attempt("k"))
 	_, errs["PruneAttempts"] = s.PruneAttempts(ctx, noon, 1)
+	_, errs["DueDeliveries"] = s.DueDeliveries(ctx, noon, noon.Add(time.Minute), 1)
+	_, errs["ClaimDelivery"] = s.ClaimDelivery(ctx, positions.DeliveryQueue{Kind: positions.DeliverReceipt, OrganizationFiscalCode: comune, NAV: nav}, noon, noon.Add(time.Minute))
+	errs["SettleDelivery"] = s.SettleDelivery(ctx, &positions.Delivery{ID: 1})
+	_, errs["ReplayDeliveries"] = s.ReplayDeliveries(ctx, positions.DeliveryFilter{}, noon, 1)
+	_, _, errs["Deliveries"] = s.Deliveries(ctx, positions.DeliveryFilter{})
+	_, errs["DeliveryBacklog"] = s.DeliveryBacklog(ctx)
 	errs["Ping"] = s.Ping(ctx)
 	return errs
 }

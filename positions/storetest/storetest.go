@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		{"organizations", organizationTests},
 		{"keys", keyTests},
 		{"attempts", attemptTests},
+		{"deliveries", deliveryTests},
 		{"concurrency", concurrencyTests},
 		{"service", serviceTests},
 	}

@@ -15,6 +15,8 @@ type Judged struct {
 	// Change is set when the receipt changes the position: then the position
 	// has to be written as its next version.
 	Change *positions.Change
+	// Deliveries are what has to leave because of the receipt.
+	Deliveries []positions.Delivery
 }
 
 // Asked puts together what is on record of what a payer was asked for. amount, fee
@@ -44,6 +46,16 @@ func Asked(amount, fee *money.Cents, answeredPrice, price []byte, paidElsewhere 
 // A receipt whose primary creditor is another organization is a broadcast copy:
 // it never settles a position of the receiver, even if one has the same number.
 func Judge(r *positions.Receipt, p *positions.Position, asked positions.Asked) Judged {
+	j := verdict(r, p, asked)
+	var paid *positions.Position
+	if j.Change != nil {
+		paid = p
+	}
+	j.Deliveries = Pending(r.Deliveries(paid), j.ReceivedAt)
+	return j
+}
+
+func verdict(r *positions.Receipt, p *positions.Position, asked positions.Asked) Judged {
 	j := Judged{Receipt: *r}
 	j.Flags = slices.Clone(r.Flags)
 	switch {

@@ -1,0 +1,216 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
+)
+
+const deliveryColumns = `id, kind, organization, nav, receipt_id, amount, paid_at, state, created_at, pending_since, due_at,
+	attempts, last_attempt_at, last_status, last_error, ended_at, claim`
+
+// queueDeliveries adds deliveries to the batch of what they tell about.
+func queueDeliveries(b *pgx.Batch, deliveries []positions.Delivery) {
+	for i := range deliveries {
+		d := &deliveries[i]
+		b.Queue(`INSERT INTO deliveries (kind, organization, nav, receipt_id, amount, paid_at, state, created_at, pending_since, due_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, string(d.Kind), d.OrganizationFiscalCode, string(d.NAV), d.ReceiptID,
+			d.Amount, optional(d.PaidAt), string(d.State), d.CreatedAt, d.PendingSince, d.DueAt)
+	}
+}
+
+// dueLock is the advisory lock of whoever looks for due deliveries. The number
+// means nothing; it must not be another one's.
+const dueLock = 0x61747476
+
+// DueDeliveries implements [positions.Deliveries]. One replica looks at a time:
+// one that finds another at it leaves it to that one.
+func (s *Store) DueDeliveries(ctx context.Context, now, until time.Time, limit int) (due []positions.DeliveryQueue, err error) {
+	waiting := false // mostly there is nothing, and this is asked for every moment
+	err = s.read(ctx, "due deliveries", func() error {
+		return s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deliveries WHERE state = 'PENDING' AND due_at <= $1)`, now).Scan(&waiting)
+	})
+	if err != nil || !waiting {
+		return nil, err
+	}
+	err = s.change(ctx, "due deliveries", func(tx pgx.Tx) error {
+		due = nil
+		var alone bool
+		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, dueLock).Scan(&alone); err != nil || !alone {
+			return err
+		}
+		rows, err := tx.Query(ctx, `WITH longest AS (
+				SELECT kind, organization, nav, due_at FROM deliveries WHERE state = 'PENDING' AND due_at <= $1 ORDER BY due_at, id LIMIT $3),
+			queues AS (
+				SELECT kind, organization, nav, min(due_at) AS since FROM longest GROUP BY kind, organization, nav),
+			postponed AS (
+				UPDATE deliveries d SET due_at = $2 FROM queues q
+				WHERE d.organization = q.organization AND d.nav = q.nav AND d.kind = q.kind AND d.state = 'PENDING' AND d.due_at <= $1)
+			SELECT kind, organization, nav FROM queues ORDER BY since`, now, until, max(0, limit))
+		if err != nil {
+			return err
+		}
+		due, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (q positions.DeliveryQueue, err error) {
+			err = r.Scan(&q.Kind, &q.OrganizationFiscalCode, &q.NAV)
+			return q, err
+		})
+		return err
+	})
+	return due, err
+}
+
+// ClaimDelivery implements [positions.Deliveries]. The first delivery is waited
+// for and never passed over: who holds its row is about to take it or to be done
+// with it.
+func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, now, until time.Time) (*positions.Delivery, error) {
+	var d positions.Delivery
+	err := s.change(ctx, "claim delivery", func(tx pgx.Tx) error {
+		var id int64
+		var free bool
+		err := tx.QueryRow(ctx, `SELECT id, claimed_until IS NULL OR claimed_until <= $4 FROM deliveries
+			WHERE organization = $1 AND nav = $2 AND kind = $3 AND state = 'PENDING' ORDER BY id LIMIT 1 FOR UPDATE`,
+			q.OrganizationFiscalCode, string(q.NAV), string(q.Kind), now).Scan(&id, &free)
+		switch {
+		case absent(err):
+			return document.NothingPending(q)
+		case err != nil:
+			return err
+		case !free:
+			return document.Claimed(q)
+		}
+		d, err = scanDelivery(tx.QueryRow(ctx, `UPDATE deliveries SET claimed_until = $3, claim = claim + 1, attempts = attempts + 1, last_attempt_at = $2
+			WHERE id = $1 RETURNING `+deliveryColumns, id, now, until))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+// SettleDelivery implements [positions.Deliveries].
+func (s *Store) SettleDelivery(ctx context.Context, d *positions.Delivery) error {
+	return s.change(ctx, "settle delivery", func(tx pgx.Tx) error {
+		row, err := tx.Exec(ctx, `UPDATE deliveries SET claimed_until = NULL, state = $3, due_at = $4, attempts = $5, last_status = $6, last_error = $7, ended_at = $8
+			WHERE id = $1 AND claim = $2 AND claimed_until IS NOT NULL`,
+			d.ID, d.Claim, string(d.State), d.DueAt, d.Attempts, d.LastStatus, d.LastError, optional(d.EndedAt))
+		if err == nil && row.RowsAffected() == 0 {
+			return document.Overtaken(d)
+		}
+		return err
+	})
+}
+
+// ReplayDeliveries implements [positions.Deliveries].
+func (s *Store) ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter, now time.Time, limit int) (replayed int, err error) {
+	where, args := deliveryConditions(f)
+	args = append(args, now)
+	err = s.change(ctx, "replay deliveries", func(tx pgx.Tx) error {
+		row, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = $`+strconv.Itoa(len(args))+`, due_at = $`+strconv.Itoa(len(args))+`,
+				claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
+			WHERE id IN (SELECT id`+where+` ORDER BY id LIMIT `+strconv.Itoa(max(0, limit))+` FOR UPDATE)`, args...)
+		replayed = int(row.RowsAffected())
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return replayed, nil
+}
+
+// Deliveries implements [positions.Deliveries].
+func (s *Store) Deliveries(ctx context.Context, f positions.DeliveryFilter) (deliveries []positions.Delivery, total int, err error) {
+	where, args := deliveryConditions(f)
+	err = s.read(ctx, "deliveries", func() error {
+		if err := s.pool.QueryRow(ctx, `SELECT count(*)`+where, args...).Scan(&total); err != nil {
+			return err
+		}
+		limit, offset := strconv.Itoa(max(0, f.Page.Limit)), strconv.Itoa(max(0, f.Page.Offset()))
+		rows, err := s.pool.Query(ctx, `SELECT `+deliveryColumns+where+` ORDER BY id DESC LIMIT `+limit+` OFFSET `+offset, args...)
+		if err != nil {
+			return err
+		}
+		deliveries, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (positions.Delivery, error) { return scanDelivery(r) })
+		return err
+	})
+	return deliveries, total, err
+}
+
+// DeliveryBacklog implements [positions.Deliveries]. Two queries, so that each
+// reads the index of its state.
+func (s *Store) DeliveryBacklog(ctx context.Context) (backlog []positions.DeliveryBacklog, err error) {
+	err = s.read(ctx, "delivery backlog", func() error {
+		rows, err := s.pool.Query(ctx, `SELECT kind, sum(pending), min(oldest), sum(parked) FROM (
+				SELECT kind, count(*) AS pending, min(pending_since) AS oldest, 0 AS parked FROM deliveries WHERE state = 'PENDING' GROUP BY kind
+				UNION ALL SELECT kind, 0, NULL, count(*) FROM deliveries WHERE state = 'PARKED' GROUP BY kind) waiting
+			GROUP BY kind ORDER BY kind`)
+		if err != nil {
+			return err
+		}
+		backlog, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (b positions.DeliveryBacklog, err error) {
+			var oldest *time.Time
+			err = r.Scan(&b.Kind, &b.Pending, &oldest, &b.Parked)
+			b.Oldest = maybe(oldest)
+			return b, err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return document.Backlog(backlog), nil
+}
+
+// deliveryConditions writes only the conditions that filter, so that the planner
+// sees which index serves.
+func deliveryConditions(f positions.DeliveryFilter) (string, []any) {
+	var args []any
+	conditions := []string{"true"}
+	and := func(condition string, arg any) {
+		args = append(args, arg)
+		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
+	}
+	for _, c := range []struct{ condition, value string }{
+		{"organization = ?", f.OrganizationFiscalCode}, {"kind = ?", string(f.Kind)}, {"nav = ?", string(f.NAV)}, {"receipt_id = ?", f.ReceiptID},
+	} {
+		if c.value != "" {
+			and(c.condition, c.value)
+		}
+	}
+	switch f.State {
+	case positions.DeliveryPending, positions.DeliveryParked: // as the partial indexes have it
+		conditions = append(conditions, "state = '"+string(f.State)+"'")
+	case "":
+	default:
+		and("state = ?", string(f.State))
+	}
+	if len(f.IDs) > 0 {
+		and("id = ANY (?::bigint[])", f.IDs)
+	}
+	if !f.From.IsZero() {
+		and("created_at >= ?", f.From)
+	}
+	if !f.To.IsZero() {
+		and("created_at < ?", f.To)
+	}
+	if len(f.SegregationCodes) > 0 {
+		and("left(nav, 1) = '3' AND substr(nav, 2, 2) = ANY (?::text[])", f.SegregationCodes)
+	}
+	return ` FROM deliveries WHERE ` + strings.Join(conditions, " AND "), args
+}
+
+func scanDelivery(row pgx.Row) (positions.Delivery, error) {
+	var d positions.Delivery
+	var paid, attempted, ended *time.Time
+	err := row.Scan(&d.ID, &d.Kind, &d.OrganizationFiscalCode, &d.NAV, &d.ReceiptID, &d.Amount, &paid, &d.State, &d.CreatedAt, &d.PendingSince, &d.DueAt,
+		&d.Attempts, &attempted, &d.LastStatus, &d.LastError, &ended, &d.Claim)
+	d.PaidAt, d.LastAttemptAt, d.EndedAt = maybe(paid), maybe(attempted), maybe(ended)
+	d.CreatedAt, d.PendingSince, d.DueAt = d.CreatedAt.UTC(), d.PendingSince.UTC(), d.DueAt.UTC()
+	return d, err
+}

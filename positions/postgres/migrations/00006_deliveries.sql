@@ -1,0 +1,30 @@
+-- +goose Up
+
+-- What has to leave because a notice was paid, written in the transaction of the
+-- payment. Every receipt can add one: the indexes on what waits hold that alone,
+-- and so stay small; taking a delivery for an attempt touches none of them.
+CREATE TABLE deliveries (
+    id              bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind            text        NOT NULL,
+    organization    text        NOT NULL,
+    nav             text        NOT NULL,
+    receipt_id      text        NOT NULL, -- empty: a payment without a receipt
+    amount          bigint      NOT NULL,
+    paid_at         timestamptz,
+    state           text        NOT NULL,
+    created_at      timestamptz NOT NULL,
+    pending_since   timestamptz NOT NULL,
+    due_at          timestamptz NOT NULL,
+    claimed_until   timestamptz,          -- null: nobody attempts it
+    claim           bigint      NOT NULL DEFAULT 0, -- of claims and replays, so that a late settlement is noticed
+    attempts        integer     NOT NULL DEFAULT 0,
+    last_attempt_at timestamptz,
+    last_status     integer     NOT NULL DEFAULT 0,
+    last_error      text        NOT NULL DEFAULT '',
+    ended_at        timestamptz
+);
+CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state = 'PENDING';
+CREATE INDEX deliveries_queue ON deliveries (organization, nav, kind, id) WHERE state = 'PENDING';
+CREATE INDEX deliveries_listed ON deliveries (organization, id DESC);
+CREATE INDEX deliveries_parked ON deliveries (organization, kind, id) WHERE state = 'PARKED';
+CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE ended_at IS NOT NULL;

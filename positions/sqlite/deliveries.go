@@ -1,0 +1,230 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
+)
+
+const deliveryColumns = `id, kind, organization, nav, receipt_id, amount, paid_at, state, created_at, pending_since, due_at,
+	attempts, last_attempt_at, last_status, last_error, ended_at, claim`
+
+// insertDeliveries adds deliveries to the transaction of what they tell about.
+func insertDeliveries(ctx context.Context, tx *sql.Tx, deliveries []positions.Delivery) error {
+	for i := range deliveries {
+		d := &deliveries[i]
+		_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (kind, organization, nav, receipt_id, amount, paid_at, state, created_at, pending_since, due_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(d.Kind), d.OrganizationFiscalCode, string(d.NAV), d.ReceiptID,
+			int64(d.Amount), optional(d.PaidAt), string(d.State), micros(d.CreatedAt), micros(d.PendingSince), micros(d.DueAt))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DueDeliveries implements [positions.Deliveries].
+func (s *Store) DueDeliveries(ctx context.Context, now, until time.Time, limit int) (due []positions.DeliveryQueue, err error) {
+	// Mostly there is nothing, and this is asked for every moment: the writer is
+	// left alone then.
+	const longest = `FROM deliveries WHERE state = 'PENDING' AND due_at <= ?`
+	waiting := false
+	if err := s.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 `+longest+`)`, micros(now)).Scan(&waiting); err != nil || !waiting {
+		return nil, failure("due deliveries", err)
+	}
+	err = s.change(ctx, "due deliveries", func(tx *sql.Tx) error {
+		var q positions.DeliveryQueue
+		seen := map[positions.DeliveryQueue]bool{}
+		err := eachRow(ctx, tx, []any{&q.Kind, &q.OrganizationFiscalCode, &q.NAV}, func() {
+			if !seen[q] {
+				seen[q] = true
+				due = append(due, q)
+			}
+		}, `SELECT kind, organization, nav `+longest+` ORDER BY due_at, id LIMIT ?`, micros(now), max(0, limit))
+		if err != nil {
+			return err
+		}
+		for _, q := range due {
+			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET due_at = ? WHERE organization = ? AND nav = ? AND kind = ? AND state = 'PENDING' AND due_at <= ?`,
+				micros(until), q.OrganizationFiscalCode, string(q.NAV), string(q.Kind), micros(now))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return due, nil
+}
+
+// ClaimDelivery implements [positions.Deliveries].
+func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, now, until time.Time) (*positions.Delivery, error) {
+	var d positions.Delivery
+	err := s.change(ctx, "claim delivery", func(tx *sql.Tx) error {
+		var id int64
+		var free bool
+		err := tx.QueryRowContext(ctx, `SELECT id, claimed_until IS NULL OR claimed_until <= ? FROM deliveries
+			WHERE organization = ? AND nav = ? AND kind = ? AND state = 'PENDING' ORDER BY id LIMIT 1`,
+			micros(now), q.OrganizationFiscalCode, string(q.NAV), string(q.Kind)).Scan(&id, &free)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return document.NothingPending(q)
+		case err != nil:
+			return err
+		case !free:
+			return document.Claimed(q)
+		}
+		d, err = scanDelivery(tx.QueryRowContext(ctx, `UPDATE deliveries SET claimed_until = ?, claim = claim + 1, attempts = attempts + 1, last_attempt_at = ?
+			WHERE id = ? RETURNING `+deliveryColumns, micros(until), micros(now), id))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+// SettleDelivery implements [positions.Deliveries].
+func (s *Store) SettleDelivery(ctx context.Context, d *positions.Delivery) error {
+	return s.change(ctx, "settle delivery", func(tx *sql.Tx) error {
+		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET claimed_until = NULL, state = ?, due_at = ?, attempts = ?, last_status = ?, last_error = ?, ended_at = ?
+			WHERE id = ? AND claim = ? AND claimed_until IS NOT NULL`,
+			string(d.State), micros(d.DueAt), d.Attempts, d.LastStatus, d.LastError, optional(d.EndedAt), d.ID, d.Claim)
+		if err != nil {
+			return err
+		}
+		if n, err := row.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
+		return document.Overtaken(d)
+	})
+}
+
+// ReplayDeliveries implements [positions.Deliveries].
+func (s *Store) ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter, now time.Time, limit int) (int, error) {
+	where, args := deliveryConditions(f)
+	var n int64
+	err := s.change(ctx, "replay deliveries", func(tx *sql.Tx) error {
+		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = ?, due_at = ?,
+				claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
+			WHERE id IN (SELECT id`+where+` ORDER BY id LIMIT ?)`, slices.Concat([]any{micros(now), micros(now)}, args, []any{max(0, limit)})...)
+		if err != nil {
+			return err
+		}
+		n, err = row.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return int(n), nil
+}
+
+// Deliveries implements [positions.Deliveries].
+func (s *Store) Deliveries(ctx context.Context, f positions.DeliveryFilter) ([]positions.Delivery, int, error) {
+	where, args := deliveryConditions(f)
+	var total int
+	if err := s.reader.QueryRowContext(ctx, `SELECT count(*)`+where, args...).Scan(&total); err != nil {
+		return nil, 0, failure("deliveries", err)
+	}
+	rows, err := s.reader.QueryContext(ctx, `SELECT `+deliveryColumns+where+` ORDER BY id DESC LIMIT ? OFFSET ?`,
+		append(args, max(0, f.Page.Limit), max(0, f.Page.Offset()))...)
+	if err != nil {
+		return nil, 0, failure("deliveries", err)
+	}
+	defer rows.Close()
+	var deliveries []positions.Delivery
+	for rows.Next() {
+		d, err := scanDelivery(rows)
+		if err != nil {
+			return nil, 0, failure("deliveries", err)
+		}
+		deliveries = append(deliveries, d)
+	}
+	return deliveries, total, failure("deliveries", rows.Err())
+}
+
+// DeliveryBacklog implements [positions.Deliveries]. Two queries, so that each
+// reads the index of its state.
+func (s *Store) DeliveryBacklog(ctx context.Context) ([]positions.DeliveryBacklog, error) {
+	rows, err := s.reader.QueryContext(ctx, `SELECT kind, sum(pending), min(oldest), sum(parked) FROM (
+			SELECT kind, count(*) AS pending, min(pending_since) AS oldest, 0 AS parked FROM deliveries WHERE state = 'PENDING' GROUP BY kind
+			UNION ALL SELECT kind, 0, NULL, count(*) FROM deliveries WHERE state = 'PARKED' GROUP BY kind)
+		GROUP BY kind ORDER BY kind`)
+	if err != nil {
+		return nil, failure("delivery backlog", err)
+	}
+	defer rows.Close()
+	var backlog []positions.DeliveryBacklog
+	for rows.Next() {
+		var b positions.DeliveryBacklog
+		var oldest sql.NullInt64
+		if err := rows.Scan(&b.Kind, &b.Pending, &oldest, &b.Parked); err != nil {
+			return nil, failure("delivery backlog", err)
+		}
+		b.Oldest = maybe(oldest)
+		backlog = append(backlog, b)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, failure("delivery backlog", err)
+	}
+	return document.Backlog(backlog), nil
+}
+
+// deliveryConditions writes only the conditions that filter, so that the planner
+// sees which index serves.
+func deliveryConditions(f positions.DeliveryFilter) (string, []any) {
+	var where strings.Builder
+	where.WriteString(` FROM deliveries WHERE true`)
+	var args []any
+	and := func(condition string, arg any) {
+		where.WriteString(" AND " + condition)
+		args = append(args, arg)
+	}
+	for _, c := range []struct{ condition, value string }{
+		{"organization = ?", f.OrganizationFiscalCode}, {"kind = ?", string(f.Kind)}, {"nav = ?", string(f.NAV)}, {"receipt_id = ?", f.ReceiptID},
+	} {
+		if c.value != "" {
+			and(c.condition, c.value)
+		}
+	}
+	switch f.State {
+	case positions.DeliveryPending, positions.DeliveryParked: // as the partial indexes have it
+		where.WriteString(" AND state = '" + string(f.State) + "'")
+	case "":
+	default:
+		and("state = ?", string(f.State))
+	}
+	if len(f.IDs) > 0 {
+		and("id IN (SELECT value FROM json_each(?))", list(f.IDs))
+	}
+	if !f.From.IsZero() {
+		and("created_at >= ?", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		and("created_at < ?", micros(f.To))
+	}
+	if len(f.SegregationCodes) > 0 {
+		and("substr(nav, 1, 1) = '3' AND substr(nav, 2, 2) IN (SELECT value FROM json_each(?))", list(f.SegregationCodes))
+	}
+	return where.String(), args
+}
+
+func scanDelivery(row interface{ Scan(...any) error }) (positions.Delivery, error) {
+	var d positions.Delivery
+	var created, since, due int64
+	var paid, attempted, ended sql.NullInt64
+	err := row.Scan(&d.ID, &d.Kind, &d.OrganizationFiscalCode, &d.NAV, &d.ReceiptID, &d.Amount, &paid, &d.State, &created, &since, &due,
+		&d.Attempts, &attempted, &d.LastStatus, &d.LastError, &ended, &d.Claim)
+	d.PaidAt, d.LastAttemptAt, d.EndedAt = maybe(paid), maybe(attempted), maybe(ended)
+	d.CreatedAt, d.PendingSince, d.DueAt = instant(created), instant(since), instant(due)
+	return d, err
+}
