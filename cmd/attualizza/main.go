@@ -32,8 +32,12 @@ type commands struct {
 	Sandbox   sandboxCommand   `cmd:"" help:"Run the simulator of SEND and PDND alone."`
 	Nodo      nodoCommand      `cmd:"" help:"Act as the Nodo towards any paForNode endpoint."`
 	Positions positionsCommand `cmd:"" help:"Load positions."`
-	Config    configCommand    `cmd:"" help:"Look at the configuration."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+
+	MissingReceipts missingReceiptsCommand `cmd:"" help:"List activations that no receipt followed."`
+	Retention       retentionCommand       `cmd:"" help:"End the keeping of what was kept long enough."`
+
+	Config  configCommand  `cmd:"" help:"Look at the configuration."`
+	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
 // streams are where a command reads and writes.
