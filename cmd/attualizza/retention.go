@@ -56,8 +56,8 @@ func (c *retentionCommand) Run(ctx context.Context, std streams) error {
 	return nil
 }
 
-// done tells what becomes of records, by their kind.
-var done = map[positions.Kept]string{
+// becomes tells what is done to records, by their kind.
+var becomes = map[positions.Kept]string{
 	positions.KeptAnswers: "deleted", positions.KeptReceipts: "anonymised", positions.KeptDeliveries: "deleted",
 }
 
@@ -75,7 +75,7 @@ func (c *retentionCommand) table(std streams, summary retention.Summary) {
 			t.AppendRow(table.Row{o.What, "ever", "", "", ""})
 			continue
 		}
-		t.AppendRow(table.Row{o.What, config.Period(o.Period), o.Before.Format(time.RFC3339), done[o.What], o.Rows})
+		t.AppendRow(table.Row{o.What, config.Period(o.Period), o.Before.Format(time.RFC3339), becomes[o.What], o.Rows})
 	}
 	t.SetStyle(table.StyleLight)
 	t.Render()
