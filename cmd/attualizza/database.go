@@ -11,9 +11,9 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// openReady opens a database for a command that works in it beside the service.
+// openPrepared opens a database for a command that works in it beside the service.
 // It must be ready: it is neither made nor migrated on the way.
-func openReady(ctx context.Context, url string) (positions.Store, error) {
+func openPrepared(ctx context.Context, url string) (positions.Store, error) {
 	const migrate = "run `attualizza migrate` first"
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // opening would make it
@@ -30,10 +30,10 @@ func openReady(ctx context.Context, url string) (positions.Store, error) {
 	return store, nil
 }
 
-// openFor is [openReady] for a command about one organization, which must be
+// openFor is [openPrepared] for a command about one organization, which must be
 // registered.
 func openFor(ctx context.Context, url, fiscalCode string) (positions.Store, *positions.Organization, error) {
-	store, err := openReady(ctx, url)
+	store, err := openPrepared(ctx, url)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -27,7 +27,7 @@ func retentionPeriods(c *config.Config) retention.Periods {
 
 // Run does at once what the service does daily.
 func (c *retentionCommand) Run(ctx context.Context, std streams) error {
-	store, err := openReady(ctx, string(c.DatabaseURL))
+	store, err := openPrepared(ctx, string(c.DatabaseURL))
 	if err != nil {
 		return err
 	}
