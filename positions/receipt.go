@@ -38,7 +38,11 @@ type Receipt struct {
 	// LastAnswered is the amount that the last activation of the notice asked,
 	// nil when none is on record; the difference is under- or over-collection.
 	LastAnswered *money.Cents `json:"lastAnswered,omitempty"`
-	// Message is the whole SOAP message as received. Lists leave it out.
+	// AnonymizedAt is when the retention took away what could name people; zero:
+	// the receipt is whole.
+	AnonymizedAt time.Time `json:"anonymizedAt,omitzero"`
+	// Message is the whole SOAP message as received, empty when anonymised. Lists
+	// leave it out.
 	Message []byte `json:"-"`
 	// Outgoing is what the caller wants to leave once the receipt is stored.
 	Outgoing Outgoing `json:"-"`
@@ -90,4 +94,12 @@ func (p *Position) Settle(r *Receipt, asked Asked, now time.Time) (changed bool)
 	payment.SetFee(o.feePaid(p.OrganizationFiscalCode, r, asked))
 	p.settle(o, payment)
 	return true
+}
+
+// Anonymize takes from a receipt what could name people: the message, which tells
+// debtor and payer, and who collected for the payer and how. What remains, numbers,
+// amounts and days, is what the books of the organization need.
+func (r *Receipt) Anonymize(now time.Time) {
+	r.Message, r.PSPCompanyName, r.PaymentMethod = nil, "", ""
+	r.AnonymizedAt = now
 }

@@ -169,6 +169,8 @@ type Store interface {
 	PruneAttempts(ctx context.Context, now time.Time, limit int) (int, error)
 
 	Deliveries
+	MissingReceipts
+	Retention
 
 	// Ping reports whether the database answers and its migrations are applied.
 	Ping(ctx context.Context) error

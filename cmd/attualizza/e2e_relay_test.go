@@ -106,7 +106,7 @@ func TestWithARelay(t *testing.T) {
 	scenarios := map[string]func(*testing.T, *house){
 		"native: verify, activation, and a signature the relay holds us to": nativeRelay,
 		"legacy: verify and activation with one login":                      legacyRelay,
-		"the retention of an answer is honoured":                            retention,
+		"the retention of an answer is honoured":                            retentionDate,
 		"002 and 003 cost nothing, 004 refuses":                             relayCodes,
 		"what was refused stays refused while the relay is down":            refusedThenDown,
 		"one organization's dead relay is its own":                          deadRelay,
@@ -200,7 +200,7 @@ func legacyRelay(t *testing.T, h *house) {
 	}
 }
 
-func retention(t *testing.T, h *house) {
+func retentionDate(t *testing.T, h *house) {
 	const lasts = 3 * time.Second
 	e := h.relayed(t, positions.RelayNative, sandbox.RelayAccount{Retention: sandbox.Duration(lasts)})
 	d := e.publish(t, digital)

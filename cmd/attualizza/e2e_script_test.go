@@ -44,6 +44,7 @@ func TestCommands(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits,
 			"await": await,
+			"aged":  aged(t),
 			// registered DATABASE prepares a database in which an organization is registered.
 			"registered": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 1 {

@@ -36,6 +36,9 @@ type commands struct {
 	Config     configCommand     `cmd:"" help:"Look at the configuration."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	TCCosto    tcCostoCommand    `cmd:"" name:"tc-costo" help:"Run PagoPA's acceptance test TC-COSTO-01 and write its report, in Italian."`
+
+	MissingReceipts missingReceiptsCommand `cmd:"" help:"List activations that no receipt followed."`
+	Retention       retentionCommand       `cmd:"" help:"End the keeping of what was kept long enough."`
 }
 
 // streams are where a command reads and writes.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -54,7 +53,7 @@ func (c *positionsImport) Run(ctx context.Context, std streams) error {
 		return &usageError{err}
 	}
 	defer input.Close()
-	store, organization, err := c.prepare(ctx)
+	store, organization, err := openFor(ctx, string(c.DatabaseURL), c.Organization)
 	if err != nil {
 		return err
 	}
@@ -95,8 +94,8 @@ func (c *positionsImport) Run(ctx context.Context, std streams) error {
 // choices are what follows from the flags together: the format, and where
 // findings are written.
 func (c *positionsImport) choices() (format bulkload.Format, err error) {
-	if !positions.FiscalCodePA(c.Organization) {
-		return "", fmt.Errorf("--organization must be the 11 digits of an organization's tax code, %q is not", c.Organization)
+	if err := checkOrganization(c.Organization); err != nil {
+		return "", err
 	}
 	const largest = 10_000
 	if c.Batch < 1 || c.Batch > largest {
@@ -156,41 +155,6 @@ func (c *positionsImport) open() (input io.ReadCloser, size int64, err error) {
 		size = info.Size()
 	}
 	return file, size, nil
-}
-
-// openPrepared opens a database that must be ready: it is not made or migrated
-// on the way.
-func openPrepared(ctx context.Context, url string) (positions.Store, error) {
-	const migrate = "run `attualizza migrate` first"
-	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // opening would make it
-			return nil, fmt.Errorf("the database %s is not there: %s", path, migrate)
-		}
-	}
-	store, err := openStore(ctx, url)
-	if err != nil {
-		return nil, err
-	}
-	if err := store.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w; if the database answers but was never prepared, %s", err, migrate), store.Close())
-	}
-	return store, nil
-}
-
-// prepare opens the database, which must be ready, and finds the organization.
-func (c *positionsImport) prepare(ctx context.Context) (positions.Store, *positions.Organization, error) {
-	store, err := openPrepared(ctx, string(c.DatabaseURL))
-	if err != nil {
-		return nil, nil, err
-	}
-	organization, err := store.Organization(ctx, c.Organization)
-	if positions.CodeOf(err) == positions.NotFound {
-		err = &usageError{fmt.Errorf("organization %s is not registered: register it with PUT /v1/organizations/%s", c.Organization, c.Organization)}
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, store.Close())
-	}
-	return store, organization, nil
 }
 
 // summary is the table at the end.

@@ -34,6 +34,7 @@ func TestWithoutAnythingTheDocumentedDefaultsHold(t *testing.T) {
 		PDNDAudience:       "auth.uat.interop.pagopa.it/client-assertion",
 		AnswerBudget:       1800 * time.Millisecond, SendTimeout: 1200 * time.Millisecond,
 		MaxInFlight: 256, APIRateLimit: Rate{100, time.Second}, APIMaxBody: 4 << 20, DrainDelay: 3 * time.Second,
+		RetentionAnswers: Period(3650 * day), RetentionReceipts: Period(3650 * day), RetentionDeliveries: Period(90 * day),
 		LogLevel: "info", LogFormat: "json",
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -63,8 +64,9 @@ func TestEveryKeyCanBeGivenInEveryWay(t *testing.T) {
 		"ATTUALIZZA_PDND_ISSUER": "interop.example", "ATTUALIZZA_PDND_JWKS_URL": "https://interop.example/jwks.json?v=1", "ATTUALIZZA_PDND_TOKEN_AUDIENCE": "https://ente.example/api",
 		"ATTUALIZZA_ANSWER_BUDGET": "2s", "ATTUALIZZA_SEND_TIMEOUT": "1s", "ATTUALIZZA_MAX_IN_FLIGHT": "7",
 		"ATTUALIZZA_API_RATE_LIMIT": "5/m", "ATTUALIZZA_API_MAX_BODY": "512KiB", "ATTUALIZZA_DRAIN_DELAY": "0s",
-		"ATTUALIZZA_LEGAL_INTEREST": "2027=1.8,2028=2",
-		"ATTUALIZZA_ADMIN_KEY":      adminKey, "ATTUALIZZA_MASTER_KEY": masterKey,
+		"ATTUALIZZA_LEGAL_INTEREST":    "2027=1.8,2028=2",
+		"ATTUALIZZA_RETENTION_ANSWERS": "400d", "ATTUALIZZA_RETENTION_RECEIPTS": "0", "ATTUALIZZA_RETENTION_DELIVERIES": "8d",
+		"ATTUALIZZA_ADMIN_KEY": adminKey, "ATTUALIZZA_MASTER_KEY": masterKey,
 		"ATTUALIZZA_LOG_LEVEL": "warn", "ATTUALIZZA_LOG_FORMAT": "text",
 	}
 	special := map[string]bool{ // have tests of their own
@@ -167,6 +169,10 @@ func TestWhatIsWrongIsOneLineThatNamesTheKey(t *testing.T) {
 		"a budget of nothing":                        {env: env("ATTUALIZZA_ANSWER_BUDGET", "0s"), want: []string{"ATTUALIZZA_ANSWER_BUDGET"}},
 		"a price request longer than the budget":     {env: env("ATTUALIZZA_SEND_TIMEOUT", "1900ms"), want: []string{"ATTUALIZZA_SEND_TIMEOUT", "ATTUALIZZA_ANSWER_BUDGET"}},
 		"a price request of no time":                 {env: env("ATTUALIZZA_SEND_TIMEOUT", "-1s"), want: []string{"ATTUALIZZA_SEND_TIMEOUT"}},
+		"answers kept too short":                     {env: env("ATTUALIZZA_RETENTION_ANSWERS", "29d"), want: []string{"ATTUALIZZA_RETENTION_ANSWERS", "29d", "30d"}},
+		"receipts kept too short":                    {env: env("ATTUALIZZA_RETENTION_RECEIPTS", "29d"), want: []string{"ATTUALIZZA_RETENTION_RECEIPTS", "29d", "30d"}},
+		"deliveries kept too short":                  {env: env("ATTUALIZZA_RETENTION_DELIVERIES", "7d"), want: []string{"ATTUALIZZA_RETENTION_DELIVERIES", "7d", "8d"}},
+		"a retention that is no number of days":      {env: env("ATTUALIZZA_RETENTION_ANSWERS", "10y"), want: []string{"ATTUALIZZA_RETENTION_ANSWERS", "10y", "90d"}},
 		"no answer in flight":                        {env: env("ATTUALIZZA_MAX_IN_FLIGHT", "0"), want: []string{"ATTUALIZZA_MAX_IN_FLIGHT"}},
 		"a rate without unit":                        {env: env("ATTUALIZZA_API_RATE_LIMIT", "100"), want: []string{"ATTUALIZZA_API_RATE_LIMIT", "100/s"}},
 		"a size without unit":                        {env: env("ATTUALIZZA_API_MAX_BODY", "4"), want: []string{"ATTUALIZZA_API_MAX_BODY", "4MiB"}},

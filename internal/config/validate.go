@@ -22,6 +22,11 @@ const (
 	// maxDrainDelay leaves time to flush the queues within the 15 s after which
 	// the process has stopped.
 	maxDrainDelay = 10 * time.Second
+	// minKept leaves reconciliation the month that it looks back, and a receipt the
+	// days in which the Nodo sends it again.
+	minKept = Period(30 * day)
+	// minKeptDeliveries is a day more than a delivery is tried for.
+	minKeptDeliveries = Period(8 * day)
 	// minAdminKey, in characters: below it the key can be guessed.
 	minAdminKey = 16
 )
@@ -38,6 +43,7 @@ func (c *Config) Validate() error {
 	c.refuseTLSUntilItIsServed(&found)
 	c.checkDependencies(&found)
 	c.checkLimits(&found)
+	c.checkRetention(&found)
 	if n := len(c.AdminKey); n > 0 && n < minAdminKey {
 		found.add("ATTUALIZZA_ADMIN_KEY: %d characters are too few, use at least %d; make one with: openssl rand -hex 32", n, minAdminKey)
 	}
@@ -172,6 +178,22 @@ func (c *Config) checkLimits(found *problems) {
 	}
 	if c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay {
 		found.add("ATTUALIZZA_DRAIN_DELAY: %v is not between 0s and %v", c.DrainDelay, maxDrainDelay)
+	}
+}
+
+// checkRetention: what is still looked at must not be gone.
+func (c *Config) checkRetention(found *problems) {
+	for _, k := range []struct {
+		key         string
+		kept, least Period
+	}{
+		{"ATTUALIZZA_RETENTION_ANSWERS", c.RetentionAnswers, minKept},
+		{"ATTUALIZZA_RETENTION_RECEIPTS", c.RetentionReceipts, minKept},
+		{"ATTUALIZZA_RETENTION_DELIVERIES", c.RetentionDeliveries, minKeptDeliveries},
+	} {
+		if k.kept != 0 && k.kept < k.least {
+			found.add("%s: %v is less than %v, during which it is still needed; 0 keeps for ever", k.key, k.kept, k.least)
+		}
 	}
 }
 

@@ -126,6 +126,37 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10) + "B"
 }
 
+// Period is how long something is kept: days of 24 hours, 0 for ever.
+type Period time.Duration
+
+const (
+	day         = 24 * time.Hour
+	longestKept = 36_500 // days: nobody means more than a century
+)
+
+// UnmarshalText reads a whole number of days, such as "90d", or "0".
+func (p *Period) UnmarshalText(text []byte) error {
+	if string(text) == "0" {
+		*p = 0
+		return nil
+	}
+	number, ok := strings.CutSuffix(string(text), "d")
+	days, err := strconv.ParseUint(number, 10, 32)
+	if err != nil || !ok || days == 0 || days > longestKept {
+		return fmt.Errorf("%q is not a number of days like 90d, at most %dd, or 0 for ever", text, longestKept)
+	}
+	*p = Period(time.Duration(days) * day)
+	return nil
+}
+
+// String writes what UnmarshalText reads.
+func (p Period) String() string {
+	if p == 0 {
+		return "0"
+	}
+	return strconv.FormatInt(int64(time.Duration(p)/day), 10) + "d"
+}
+
 // LegalInterest is a list of legal interest rates by year that are added to the
 // published ones, or replace them: "2027=1.8,2028=2".
 type LegalInterest string

@@ -46,3 +46,19 @@ func TestAnySizeSurvivesItsOwnText(t *testing.T) {
 		}
 	})
 }
+
+func TestPeriodsAreReadAndWritten(t *testing.T) {
+	for text, want := range map[string]time.Duration{"0": 0, "1d": 24 * time.Hour, "3650d": 87_600 * time.Hour, "36500d": 876_000 * time.Hour} {
+		var p Period
+		if err := p.UnmarshalText([]byte(text)); err != nil || time.Duration(p) != want || p.String() != text {
+			t.Errorf("%s is %v, %v", text, p, err)
+		}
+	}
+	// "0d" could mean for ever, or not at all.
+	for _, text := range []string{"", "d", "90", "-1d", "+1d", "1.5d", "1 d", "24h", "1d12h", "10y", "0d", "00", "36501d", "99999999999999999999d"} {
+		p := Period(time.Hour)
+		if err := p.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is accepted as %v", text, p)
+		}
+	}
+}

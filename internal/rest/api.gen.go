@@ -462,6 +462,39 @@ type Metadata struct {
 	Value string `json:"value"`
 }
 
+// MissingReceipt defines model for MissingReceipt.
+type MissingReceipt struct {
+	// ActivatedAt The last activation.
+	ActivatedAt time.Time `json:"activatedAt"`
+
+	// Activations Of the period.
+	Activations int32 `json:"activations"`
+
+	// Amount What the last activation asked, fee included.
+	Amount money.Cents `json:"amount"`
+
+	// Iupd Of the position; absent when it is not here any more.
+	//
+	// Example: VERBALE-2026-000123
+	Iupd *string `json:"iupd,omitempty"`
+
+	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
+	//
+	// Example: 301000000000012373
+	Nav NoticeNumber `json:"nav"`
+
+	// Status GPD's status of a position.
+	Status *PositionStatus `json:"status,omitempty"`
+}
+
+// MissingReceiptList defines model for MissingReceiptList.
+type MissingReceiptList struct {
+	MissingReceipts []MissingReceipt `json:"missingReceipts"`
+
+	// PageInfo GPD's paging.
+	PageInfo PageInfo `json:"page_info"`
+}
+
 // Notice defines model for Notice.
 type Notice struct {
 	// Amount Euro cents.
@@ -1258,6 +1291,9 @@ type ReasonInput struct {
 
 // Receipt defines model for Receipt.
 type Receipt struct {
+	// AnonymizedAt When the retention took away what could name people; absent while the receipt is whole.
+	AnonymizedAt *time.Time `json:"anonymizedAt,omitempty"`
+
 	// ApplicationDate As the Nodo wrote it.
 	ApplicationDate *string `json:"applicationDate,omitempty"`
 
@@ -1863,6 +1899,24 @@ type ReplayDeliveryParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListMissingReceiptsParams defines parameters for ListMissingReceipts.
+type ListMissingReceiptsParams struct {
+	// Page Page of the list, the first is 0.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Items of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// From Only activations at this instant or later; at most 92 days before `to`, 30 days unless given.
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only activations before this instant; now unless given.
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+
+	// OlderThan How long ago the activation must be at least, from `1h`; a payment can take that long.
+	OlderThan *string `form:"olderThan,omitempty" json:"olderThan,omitempty"`
+}
+
 // ReadNoticeParams defines parameters for ReadNotice.
 type ReadNoticeParams struct {
 	// IfNoneMatch Answer 304, without a body, if this ETag is still the one.
@@ -2150,6 +2204,9 @@ type ServerInterface interface {
 	// ReplayDelivery Deliver again
 	// (POST /v1/organizations/{organizationFiscalCode}/deliveries/{deliveryId}/replay)
 	ReplayDelivery(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, deliveryID DeliveryID, params ReplayDeliveryParams) error
+	// ListMissingReceipts List activations without a receipt
+	// (GET /v1/organizations/{organizationFiscalCode}/missing-receipts)
+	ListMissingReceipts(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListMissingReceiptsParams) error
 	// ReadNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
 	ReadNotice(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, nav Nav, params ReadNoticeParams) error
@@ -3531,6 +3588,59 @@ func (w *ServerInterfaceWrapper) ReplayDelivery(ctx echo.Context) error {
 	return err
 }
 
+// ListMissingReceipts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMissingReceipts(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMissingReceiptsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "olderThan" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "olderThan", ctx.QueryParams(), &params.OlderThan, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter olderThan: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMissingReceipts(ctx, organizationFiscalCode, params)
+	return err
+}
+
 // ReadNotice converts echo context to params.
 func (w *ServerInterfaceWrapper) ReadNotice(ctx echo.Context) error {
 	var err error
@@ -4279,6 +4389,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PUT(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/postponement", wrapper.ExtendNoticeTerm, options.OperationMiddlewares["ExtendNoticeTerm"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/quote", wrapper.QuoteNotice, options.OperationMiddlewares["QuoteNotice"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/notices/:nav/answers", wrapper.ListAnswers, options.OperationMiddlewares["ListAnswers"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/missing-receipts", wrapper.ListMissingReceipts, options.OperationMiddlewares["ListMissingReceipts"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts", wrapper.ListReceipts, options.OperationMiddlewares["ListReceipts"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.ReadReceipt, options.OperationMiddlewares["ReadReceipt"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/deliveries", wrapper.ListDeliveries, options.OperationMiddlewares["ListDeliveries"]...)
@@ -10670,6 +10781,156 @@ func (response ReplayDelivery503ApplicationProblemPlusJSONResponse) VisitReplayD
 	return err
 }
 
+type ListMissingReceiptsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 ListMissingReceiptsParams
+}
+
+type ListMissingReceiptsResponseObject interface {
+	VisitListMissingReceiptsResponse(w http.ResponseWriter) error
+}
+
+type ListMissingReceipts200JSONResponse MissingReceiptList
+
+func (response ListMissingReceipts200JSONResponse) VisitListMissingReceiptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMissingReceipts400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListMissingReceipts400ApplicationProblemPlusJSONResponse) VisitListMissingReceiptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMissingReceipts401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMissingReceipts401ApplicationProblemPlusJSONResponse) VisitListMissingReceiptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMissingReceipts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMissingReceipts403ApplicationProblemPlusJSONResponse) VisitListMissingReceiptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMissingReceipts404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListMissingReceipts404ApplicationProblemPlusJSONResponse) VisitListMissingReceiptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMissingReceipts429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListMissingReceipts429ApplicationProblemPlusJSONResponse) VisitListMissingReceiptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMissingReceipts500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListMissingReceipts500ApplicationProblemPlusJSONResponse) VisitListMissingReceiptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMissingReceipts503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListMissingReceipts503ApplicationProblemPlusJSONResponse) VisitListMissingReceiptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReadNoticeRequestObject struct {
 	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
 	Nav                    Nav                    `json:"nav"`
@@ -14055,6 +14316,9 @@ type StrictServerInterface interface {
 	// ReplayDelivery Deliver again
 	// (POST /v1/organizations/{organizationFiscalCode}/deliveries/{deliveryId}/replay)
 	ReplayDelivery(ctx context.Context, request ReplayDeliveryRequestObject) (ReplayDeliveryResponseObject, error)
+	// ListMissingReceipts List activations without a receipt
+	// (GET /v1/organizations/{organizationFiscalCode}/missing-receipts)
+	ListMissingReceipts(ctx context.Context, request ListMissingReceiptsRequestObject) (ListMissingReceiptsResponseObject, error)
 	// ReadNotice Verify that a notice exists
 	// (GET /v1/organizations/{organizationFiscalCode}/notices/{nav})
 	ReadNotice(ctx context.Context, request ReadNoticeRequestObject) (ReadNoticeResponseObject, error)
@@ -15310,6 +15574,32 @@ func (sh *strictHandler) ReplayDelivery(ctx echo.Context, organizationFiscalCode
 		return err
 	} else if validResponse, ok := response.(ReplayDeliveryResponseObject); ok {
 		return validResponse.VisitReplayDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListMissingReceipts operation middleware
+func (sh *strictHandler) ListMissingReceipts(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListMissingReceiptsParams) error {
+	var request ListMissingReceiptsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMissingReceipts(ctx.Request().Context(), request.(ListMissingReceiptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMissingReceipts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListMissingReceiptsResponseObject); ok {
+		return validResponse.VisitListMissingReceiptsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

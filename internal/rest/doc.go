@@ -13,6 +13,6 @@
 // signature where one is due (integrity.go), the body (body.go), what a retry gets
 // (idempotency.go), the tag of the answer (conditional.go), and the operation
 // (organizations.go, apikeys.go, debtpositions.go, notices.go, receipts.go,
-// service.go; amountupdate.go, login.go and notificationprice.go for the façades).
-// Every refusal ends in problem.go.
+// missingreceipts.go, service.go; amountupdate.go, login.go and
+// notificationprice.go for the façades). Every refusal ends in problem.go.
 package rest

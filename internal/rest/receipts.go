@@ -72,7 +72,7 @@ func receiptBody(r *positions.Receipt) Receipt {
 		LastAnswered: r.LastAnswered, Difference: difference(r.PaymentAmount, r.LastAnswered), Fee: r.PSPFee,
 		PspCompanyName: present(r.PSPCompanyName), PaymentMethod: present(r.PaymentMethod), PaymentDateTime: presentInstant(r.PaymentDateTime),
 		ApplicationDate: present(r.ApplicationDate), TransferDate: present(r.TransferDate), StandIn: r.StandIn,
-		Flags: r.Flags, ReceivedAt: r.ReceivedAt.UTC(),
+		Flags: r.Flags, ReceivedAt: r.ReceivedAt.UTC(), AnonymizedAt: presentInstant(r.AnonymizedAt),
 	}
 	if body.Flags == nil {
 		body.Flags = []string{}

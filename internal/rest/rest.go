@@ -49,6 +49,7 @@ type Store interface {
 	Answers(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, page positions.Page) ([]positions.Answer, int, error)
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error)
+	positions.MissingReceipts
 
 	Deliveries(ctx context.Context, f positions.DeliveryFilter) ([]positions.Delivery, int, error)
 	ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter, now time.Time, limit int) (int, error)

@@ -68,6 +68,11 @@ func everyMethod(ctx context.Context, s positions.Store, p *positions.Position, 
 	_, errs["SaveReceipt"] = s.SaveReceipt(ctx, receipt(comune, "rt-1", nav))
 	_, _, errs["Receipts"] = s.Receipts(ctx, positions.ReceiptFilter{})
 	_, errs["Receipt"] = s.Receipt(ctx, comune, "rt-1")
+	_, _, errs["MissingReceipts"] = s.MissingReceipts(ctx, positions.MissingReceiptFilter{})
+	for _, what := range kept {
+		_, errs["Expire "+string(what)] = s.Expire(ctx, what, noon, 1)
+		_, errs["CountExpired "+string(what)] = s.CountExpired(ctx, what, noon)
+	}
 	_, errs["BeginAttempt"] = s.BeginAttempt(ctx, attempt("k"), noon)
 	errs["FinishAttempt"] = s.FinishAttempt(ctx, attempt("k"), &positions.KeptAnswer{})
 	errs["AbandonAttempt"] = s.AbandonAttempt(ctx, attempt("k"))

@@ -33,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		{"answers", answerTests},
 		{"receipts", receiptTests},
 		{"fees paid", paidFeeTests},
+		{"missing receipts", missingReceiptTests},
+		{"retention", retentionTests},
 		{"organizations", organizationTests},
 		{"keys", keyTests},
 		{"attempts", attemptTests},

@@ -2,6 +2,7 @@ package document
 
 import (
 	"slices"
+	"time"
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
@@ -83,4 +84,15 @@ func verdict(r *positions.Receipt, p *positions.Position, asked positions.Asked)
 // primary creditor.
 func Broadcast(r *positions.Receipt) bool {
 	return r.CreditorFiscalCode != r.OrganizationFiscalCode
+}
+
+// Anonymous is a receipt as it is kept once it is anonymised, of what was kept
+// before.
+func Anonymous(body []byte, now time.Time) ([]byte, error) {
+	var r positions.Receipt
+	if err := Read(body, &r); err != nil {
+		return nil, err
+	}
+	r.Anonymize(now)
+	return Write(&r)
 }

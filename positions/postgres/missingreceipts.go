@@ -1,0 +1,72 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
+)
+
+// activation tells the answers that a payment can have followed.
+const activation = `outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')`
+
+// MissingReceipts implements [positions.Store]. It reads all activations of the
+// period, which can take longer than a statement of the payment path may.
+func (s *Store) MissingReceipts(ctx context.Context, f positions.MissingReceiptFilter) (missing []positions.MissingReceipt, total int, err error) {
+	args := []any{f.OrganizationFiscalCode, f.From, f.To, document.Instant(f.Now)}
+	codes := ""
+	if len(f.SegregationCodes) > 0 {
+		args = append(args, f.SegregationCodes)
+		codes = ` AND left(nav, 1) = '3' AND substr(nav, 2, 2) = ANY ($5::text[])`
+	}
+	page := ` LIMIT ` + strconv.Itoa(max(0, f.Page.Limit)) + ` OFFSET ` + strconv.Itoa(max(0, f.Page.Offset()))
+	// received_at >= $2 says less than what is before it, but the planner sees by it
+	// which months need not be looked at.
+	query := `WITH activated AS (
+			SELECT nav, max(at) AS at, count(*) AS times FROM answers
+			WHERE organization = $1 AND at >= $2 AND at < $3 AND ` + activation + codes + ` GROUP BY nav
+		), missing AS MATERIALIZED (
+			SELECT a.nav, a.at, a.times, o.position_id FROM activated a
+			LEFT JOIN payment_options o ON o.organization = $1 AND o.nav = a.nav
+			WHERE (o.status IS NULL OR o.status = 'PO_UNPAID')
+				AND NOT EXISTS (SELECT FROM receipts r WHERE r.organization = $1 AND r.nav = a.nav AND r.received_at >= a.at AND r.received_at >= $2
+					AND (NOT r.flagged OR r.body ->> 'creditorFiscalCode' = $1))
+				AND NOT EXISTS (SELECT FROM answers l WHERE l.organization = $1 AND l.nav = a.nav AND l.at >= $3 AND ` + activation + `)
+		), page AS (SELECT * FROM missing ORDER BY at DESC, nav` + page + `)
+		SELECT t.total, m.nav, m.at, m.times, l.amount, p.iupd, ` + strings.ReplaceAll(statusAt, "?", "$4") + `
+		FROM (SELECT count(*) AS total FROM missing) t
+		LEFT JOIN page m ON true
+		LEFT JOIN positions p ON p.id = m.position_id
+		LEFT JOIN LATERAL (SELECT amount FROM answers l WHERE l.organization = $1 AND l.nav = m.nav AND l.at = m.at AND ` + activation + ` ORDER BY id DESC LIMIT 1) l ON true
+		ORDER BY m.at DESC, m.nav`
+	err = s.long(ctx, "missing receipts", func(tx pgx.Tx) error {
+		missing = nil
+		rows, err := tx.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		var nav, iupd, status *string
+		var at *time.Time
+		var times *int
+		var amount *money.Cents
+		_, err = pgx.ForEachRow(rows, []any{&total, &nav, &at, &times, &amount, &iupd, &status}, func() error {
+			if nav == nil { // an empty page
+				return nil
+			}
+			m := positions.MissingReceipt{NAV: positions.NoticeNumber(*nav), ActivatedAt: at.UTC(), Activations: *times, Amount: *amount}
+			if iupd != nil {
+				m.IUPD, m.Status = *iupd, positions.Status(*status)
+			}
+			missing = append(missing, m)
+			return nil
+		})
+		return err
+	})
+	return missing, total, err
+}
