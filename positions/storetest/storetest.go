@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		{"answers", answerTests},
 		{"receipts", receiptTests},
 		{"fees paid", paidFeeTests},
+		{"reconciliations", reconciliationTests},
 		{"organizations", organizationTests},
 		{"keys", keyTests},
 		{"attempts", attemptTests},
