@@ -50,6 +50,9 @@ type Store interface {
 	Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error)
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error)
 
+	Reconciliations(ctx context.Context, f positions.ReconciliationFilter) ([]positions.Reconciliation, error)
+	ReconciliationTotals(ctx context.Context, f positions.ReconciliationFilter) (positions.ReconciliationTotals, error)
+
 	BeginAttempt(ctx context.Context, a *positions.Attempt, now time.Time) (*positions.KeptAnswer, error)
 	FinishAttempt(ctx context.Context, a *positions.Attempt, answer *positions.KeptAnswer) error
 	AbandonAttempt(ctx context.Context, a *positions.Attempt) error
