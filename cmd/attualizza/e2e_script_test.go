@@ -46,8 +46,27 @@ func TestCommands(t *testing.T) {
 				}
 				registered(t, "sqlite:"+ts.MkAbs(strings.TrimPrefix(args[0], "sqlite:")))
 			},
+			// reconciled DATABASE stores an answer without SEND's price of each kind.
+			"reconciled": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: reconciled sqlite:FILE")
+				}
+				reconciled(t, "sqlite:"+ts.MkAbs(strings.TrimPrefix(args[0], "sqlite:")))
+			},
+			"cmpcrlf": cmpCRLF,
 		},
 	})
+}
+
+// cmpCRLF is cmp for lines that end with CR LF, which a script cannot hold.
+func cmpCRLF(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cmpcrlf FILE FILE")
+	}
+	got, want := ts.ReadFile(args[0]), strings.ReplaceAll(ts.ReadFile(args[1]), "\n", "\r\n")
+	if got != want {
+		ts.Fatalf("%s is\n%q\nand not\n%q", args[0], got, want)
+	}
 }
 
 // exits CODE PROGRAM ARGS runs a program that must end with the exit code.

@@ -32,6 +32,7 @@ type commands struct {
 	Sandbox   sandboxCommand   `cmd:"" help:"Run the simulator of SEND and PDND alone."`
 	Nodo      nodoCommand      `cmd:"" help:"Act as the Nodo towards any paForNode endpoint."`
 	Positions positionsCommand `cmd:"" help:"Load positions."`
+	Reconcile reconcileCommand `cmd:"" help:"Report, as CSV, what answers without SEND's price cost: what was collected too little or too much."`
 	Config    configCommand    `cmd:"" help:"Look at the configuration."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }

@@ -158,20 +158,30 @@ func (c *positionsImport) open() (input io.ReadCloser, size int64, err error) {
 	return file, size, nil
 }
 
-// prepare opens the database, which must be ready, and finds the organization.
-func (c *positionsImport) prepare(ctx context.Context) (positions.Store, *positions.Organization, error) {
+// openPrepared opens a database that must be ready: commands beside the service
+// neither make nor migrate it.
+func openPrepared(ctx context.Context, url string) (positions.Store, error) {
 	const migrate = "run `attualizza migrate` first"
-	if path, ok := strings.CutPrefix(string(c.DatabaseURL), "sqlite:"); ok {
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // opening would make it
-			return nil, nil, fmt.Errorf("the database %s is not there: %s", path, migrate)
+			return nil, fmt.Errorf("the database %s is not there: %s", path, migrate)
 		}
 	}
-	store, err := openStore(ctx, string(c.DatabaseURL))
+	store, err := openStore(ctx, url)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := store.Ping(ctx); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("%w; if the database answers but was never prepared, %s", err, migrate), store.Close())
+		return nil, errors.Join(fmt.Errorf("%w; if the database answers but was never prepared, %s", err, migrate), store.Close())
+	}
+	return store, nil
+}
+
+// prepare opens the database and finds the organization.
+func (c *positionsImport) prepare(ctx context.Context) (positions.Store, *positions.Organization, error) {
+	store, err := openPrepared(ctx, string(c.DatabaseURL))
+	if err != nil {
+		return nil, nil, err
 	}
 	organization, err := store.Organization(ctx, c.Organization)
 	if positions.CodeOf(err) == positions.NotFound {

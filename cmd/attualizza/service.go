@@ -18,6 +18,7 @@ import (
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/config"
 	"github.com/attualizza/attualizza/internal/modi"
+	"github.com/attualizza/attualizza/internal/reconciliation"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/rest"
 	"github.com/attualizza/attualizza/internal/secrets"
@@ -43,6 +44,7 @@ type service struct {
 	registry   *registry.Registry
 	recorder   *actualize.Recorder
 	actualizer *actualize.Actualizer
+	reconciler *reconciliation.Reconciler
 	servers    []*listening
 	draining   atomic.Bool
 	failed     chan error // a listener that died
@@ -110,6 +112,10 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, SendTimeout: cfg.SendTimeout,
 		Legal: legal,
 	})
+	s.reconciler = reconciliation.New(reconciliation.Config{Store: s.store, Prices: s.actualizer, Directory: s.registry, Logger: logger})
+	if err := s.observeReconciliations(meter); err != nil {
+		return nil, err
+	}
 	nodo := soap.New(soap.Config{
 		Directory: s.registry, Quoter: s.actualizer, Recorder: s.recorder, Receipts: s.store,
 		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Logger: logger,
