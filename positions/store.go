@@ -130,7 +130,8 @@ type Store interface {
 	FeesPaid(ctx context.Context, fiscalCode, iun, recipient string, except NoticeNumber) (money.Cents, error)
 
 	// RecordAnswers makes answers durable, all or none, in one commit. The store
-	// gives each its ID. After Unavailable the outcome can be unknown, when the
+	// gives each its ID. Those that were given without SEND's price open a
+	// reconciliation, see [OpenedBy]. After Unavailable the outcome can be unknown, when the
 	// connection broke or the context ended during the commit.
 	RecordAnswers(ctx context.Context, answers []Answer) error
 	// Answers returns what the Nodo was told about a notice, newest first, and how
@@ -142,15 +143,18 @@ type Store interface {
 	// (organization and receiptId) that is there already changes nothing and is
 	// reported as a duplicate. A notice unknown here is no error. A receipt whose
 	// primary creditor is another organization (broadcast) is kept and flagged and
-	// never settles a position. On success r is what was stored: with its flags,
-	// LastAnswered and ReceivedAt, which is filled when zero. What has to leave by
-	// [Receipt.Deliveries] is stored with it, due at once.
+	// never settles a position. What the payment leaves to reconcile is opened with
+	// it, see [AfterReceipt], and what has to leave by [Receipt.Deliveries] is stored
+	// with it, due at once. On success r is what was stored: with its flags,
+	// LastAnswered and ReceivedAt, which is filled when zero.
 	SaveReceipt(ctx context.Context, r *Receipt) (duplicate bool, err error)
 	// Receipts lists receipts, newest first, without their messages, and how
 	// many there are.
 	Receipts(ctx context.Context, f ReceiptFilter) ([]Receipt, int, error)
 	// Receipt returns one receipt with its message, or NotFound.
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*Receipt, error)
+
+	Reconciliations
 
 	// BeginAttempt reserves the key of a request until a.Until, for one of all
 	// replicas. It returns the answer that the same request got already; Conflict

@@ -61,6 +61,14 @@ func TestCommands(t *testing.T) {
 					parked(t, "sqlite:"+ts.MkAbs(strings.TrimPrefix(args[0], "sqlite:")), args[1], receipt)
 				}
 			},
+			// reconciled DATABASE stores an answer without SEND's price of each kind.
+			"reconciled": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: reconciled sqlite:FILE")
+				}
+				reconciled(t, "sqlite:"+ts.MkAbs(strings.TrimPrefix(args[0], "sqlite:")))
+			},
+			"cmpcrlf": cmpCRLF,
 		},
 	})
 }
@@ -84,6 +92,17 @@ func parked(t *testing.T, database, organization, receipt string) {
 	d.State, d.LastStatus, d.LastError, d.EndedAt = positions.DeliveryParked, http.StatusBadGateway, "the receiver answered 502", at
 	if err := errors.Join(store.SettleDelivery(t.Context(), d), store.Close()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// cmpCRLF is cmp for lines that end with CR LF, which a script cannot hold.
+func cmpCRLF(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cmpcrlf FILE FILE")
+	}
+	got, want := ts.ReadFile(args[0]), strings.ReplaceAll(ts.ReadFile(args[1]), "\n", "\r\n")
+	if got != want {
+		ts.Fatalf("%s is\n%q\nand not\n%q", args[0], got, want)
 	}
 }
 

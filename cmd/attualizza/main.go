@@ -39,6 +39,7 @@ type commands struct {
 
 	MissingReceipts missingReceiptsCommand `cmd:"" help:"List activations that no receipt followed."`
 	Retention       retentionCommand       `cmd:"" help:"End the keeping of what was kept long enough."`
+	Reconcile       reconcileCommand       `cmd:"" help:"Report, as CSV, what answers without SEND's price cost: what was collected too little or too much."`
 }
 
 // streams are where a command reads and writes.

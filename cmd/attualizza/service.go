@@ -20,6 +20,7 @@ import (
 	"github.com/attualizza/attualizza/internal/deliveries"
 	"github.com/attualizza/attualizza/internal/jobs"
 	"github.com/attualizza/attualizza/internal/modi"
+	"github.com/attualizza/attualizza/internal/reconciliation"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/rest"
 	"github.com/attualizza/attualizza/internal/secrets"
@@ -48,6 +49,7 @@ type service struct {
 	engine     jobs.Engine
 	jobs       atomic.Pointer[jobs.Runner] // nil: not started, or stopped
 	courier    *deliveries.Courier
+	reconciler *reconciliation.Reconciler
 	servers    []*listening
 	draining   atomic.Bool
 	failed     chan error // a listener that died
@@ -115,6 +117,10 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, SendTimeout: cfg.SendTimeout,
 		Legal: legal,
 	})
+	s.reconciler = reconciliation.New(reconciliation.Config{Store: s.store, Prices: s.actualizer, Directory: s.registry, Logger: logger})
+	if err := s.observeReconciliations(meter); err != nil {
+		return nil, err
+	}
 	if s.engine, err = openEngine(ctx, s.store, string(cfg.DatabaseURL)); err != nil {
 		return nil, err
 	}

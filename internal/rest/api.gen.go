@@ -1362,6 +1362,101 @@ type ReceiptList struct {
 	Receipts []Receipt `json:"receipts"`
 }
 
+// Reconciliation defines model for Reconciliation.
+type Reconciliation struct {
+	// Amount What the answer asked for in all; of a payment in stand-in, what was paid.
+	Amount     money.Cents `json:"amount"`
+	AnsweredAt *time.Time  `json:"answeredAt,omitempty"`
+
+	// Attempts How often SEND was asked in vain.
+	Attempts int `json:"attempts"`
+
+	// ChargedFee The fee that was asked for; once it was paid, the fee that the payment covered.
+	ChargedFee money.Cents `json:"chargedFee"`
+
+	// Difference `dueFee` − `chargedFee` of a payment: above zero too little was collected, below zero too much. 0 in all other states.
+	Difference money.Cents `json:"difference"`
+
+	// DueFee The fee by SEND; absent while it is `OPEN` or when it `LAPSED`.
+	DueFee *money.Cents `json:"dueFee,omitempty"`
+
+	// Iun The notification that `dueFee` is of.
+	Iun *string `json:"iun,omitempty"`
+
+	// Iupd The position's; absent until it was looked at.
+	Iupd     *string    `json:"iupd,omitempty"`
+	JudgedAt *time.Time `json:"judgedAt,omitempty"`
+
+	// Nav Notice number (numero avviso), 18 digits, aux digit 0 to 3.
+	//
+	// Example: 301000000000012373
+	Nav NoticeNumber `json:"nav"`
+
+	// NextAttemptAt When SEND is asked about it at the earliest; only while it is `OPEN`.
+	NextAttemptAt *time.Time `json:"nextAttemptAt,omitempty"`
+
+	// OpenedAt When the first such answer was given.
+	OpenedAt time.Time `json:"openedAt"`
+
+	// Operation Of the answer; absent of a payment in stand-in.
+	//
+	// Example: paGetPaymentV2
+	Operation *string    `json:"operation,omitempty"`
+	PaidAt    *time.Time `json:"paidAt,omitempty"`
+
+	// ReceiptID Of the payment; absent while nobody has paid, and of a payment that was reported without a receipt.
+	ReceiptID *string `json:"receiptId,omitempty"`
+
+	// Source Why the answer was in doubt: `LAST_KNOWN`, `BASE` or `NONE` as in the answers; `STAND_IN`: the Nodo collected in
+	// stand-in and asked nobody.
+	Source positions.FeeSource `json:"source"`
+
+	// State `OPEN` SEND has not answered yet; `REPRICED` its price was known again before anybody paid: nothing is lost; `LAPSED`
+	// nothing is left to judge: the notice or its payment is gone, or nobody can tell the fee any more; `EVEN` paid with
+	// the right fee; `UNDER_COLLECTED` paid with a fee too small; `OVER_COLLECTED` paid with a fee too large.
+	State ReconciliationState `json:"state"`
+}
+
+// ReconciliationList defines model for ReconciliationList.
+type ReconciliationList struct {
+	// PageInfo GPD's paging.
+	PageInfo        PageInfo         `json:"page_info"`
+	Reconciliations []Reconciliation `json:"reconciliations"`
+
+	// Totals Over all that the parameters of the request leave.
+	Totals ReconciliationTotals `json:"totals"`
+}
+
+// ReconciliationState `OPEN` SEND has not answered yet; `REPRICED` its price was known again before anybody paid: nothing is lost; `LAPSED`
+// nothing is left to judge: the notice or its payment is gone, or nobody can tell the fee any more; `EVEN` paid with
+// the right fee; `UNDER_COLLECTED` paid with a fee too small; `OVER_COLLECTED` paid with a fee too large.
+type ReconciliationState = positions.ReconciliationState
+
+// ReconciliationTotals Over all that the parameters of the request leave.
+type ReconciliationTotals struct {
+	// Count How many there are.
+	Count int `json:"count"`
+
+	// Net `underCollected` − `overCollected`: what is missing in all; below zero, more was collected than was due.
+	Net money.Cents `json:"net"`
+
+	// Open How many wait for SEND.
+	Open int `json:"open"`
+
+	// OverCollected Euro cents.
+	//
+	// Example: 8700
+	OverCollected Cents `json:"overCollected"`
+
+	// Repriced How many cost nothing.
+	Repriced int `json:"repriced"`
+
+	// UnderCollected Euro cents.
+	//
+	// Example: 8700
+	UnderCollected Cents `json:"underCollected"`
+}
+
 // Relay An act-management system that answers in SEND's place, with `send.route` `RELAY`.
 type Relay struct {
 	// Kind `NATIVE`: `POST {url}/amount-update` with `token`, signed (INTEGRITY_REST_02) with the key of `send.pdnd` where there is one. `LEGACY`: `POST {url}/login` with `username` and `password`, then `POST {url}/notification-price`.
@@ -2007,6 +2102,24 @@ type ReadReceiptParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListReconciliationsParams defines parameters for ListReconciliations.
+type ListReconciliationsParams struct {
+	// Page Page of the list, the first is 0.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Items of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// State Only those in this state.
+	State *ReconciliationState `form:"state,omitempty" json:"state,omitempty"`
+
+	// From Only those whose first answer was given at this instant or later.
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only those whose first answer was given before this instant.
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+}
+
 // CreateDebtPositionsParams defines parameters for CreateDebtPositions.
 type CreateDebtPositionsParams struct {
 	// ToPublish Publish the positions at once.
@@ -2240,6 +2353,9 @@ type ServerInterface interface {
 	// ReadReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
 	ReadReceipt(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, receiptID string, params ReadReceiptParams) error
+	// ListReconciliations What answers without SEND's price cost
+	// (GET /v1/organizations/{organizationFiscalCode}/reconciliation)
+	ListReconciliations(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListReconciliationsParams) error
 	// ReadInfoV2 Name, version and environment, where GPD v2 has it
 	// (GET /v2/info)
 	ReadInfoV2(ctx echo.Context) error
@@ -4156,6 +4272,59 @@ func (w *ServerInterfaceWrapper) ReadReceipt(ctx echo.Context) error {
 	return err
 }
 
+// ListReconciliations converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReconciliations(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "organizationFiscalCode" -------------
+	var organizationFiscalCode OrganizationFiscalCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organizationFiscalCode", ctx.Param("organizationFiscalCode"), &organizationFiscalCode, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationFiscalCode: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReconciliationsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReconciliations(ctx, organizationFiscalCode, params)
+	return err
+}
+
 // ReadInfoV2 converts echo context to params.
 func (w *ServerInterfaceWrapper) ReadInfoV2(ctx echo.Context) error {
 	var err error
@@ -4392,6 +4561,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/missing-receipts", wrapper.ListMissingReceipts, options.OperationMiddlewares["ListMissingReceipts"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts", wrapper.ListReceipts, options.OperationMiddlewares["ListReceipts"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/receipts/:receiptId", wrapper.ReadReceipt, options.OperationMiddlewares["ReadReceipt"]...)
+	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/reconciliation", wrapper.ListReconciliations, options.OperationMiddlewares["ListReconciliations"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/deliveries", wrapper.ListDeliveries, options.OperationMiddlewares["ListDeliveries"]...)
 	router.GET(options.BaseURL+"/v1/organizations/:organizationFiscalCode/deliveries/:deliveryId", wrapper.ReadDelivery, options.OperationMiddlewares["ReadDelivery"]...)
 	router.POST(options.BaseURL+"/v1/organizations/:organizationFiscalCode/deliveries/:deliveryId/replay", wrapper.ReplayDelivery, options.OperationMiddlewares["ReplayDelivery"]...)
@@ -13257,6 +13427,156 @@ func (response ReadReceipt503ApplicationProblemPlusJSONResponse) VisitReadReceip
 	return err
 }
 
+type ListReconciliationsRequestObject struct {
+	OrganizationFiscalCode OrganizationFiscalCode `json:"organizationFiscalCode"`
+	Params                 ListReconciliationsParams
+}
+
+type ListReconciliationsResponseObject interface {
+	VisitListReconciliationsResponse(w http.ResponseWriter) error
+}
+
+type ListReconciliations200JSONResponse ReconciliationList
+
+func (response ListReconciliations200JSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations400ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations401ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations403ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations404ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations429ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRateLimitLimit != nil {
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
+	}
+	if response.Headers.XRateLimitRemaining != nil {
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
+	}
+	if response.Headers.XRateLimitReset != nil {
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations500ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReconciliations503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListReconciliations503ApplicationProblemPlusJSONResponse) VisitListReconciliationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReadInfoV2RequestObject struct {
 }
 
@@ -14352,6 +14672,9 @@ type StrictServerInterface interface {
 	// ReadReceipt Read a receipt
 	// (GET /v1/organizations/{organizationFiscalCode}/receipts/{receiptId})
 	ReadReceipt(ctx context.Context, request ReadReceiptRequestObject) (ReadReceiptResponseObject, error)
+	// ListReconciliations What answers without SEND's price cost
+	// (GET /v1/organizations/{organizationFiscalCode}/reconciliation)
+	ListReconciliations(ctx context.Context, request ListReconciliationsRequestObject) (ListReconciliationsResponseObject, error)
 	// ReadInfoV2 Name, version and environment, where GPD v2 has it
 	// (GET /v2/info)
 	ReadInfoV2(ctx context.Context, request ReadInfoV2RequestObject) (ReadInfoV2ResponseObject, error)
@@ -16011,6 +16334,32 @@ func (sh *strictHandler) ReadReceipt(ctx echo.Context, organizationFiscalCode Or
 		return err
 	} else if validResponse, ok := response.(ReadReceiptResponseObject); ok {
 		return validResponse.VisitReadReceiptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListReconciliations operation middleware
+func (sh *strictHandler) ListReconciliations(ctx echo.Context, organizationFiscalCode OrganizationFiscalCode, params ListReconciliationsParams) error {
+	var request ListReconciliationsRequestObject
+
+	request.OrganizationFiscalCode = organizationFiscalCode
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReconciliations(ctx.Request().Context(), request.(ListReconciliationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReconciliations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListReconciliationsResponseObject); ok {
+		return validResponse.VisitListReconciliationsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -54,6 +54,9 @@ type Store interface {
 	Deliveries(ctx context.Context, f positions.DeliveryFilter) ([]positions.Delivery, int, error)
 	ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter, now time.Time, limit int) (int, error)
 
+	Reconciliations(ctx context.Context, f positions.ReconciliationFilter) ([]positions.Reconciliation, error)
+	ReconciliationTotals(ctx context.Context, f positions.ReconciliationFilter) (positions.ReconciliationTotals, error)
+
 	BeginAttempt(ctx context.Context, a *positions.Attempt, now time.Time) (*positions.KeptAnswer, error)
 	FinishAttempt(ctx context.Context, a *positions.Attempt, answer *positions.KeptAnswer) error
 	AbandonAttempt(ctx context.Context, a *positions.Attempt) error

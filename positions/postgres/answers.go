@@ -17,7 +17,8 @@ var answerColumns = []string{
 	"base_amount", "notification_fee", "source", "position_version", "send", "price",
 }
 
-// RecordAnswers implements [positions.Store]: one COPY, one commit.
+// RecordAnswers implements [positions.Store]: one COPY, one commit. What is to be
+// reconciled is opened in the same transaction; the usual batch opens nothing.
 func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) error {
 	if len(answers) == 0 {
 		return nil
@@ -33,6 +34,14 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 			a.At, a.OrganizationFiscalCode, string(a.NAV), a.Operation, a.StationCode, a.Duration.Microseconds(), a.Outcome, a.Fault, int64(a.Amount),
 			int64(a.BaseAmount), int64(a.NotificationFee), string(a.Source), a.PositionVersion, send, price,
 		}
+	}
+	if opened := positions.OpenedBy(answers); len(opened) > 0 {
+		return s.change(ctx, "record answers", func(tx pgx.Tx) error {
+			if _, err := tx.CopyFrom(ctx, pgx.Identifier{"answers"}, answerColumns, pgx.CopyFromRows(rows)); err != nil {
+				return err
+			}
+			return openReconciliations(ctx, tx, opened)
+		})
 	}
 	insert := func() error {
 		_, err := s.pool.CopyFrom(ctx, pgx.Identifier{"answers"}, answerColumns, pgx.CopyFromRows(rows))

@@ -115,7 +115,9 @@ func judge(ctx context.Context, tx pgx.Tx, at row, r *positions.Receipt) (docume
 	}
 	judged := document.Judge(r, p, asked)
 	if judged.Change != nil {
-		_, err = advance(ctx, tx, at, p, *judged.Change)
+		if _, err = advance(ctx, tx, at, p, *judged.Change); err == nil {
+			err = reconcileReceipt(ctx, tx, p, &judged.Receipt)
+		}
 	}
 	return judged, err
 }

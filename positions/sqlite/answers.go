@@ -34,7 +34,7 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 				return err
 			}
 		}
-		return nil
+		return openReconciliations(ctx, tx, positions.OpenedBy(answers))
 	})
 }
 

@@ -73,6 +73,13 @@ func everyMethod(ctx context.Context, s positions.Store, p *positions.Position, 
 		_, errs["Expire "+string(what)] = s.Expire(ctx, what, noon, 1)
 		_, errs["CountExpired "+string(what)] = s.CountExpired(ctx, what, noon)
 	}
+	_, errs["OrganizationsToReconcile"] = s.OrganizationsToReconcile(ctx, noon, 1)
+	errs["HoldReconciliations"] = s.HoldReconciliations(ctx, comune, 1, noon)
+	_, errs["DueReconciliations"] = s.DueReconciliations(ctx, comune, noon, 1)
+	errs["SettleReconciliation"] = s.SettleReconciliation(ctx, &positions.Reconciliation{OpenedAt: noon, DueAt: noon})
+	_, errs["MissingElsewhere"] = s.MissingElsewhere(ctx, comune, thisIUN, "RSSMRA80A01H501U", nav)
+	_, errs["Reconciliations"] = s.Reconciliations(ctx, positions.ReconciliationFilter{})
+	_, errs["ReconciliationTotals"] = s.ReconciliationTotals(ctx, positions.ReconciliationFilter{})
 	_, errs["BeginAttempt"] = s.BeginAttempt(ctx, attempt("k"), noon)
 	errs["FinishAttempt"] = s.FinishAttempt(ctx, attempt("k"), &positions.KeptAnswer{})
 	errs["AbandonAttempt"] = s.AbandonAttempt(ctx, attempt("k"))

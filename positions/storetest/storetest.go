@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		{"fees paid", paidFeeTests},
 		{"missing receipts", missingReceiptTests},
 		{"retention", retentionTests},
+		{"reconciliations", reconciliationTests},
 		{"organizations", organizationTests},
 		{"keys", keyTests},
 		{"attempts", attemptTests},

@@ -1,0 +1,247 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/positions"
+)
+
+// openReconciliations opens what answers left to reconcile, or opens it again. One
+// that is open keeps its turn: asking about the notice once more does not make
+// SEND be asked sooner.
+func openReconciliations(ctx context.Context, tx pgx.Tx, opened []positions.Reconciliation) error {
+	b := new(pgx.Batch)
+	for i := range opened {
+		r := &opened[i]
+		b.Queue(`INSERT INTO reconciliations AS r (organization, nav, iupd, receipt_id, state, source, operation, answered_at, amount,
+				charged_fee, due_fee, iun, opened_at, attempts, due_at, revision)
+			VALUES ($1, $2, '', '', 'OPEN', $3, $4, $5, $6, $7, 0, '', $8, 0, $9, 1)
+			ON CONFLICT (organization, nav) WHERE paid_at IS NULL DO UPDATE SET
+				state = 'OPEN', source = excluded.source, operation = excluded.operation, answered_at = excluded.answered_at,
+				amount = excluded.amount, charged_fee = excluded.charged_fee, due_fee = 0, iun = '', judged_at = NULL,
+				opened_at = CASE WHEN r.state = 'OPEN' THEN r.opened_at ELSE excluded.opened_at END,
+				attempts = CASE WHEN r.state = 'OPEN' THEN r.attempts ELSE 0 END,
+				due_at = CASE WHEN r.state = 'OPEN' THEN r.due_at ELSE excluded.due_at END,
+				revision = r.revision + 1
+			WHERE excluded.answered_at >= r.answered_at`,
+			r.OrganizationFiscalCode, string(r.NAV), string(r.Source), r.Operation, r.AnsweredAt, int64(r.Amount),
+			int64(r.ChargedFee), r.OpenedAt, r.DueAt)
+	}
+	return send(ctx, tx, b)
+}
+
+// reconcileReceipt opens or ends what a receipt that settled p left to reconcile.
+// The caller holds p's row lock, so no other receipt of the notice comes between.
+func reconcileReceipt(ctx context.Context, tx pgx.Tx, p *positions.Position, receipt *positions.Receipt) error {
+	if o := p.Option(receipt.NAV); o == nil || !o.SendBound {
+		return nil
+	}
+	rows, err := tx.Query(ctx, selectReconciliation+` WHERE organization = $1 AND nav = $2 AND paid_at IS NULL FOR UPDATE`,
+		receipt.OrganizationFiscalCode, string(receipt.NAV))
+	if err != nil {
+		return err
+	}
+	found, err := pgx.CollectRows(rows, scanReconciliation)
+	if err != nil {
+		return err
+	}
+	var waiting *positions.Reconciliation
+	if len(found) > 0 {
+		waiting = &found[0]
+	}
+	last := new(positions.Answer)
+	err = tx.QueryRow(ctx, `SELECT at, operation, source, amount FROM answers
+		WHERE organization = $1 AND nav = $2 AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
+		ORDER BY at DESC, id DESC LIMIT 1`, receipt.OrganizationFiscalCode, string(receipt.NAV)).
+		Scan(&last.At, &last.Operation, &last.Source, &last.Amount)
+	if absent(err) {
+		last, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	next := positions.AfterReceipt(waiting, p, receipt, last)
+	switch {
+	case next == nil:
+		return nil
+	case next.ID != 0:
+		_, err = writeReconciliation(ctx, tx, next)
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO reconciliations (organization, nav, iupd, receipt_id, state, source, operation, answered_at, amount,
+			charged_fee, due_fee, iun, opened_at, paid_at, attempts, due_at, revision)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1)`,
+		next.OrganizationFiscalCode, string(next.NAV), next.IUPD, next.ReceiptID, string(next.State), string(next.Source), next.Operation,
+		optional(next.AnsweredAt), int64(next.Amount), int64(next.ChargedFee), int64(next.DueFee), next.IUN, next.OpenedAt,
+		optional(next.PaidAt), next.Attempts, next.DueAt)
+	return err
+}
+
+// executor is a pool or a transaction.
+type executor interface {
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
+}
+
+// writeReconciliation writes what became of one that was read at r.Revision, and
+// returns its new revision; pgx.ErrNoRows: it has been written since.
+func writeReconciliation(ctx context.Context, in executor, r *positions.Reconciliation) (revision int64, err error) {
+	err = in.QueryRow(ctx, `UPDATE reconciliations SET iupd = $3, receipt_id = $4, state = $5, source = $6, operation = $7, answered_at = $8,
+			amount = $9, charged_fee = $10, due_fee = $11, iun = $12, opened_at = $13, paid_at = $14, judged_at = $15, attempts = $16,
+			due_at = $17, revision = revision + 1
+		WHERE id = $1 AND revision = $2 RETURNING revision`,
+		r.ID, r.Revision, r.IUPD, r.ReceiptID, string(r.State), string(r.Source), r.Operation, optional(r.AnsweredAt),
+		int64(r.Amount), int64(r.ChargedFee), int64(r.DueFee), r.IUN, r.OpenedAt, optional(r.PaidAt), optional(r.JudgedAt), r.Attempts,
+		r.DueAt).Scan(&revision)
+	return revision, err
+}
+
+// SettleReconciliation implements [positions.Store].
+func (s *Store) SettleReconciliation(ctx context.Context, r *positions.Reconciliation) error {
+	revision, err := writeReconciliation(ctx, s.pool, r)
+	switch {
+	case absent(err):
+		return positions.Errorf(positions.Stale, "the reconciliation of notice %s has been written since it was read", r.NAV)
+	case taken(err):
+		return positions.Errorf(positions.Conflict, "receipt %s has a reconciliation already", r.ReceiptID)
+	case err != nil:
+		return failure("settle reconciliation", err)
+	}
+	r.Revision = revision
+	return nil
+}
+
+// OrganizationsToReconcile implements [positions.Store].
+func (s *Store) OrganizationsToReconcile(ctx context.Context, now time.Time, limit int) (queues []positions.ReconciliationQueue, err error) {
+	err = s.read(ctx, "organizations to reconcile", func() error {
+		rows, err := s.pool.Query(ctx, `SELECT q.organization, coalesce(h.failures, 0)
+			FROM (SELECT organization, min(due_at) AS due FROM reconciliations WHERE state = 'OPEN' AND due_at <= $1 GROUP BY organization) q
+			LEFT JOIN reconciliation_holds h USING (organization)
+			WHERE h.until IS NULL OR h.until <= $1 ORDER BY q.due, q.organization LIMIT $2`, now, limit)
+		if err != nil {
+			return err
+		}
+		queues, err = pgx.CollectRows(rows, pgx.RowToStructByPos[positions.ReconciliationQueue])
+		return err
+	})
+	return queues, err
+}
+
+// HoldReconciliations implements [positions.Store].
+func (s *Store) HoldReconciliations(ctx context.Context, fiscalCode string, failures int, until time.Time) error {
+	// Holding twice is holding once: it may be tried again like a read.
+	return s.read(ctx, "hold reconciliations", func() error {
+		if failures == 0 {
+			_, err := s.pool.Exec(ctx, `DELETE FROM reconciliation_holds WHERE organization = $1`, fiscalCode)
+			return err
+		}
+		_, err := s.pool.Exec(ctx, `INSERT INTO reconciliation_holds (organization, failures, until) VALUES ($1, $2, $3)
+			ON CONFLICT (organization) DO UPDATE SET failures = excluded.failures, until = excluded.until`, fiscalCode, failures, until)
+		return err
+	})
+}
+
+// DueReconciliations implements [positions.Store].
+func (s *Store) DueReconciliations(ctx context.Context, fiscalCode string, now time.Time, limit int) ([]positions.Reconciliation, error) {
+	return s.reconciliations(ctx, "due reconciliations", ` WHERE organization = $1 AND state = 'OPEN' AND due_at <= $2 ORDER BY due_at, id LIMIT $3`,
+		fiscalCode, now, max(0, limit))
+}
+
+// MissingElsewhere implements [positions.Store].
+func (s *Store) MissingElsewhere(ctx context.Context, fiscalCode, iun, recipient string, except positions.NoticeNumber) (missing money.Cents, err error) {
+	if iun == "" {
+		return 0, nil
+	}
+	err = s.read(ctx, "missing elsewhere", func() error {
+		return s.pool.QueryRow(ctx, `SELECT coalesce(sum(r.due_fee - r.charged_fee), 0)::bigint
+			FROM (SELECT nav, receipt_id, due_fee, charged_fee FROM reconciliations
+				WHERE organization = $1 AND iun = $2 AND state IN ('UNDER_COLLECTED', 'OVER_COLLECTED') AND nav <> $4 LIMIT 128) r
+			JOIN payment_options o ON o.organization = $1 AND o.nav = r.nav AND o.status <> 'PO_UNPAID'
+				AND coalesce(o.body -> 'payment' ->> 'idReceipt', '') = r.receipt_id
+			JOIN positions p ON p.id = o.position_id
+			WHERE upper(p.head -> 'debtor' ->> 'fiscalCode') = nullif(upper($3), 'ANONIMO')`,
+			fiscalCode, iun, recipient, string(except)).Scan(&missing)
+	})
+	return missing, err
+}
+
+// Reconciliations implements [positions.Store].
+func (s *Store) Reconciliations(ctx context.Context, f positions.ReconciliationFilter) ([]positions.Reconciliation, error) {
+	where, args := reconciliationConditions(f)
+	order := ` ORDER BY opened_at DESC, id DESC`
+	if f.AfterID != nil {
+		order = ` ORDER BY id`
+	}
+	return s.reconciliations(ctx, "reconciliations", where+order+` LIMIT `+strconv.Itoa(max(0, f.Page.Limit))+` OFFSET `+strconv.Itoa(max(0, f.Page.Offset())), args...)
+}
+
+// ReconciliationTotals implements [positions.Store].
+func (s *Store) ReconciliationTotals(ctx context.Context, f positions.ReconciliationFilter) (t positions.ReconciliationTotals, err error) {
+	where, args := reconciliationConditions(f)
+	err = s.read(ctx, "reconciliation totals", func() error {
+		return s.pool.QueryRow(ctx, `SELECT coalesce(sum(due_fee - charged_fee) FILTER (WHERE state = 'UNDER_COLLECTED'), 0)::bigint,
+				coalesce(sum(charged_fee - due_fee) FILTER (WHERE state = 'OVER_COLLECTED'), 0)::bigint,
+				count(*) FILTER (WHERE state = 'OPEN'), count(*) FILTER (WHERE state = 'REPRICED'), count(*)
+			FROM reconciliations`+where, args...).Scan(&t.UnderCollected, &t.OverCollected, &t.Open, &t.Repriced, &t.Count)
+	})
+	return t, err
+}
+
+// reconciliationConditions writes only the conditions that filter, so that the
+// planner sees which index serves.
+func reconciliationConditions(f positions.ReconciliationFilter) (string, []any) {
+	var args []any
+	conditions := []string{"true"}
+	and := func(condition string, arg any) {
+		args = append(args, arg)
+		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
+	}
+	if f.OrganizationFiscalCode != "" {
+		and("organization = ?", f.OrganizationFiscalCode)
+	}
+	if f.State != "" {
+		and("state = ?", string(f.State))
+	}
+	if !f.From.IsZero() {
+		and("opened_at >= ?", f.From)
+	}
+	if !f.To.IsZero() {
+		and("opened_at < ?", f.To)
+	}
+	if len(f.SegregationCodes) > 0 {
+		and("left(nav, 1) = '3' AND substr(nav, 2, 2) = ANY (?::text[])", f.SegregationCodes)
+	}
+	if f.AfterID != nil {
+		and("id > ?", *f.AfterID)
+	}
+	return ` WHERE ` + strings.Join(conditions, " AND "), args
+}
+
+const selectReconciliation = `SELECT id, organization, nav, iupd, receipt_id, state, source, operation, answered_at, amount, charged_fee, due_fee,
+	iun, opened_at, paid_at, judged_at, attempts, due_at, revision FROM reconciliations`
+
+func (s *Store) reconciliations(ctx context.Context, operation, where string, args ...any) (found []positions.Reconciliation, err error) {
+	err = s.read(ctx, operation, func() error {
+		rows, err := s.pool.Query(ctx, selectReconciliation+where, args...)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, scanReconciliation)
+		return err
+	})
+	return found, err
+}
+
+func scanReconciliation(row pgx.CollectableRow) (r positions.Reconciliation, err error) {
+	var answered, paid, judged *time.Time
+	err = row.Scan(&r.ID, &r.OrganizationFiscalCode, &r.NAV, &r.IUPD, &r.ReceiptID, &r.State, &r.Source, &r.Operation, &answered, &r.Amount,
+		&r.ChargedFee, &r.DueFee, &r.IUN, &r.OpenedAt, &paid, &judged, &r.Attempts, &r.DueAt, &r.Revision)
+	r.AnsweredAt, r.PaidAt, r.JudgedAt = maybe(answered), maybe(paid), maybe(judged)
+	r.OpenedAt, r.DueAt = r.OpenedAt.UTC(), r.DueAt.UTC()
+	return r, err
+}

@@ -1,0 +1,426 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/positions"
+)
+
+// bound stores a position of one SEND-bound notice of 123.45.
+func bound(t *testing.T, s positions.Store, iupd string) *positions.Position {
+	t.Helper()
+	p := position(comune, iupd)
+	p.Options[0].SendBound = true
+	return mustCreate(t, s, p)
+}
+
+// said is an activation answered with a fee from a source.
+func said(p *positions.Position, at time.Time, fee money.Cents, source positions.FeeSource) positions.Answer {
+	o := &p.Options[0]
+	a := answer(o.NAV, at, o.Amount+fee)
+	a.OrganizationFiscalCode, a.BaseAmount, a.NotificationFee, a.Source = p.OrganizationFiscalCode, o.Amount, fee, source
+	return a
+}
+
+// paidFor is the receipt of a notice that was paid with a fee.
+func paidFor(p *positions.Position, id string, fee money.Cents) *positions.Receipt {
+	r := receipt(p.OrganizationFiscalCode, id, p.Options[0].NAV)
+	r.PaymentAmount = p.Options[0].Amount + fee
+	return r
+}
+
+// reconciliationsOf are all of an organization, the newest last.
+func reconciliationsOf(t *testing.T, s positions.Store, organization string) []positions.Reconciliation {
+	t.Helper()
+	return got(s.Reconciliations(t.Context(), positions.ReconciliationFilter{
+		OrganizationFiscalCode: organization, AfterID: new(int64), Page: positions.Page{Limit: 100},
+	}))(t)
+}
+
+// theOnly is the one reconciliation that there is.
+func theOnly(t *testing.T, s positions.Store) positions.Reconciliation {
+	t.Helper()
+	all := reconciliationsOf(t, s, comune)
+	if len(all) != 1 {
+		t.Fatalf("%d reconciliations, want one: %+v", len(all), all)
+	}
+	return all[0]
+}
+
+func sameReconciliation(t *testing.T, got, want positions.Reconciliation) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(positions.Reconciliation{}, "ID", "Revision")); diff != "" {
+		t.Fatalf("the reconciliation differs (-want +got):\n%s", diff)
+	}
+}
+
+// opened is what an answer of noon opens.
+func opened(p *positions.Position, fee money.Cents, source positions.FeeSource) positions.Reconciliation {
+	return positions.Reconciliation{
+		OrganizationFiscalCode: p.OrganizationFiscalCode, NAV: p.Options[0].NAV, State: positions.ReconciliationOpen, Source: source,
+		Operation: "paGetPaymentV2", AnsweredAt: noon, Amount: p.Options[0].Amount + fee, ChargedFee: fee, OpenedAt: noon, DueAt: noon,
+	}
+}
+
+// judged writes a verdict about a payment.
+func judged(t *testing.T, s positions.Store, r positions.Reconciliation, due money.Cents, iun string) positions.Reconciliation {
+	t.Helper()
+	r.DueFee, r.IUN, r.JudgedAt, r.State = due, iun, noon.Add(time.Hour), positions.ReconciliationEven
+	if due > r.ChargedFee {
+		r.State = positions.ReconciliationUnder
+	} else if due < r.ChargedFee {
+		r.State = positions.ReconciliationOver
+	}
+	must(t, s.SettleReconciliation(t.Context(), &r))
+	return r
+}
+
+var reconciliationTests = []test{
+	{"only an OK without SEND's price opens one, with the answer", func(t *testing.T, s positions.Store) {
+		want := map[positions.FeeSource]bool{positions.SourceLastKnown: true, positions.SourceBase: true, positions.SourceNone: true}
+		for i, source := range []positions.FeeSource{
+			positions.SourceNotBound, positions.SourceLive, positions.SourceCache, positions.SourceFinal, positions.SourceNoCost, positions.SourcePushed,
+			positions.SourceLastKnown, positions.SourceBase, positions.SourceNone, "",
+		} {
+			p := bound(t, s, fmt.Sprint("iupd-", i))
+			p.OrganizationFiscalCode = fmt.Sprintf("9%010d", i)
+			must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, source)}))
+			all := reconciliationsOf(t, s, p.OrganizationFiscalCode)
+			if len(all) == 1 != want[source] || len(all) > 1 {
+				t.Fatalf("%s opens %d", source, len(all))
+			}
+			if len(all) == 1 {
+				sameReconciliation(t, all[0], opened(p, 200, source))
+			}
+		}
+		p := bound(t, s, "refused")
+		ko := said(p, noon, 0, positions.SourceNone)
+		ko.Outcome, ko.Fault = "KO", "PAA_SYSTEM_ERROR"
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{ko}))
+		if all := reconciliationsOf(t, s, comune); len(all) > 0 {
+			t.Fatalf("a KO opens %+v", all)
+		}
+	}},
+	{"a notice has one while it is not paid, by its last answer, and keeps its turn", func(t *testing.T, s positions.Store) {
+		p, other := bound(t, s, "iupd-1"), bound(t, s, "iupd-2")
+		batch := []positions.Answer{
+			said(p, noon.Add(time.Second), 150, positions.SourceBase), said(other, noon, 1, positions.SourceNone),
+			said(p, noon.Add(2*time.Second), 200, positions.SourceLastKnown), said(p, noon, 100, positions.SourceNone),
+		}
+		must(t, s.RecordAnswers(t.Context(), batch))
+		all := reconciliationsOf(t, s, comune)
+		if len(all) != 2 {
+			t.Fatalf("%d were opened", len(all))
+		}
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 999, positions.SourceNone)})) // late, and no longer the last
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon.Add(time.Minute), 300, positions.SourceLastKnown)}))
+		for _, r := range reconciliationsOf(t, s, comune) {
+			want := opened(other, 1, positions.SourceNone)
+			if r.NAV == p.Options[0].NAV {
+				want = opened(p, 300, positions.SourceLastKnown)
+				want.AnsweredAt, want.OpenedAt, want.DueAt = noon.Add(time.Minute), noon.Add(2*time.Second), noon.Add(2*time.Second)
+			}
+			sameReconciliation(t, r, want)
+		}
+	}},
+	{"one that was priced anew opens again by the next such answer", func(t *testing.T, s positions.Store) {
+		p := bound(t, s, "iupd-1")
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, positions.SourceLastKnown)}))
+		r := theOnly(t, s)
+		r.State, r.JudgedAt, r.DueFee, r.IUN, r.IUPD, r.Attempts = positions.ReconciliationRepriced, noon.Add(time.Hour), 1424, thisIUN, "iupd-1", 3
+		must(t, s.SettleReconciliation(t.Context(), &r))
+		sameReconciliation(t, theOnly(t, s), r)
+		again := said(p, noon.Add(2*time.Hour), 1424, positions.SourceLastKnown)
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{again}))
+		want := opened(p, 1424, positions.SourceLastKnown)
+		want.AnsweredAt, want.OpenedAt, want.DueAt, want.IUPD = again.At, again.At, again.At, "iupd-1"
+		sameReconciliation(t, theOnly(t, s), want)
+	}},
+	{"a payment that such an activation led to takes it over, whatever was found before", func(t *testing.T, s positions.Store) {
+		for i, repriced := range []bool{false, true} {
+			p := bound(t, s, fmt.Sprint("iupd-", i))
+			must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, positions.SourceLastKnown)}))
+			all := reconciliationsOf(t, s, comune)
+			if r := all[len(all)-1]; repriced {
+				r.State, r.JudgedAt, r.DueFee = positions.ReconciliationRepriced, noon.Add(time.Hour), 1424
+				must(t, s.SettleReconciliation(t.Context(), &r))
+			}
+			receipt := paidFor(p, fmt.Sprint("rt-", i), 150) // the payer paid 50 less than asked
+			got(s.SaveReceipt(t.Context(), receipt))(t)
+			want := opened(p, 200, positions.SourceLastKnown)
+			want.IUPD, want.ReceiptID, want.PaidAt, want.ChargedFee, want.DueAt = p.IUPD, receipt.ReceiptID, receipt.PaymentDateTime, 150, receipt.ReceivedAt
+			all = reconciliationsOf(t, s, comune)
+			if len(all) != i+1 {
+				t.Fatalf("%d reconciliations", len(all))
+			}
+			sameReconciliation(t, all[i], want)
+		}
+	}},
+	{"a payment after an activation with SEND's price ends what a verify began", func(t *testing.T, s positions.Store) {
+		p := bound(t, s, "iupd-1")
+		verify := said(p, noon, 0, positions.SourceNone)
+		verify.Operation = "paVerifyPaymentNotice"
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{verify, said(p, noon.Add(time.Minute), 200, positions.SourceLive)}))
+		if r := theOnly(t, s); r.State != positions.ReconciliationOpen {
+			t.Fatalf("it is %s before the payment", r.State)
+		}
+		receipt := paidFor(p, "rt-1", 200)
+		got(s.SaveReceipt(t.Context(), receipt))(t)
+		want := opened(p, 0, positions.SourceNone)
+		want.Operation, want.State, want.DueFee, want.JudgedAt = "paVerifyPaymentNotice", positions.ReconciliationRepriced, 200, receipt.ReceivedAt
+		sameReconciliation(t, theOnly(t, s), want)
+	}},
+	{"a payment without an activation on record counts as paid by what a verify said, and without that is nobody's business", func(t *testing.T, s positions.Store) {
+		p, silent := bound(t, s, "iupd-1"), bound(t, s, "iupd-2")
+		verify := said(p, noon, 0, positions.SourceNone)
+		verify.Operation = "paVerifyPaymentNotice"
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{verify}))
+		got(s.SaveReceipt(t.Context(), paidFor(p, "rt-1", 0)))(t)
+		got(s.SaveReceipt(t.Context(), paidFor(silent, "rt-2", 0)))(t)
+		if r := theOnly(t, s); r.State != positions.ReconciliationOpen || r.ReceiptID != "rt-1" || r.Operation != "paVerifyPaymentNotice" {
+			t.Fatalf("it is %+v", r)
+		}
+	}},
+	{"a payment in stand-in is doubtful if SEND notifies the notice, whatever an activation said before", func(t *testing.T, s positions.Store) {
+		p, unbound, asked := bound(t, s, "iupd-1"), mustCreate(t, s, position(comune, "iupd-2")), bound(t, s, "iupd-3")
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(asked, noon, 200, positions.SourceLive)}))
+		for i, p := range []*positions.Position{p, unbound, asked} {
+			r := paidFor(p, fmt.Sprint("rt-", i), 0)
+			r.StandIn = true
+			got(s.SaveReceipt(t.Context(), r))(t)
+			want := positions.Reconciliation{
+				OrganizationFiscalCode: comune, NAV: r.NAV, IUPD: p.IUPD, ReceiptID: r.ReceiptID, State: positions.ReconciliationOpen, Source: positions.SourceStandIn,
+				Amount: r.PaymentAmount, OpenedAt: r.ReceivedAt, PaidAt: r.PaymentDateTime, DueAt: r.ReceivedAt,
+			}
+			all := reconciliationsOf(t, s, comune)
+			if i == 1 {
+				if len(all) != 1 {
+					t.Fatalf("a notice without SEND has one: %+v", all)
+				}
+				continue
+			}
+			sameReconciliation(t, all[len(all)-1], want)
+		}
+	}},
+	{"the same receipt again, one of nobody's notice and a broadcast one open nothing", func(t *testing.T, s positions.Store) {
+		p := bound(t, s, "iupd-1")
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, positions.SourceLastKnown)}))
+		got(s.SaveReceipt(t.Context(), paidFor(p, "rt-1", 200)))(t)
+		before := theOnly(t, s)
+		for _, change := range []func(*positions.Receipt){
+			func(*positions.Receipt) {},
+			func(r *positions.Receipt) { r.ReceiptID = "rt-2" }, // a second payment, to be refunded
+			func(r *positions.Receipt) { r.ReceiptID, r.NAV = "rt-3", option(1).NAV },
+			func(r *positions.Receipt) { r.ReceiptID, r.CreditorFiscalCode = "rt-4", provincia },
+		} {
+			r := paidFor(p, "rt-1", 200)
+			r.StandIn = true
+			change(r)
+			got(s.SaveReceipt(t.Context(), r))(t)
+			same(t, "what is to be reconciled", theOnly(t, s), before)
+		}
+	}},
+	{"a receipt that settles while SEND is asked is not lost", func(t *testing.T, s positions.Store) {
+		p := bound(t, s, "iupd-1")
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, positions.SourceLastKnown)}))
+		read := theOnly(t, s)
+		got(s.SaveReceipt(t.Context(), paidFor(p, "rt-1", 200)))(t)
+		read.State, read.JudgedAt = positions.ReconciliationRepriced, noon
+		wantCode(t, s.SettleReconciliation(t.Context(), &read), positions.Stale)
+		due := got(s.DueReconciliations(t.Context(), comune, noon.Add(time.Hour), 10))(t)
+		if len(due) != 1 || due[0].ReceiptID != "rt-1" || due[0].State != positions.ReconciliationOpen {
+			t.Fatalf("due is %+v", due)
+		}
+	}},
+	{"an answer that comes while SEND is asked is not lost either", func(t *testing.T, s positions.Store) {
+		p := bound(t, s, "iupd-1")
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, positions.SourceLastKnown)}))
+		read := theOnly(t, s)
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon.Add(time.Second), 200, positions.SourceLastKnown)}))
+		read.State = positions.ReconciliationRepriced
+		wantCode(t, s.SettleReconciliation(t.Context(), &read), positions.Stale)
+		read = theOnly(t, s)
+		read.Attempts = 7
+		must(t, s.SettleReconciliation(t.Context(), &read))
+		read.Attempts = 8
+		must(t, s.SettleReconciliation(t.Context(), &read)) // its revision is the new one
+		same(t, "what was written", theOnly(t, s), read)
+	}},
+	{"a receipt has one reconciliation", func(t *testing.T, s positions.Store) {
+		p := bound(t, s, "iupd-1")
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, positions.SourceLastKnown)}))
+		got(s.SaveReceipt(t.Context(), paidFor(p, "rt-1", 200)))(t)
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon.Add(time.Second), 200, positions.SourceLastKnown)})) // its record was late
+		all := reconciliationsOf(t, s, comune)
+		if len(all) != 2 {
+			t.Fatalf("there are %+v", all)
+		}
+		late := all[1]
+		late.ReceiptID, late.PaidAt, late.State = "rt-1", noon, positions.ReconciliationUnder
+		wantCode(t, s.SettleReconciliation(t.Context(), &late), positions.Conflict)
+		same(t, "the other", reconciliationsOf(t, s, comune)[0], all[0])
+	}},
+	{"what is due comes by organization, the longest due first, except who is held", func(t *testing.T, s positions.Store) {
+		for i, at := range []time.Duration{3, 1, 2} {
+			p := bound(t, s, fmt.Sprint("iupd-", i))
+			p.OrganizationFiscalCode = fmt.Sprint("9000000000", i)
+			must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon.Add(at*time.Minute), 0, positions.SourceNone)}))
+		}
+		queues := func(at time.Time, limit int) (names string) {
+			for _, q := range got(s.OrganizationsToReconcile(t.Context(), at, limit))(t) {
+				names += fmt.Sprintf("%s:%d ", q.OrganizationFiscalCode[10:], q.Failures)
+			}
+			return names
+		}
+		hour := noon.Add(time.Hour)
+		same(t, "all", queues(hour, 10), "1:0 2:0 0:0 ")
+		same(t, "two", queues(hour, 2), "1:0 2:0 ")
+		same(t, "at the first minute", queues(noon.Add(time.Minute), 10), "1:0 ")
+		same(t, "before", queues(noon, 10), "")
+		must(t, s.HoldReconciliations(t.Context(), "90000000001", 1, hour.Add(time.Minute)))
+		must(t, s.HoldReconciliations(t.Context(), "90000000001", 2, hour.Add(time.Minute)))
+		same(t, "one held", queues(hour, 10), "2:0 0:0 ")
+		same(t, "its hold over", queues(hour.Add(time.Minute), 10), "1:2 2:0 0:0 ")
+		must(t, s.HoldReconciliations(t.Context(), "90000000001", 0, time.Time{}))
+		must(t, s.HoldReconciliations(t.Context(), "90000000002", 0, time.Time{})) // was not held
+		same(t, "its hold lifted", queues(hour, 10), "1:0 2:0 0:0 ")
+		r := reconciliationsOf(t, s, "90000000002")[0]
+		r.DueAt, r.Attempts = hour.Add(time.Hour), 1
+		must(t, s.SettleReconciliation(t.Context(), &r))
+		same(t, "one postponed", queues(hour, 10), "1:0 0:0 ")
+		same(t, "due of it", len(got(s.DueReconciliations(t.Context(), "90000000002", hour, 10))(t)), 0)
+		r.State = positions.ReconciliationLapsed
+		must(t, s.SettleReconciliation(t.Context(), &r))
+		same(t, "one settled", queues(hour.Add(2*time.Hour), 10), "1:0 0:0 ")
+	}},
+	{"lists filter, page and add up", func(t *testing.T, s positions.Store) {
+		var all []positions.Reconciliation
+		dues := []money.Cents{1424, 200, 0, 100, 500}
+		for i, due := range dues {
+			p := position(comune, fmt.Sprint("iupd-", i))
+			p.Options[0].SendBound = true
+			p.Options[0].NAV = positions.NoticeNumber(fmt.Sprintf("3%02d%015d", i%2, serial.Add(1)))
+			p.Options[0].IUV = p.Options[0].NAV.IUV()
+			mustCreate(t, s, p)
+			must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon.Add(time.Duration(i)*time.Hour), 200, positions.SourceLastKnown)}))
+			if i < 4 {
+				got(s.SaveReceipt(t.Context(), paidFor(p, fmt.Sprint("rt-", i), 200)))(t)
+			}
+			found := reconciliationsOf(t, s, comune)
+			r := found[len(found)-1]
+			if i < 4 {
+				r = judged(t, s, r, due, "")
+			}
+			all = append(all, r)
+		}
+		stranger := bound(t, s, "another")
+		stranger.OrganizationFiscalCode = provincia
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(stranger, noon, 0, positions.SourceNone)}))
+
+		check := func(what string, f positions.ReconciliationFilter, totals positions.ReconciliationTotals, want ...int) {
+			t.Helper()
+			f.OrganizationFiscalCode = comune
+			if f.Page.Limit == 0 {
+				f.Page.Limit = 100
+			}
+			listed := []positions.Reconciliation{}
+			for _, i := range want {
+				listed = append(listed, all[i])
+			}
+			same(t, what, got(s.Reconciliations(t.Context(), f))(t), listed)
+			same(t, "the totals of "+what, got(s.ReconciliationTotals(t.Context(), f))(t), totals)
+		}
+		whole := positions.ReconciliationTotals{UnderCollected: 1224, OverCollected: 300, Open: 1, Count: 5}
+		check("all", positions.ReconciliationFilter{}, whole, 4, 3, 2, 1, 0)
+		check("a page", positions.ReconciliationFilter{Page: positions.Page{Number: 1, Limit: 2}}, whole, 2, 1)
+		check("a state", positions.ReconciliationFilter{State: positions.ReconciliationOver}, positions.ReconciliationTotals{OverCollected: 300, Count: 2}, 3, 2)
+		check("a time", positions.ReconciliationFilter{From: noon.Add(time.Hour), To: noon.Add(3 * time.Hour)}, positions.ReconciliationTotals{OverCollected: 200, Count: 2}, 2, 1)
+		check("a segregation code", positions.ReconciliationFilter{SegregationCodes: []string{"01"}}, positions.ReconciliationTotals{OverCollected: 100, Count: 2}, 3, 1)
+		check("after one", positions.ReconciliationFilter{AfterID: &all[1].ID}, positions.ReconciliationTotals{OverCollected: 300, Open: 1, Count: 3}, 2, 3, 4)
+		everybody := got(s.ReconciliationTotals(t.Context(), positions.ReconciliationFilter{}))(t)
+		same(t, "everybody's totals", everybody, positions.ReconciliationTotals{UnderCollected: 1224, OverCollected: 300, Open: 2, Count: 6})
+		var added positions.ReconciliationTotals
+		for i := range all {
+			added.Add(&all[i])
+		}
+		same(t, "the sum of all", added, whole)
+	}},
+	{"what is missing elsewhere is of the same notification and recipient, and of payments that stand", func(t *testing.T, s positions.Store) {
+		pay := func(iupd, iun string, fee, due money.Cents, change func(*positions.Position)) *positions.Position {
+			p := notified(t, s, iupd, iun, change)
+			must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, fee, positions.SourceNone)}))
+			got(s.SaveReceipt(t.Context(), paidFor(p, "rt-"+iupd, fee)))(t)
+			for _, r := range reconciliationsOf(t, s, p.OrganizationFiscalCode) {
+				if r.NAV == p.Options[0].NAV {
+					judged(t, s, r, due, iun)
+				}
+			}
+			return read(t, s, p)
+		}
+		missing := func(p *positions.Position, iun string) money.Cents {
+			return got(s.MissingElsewhere(t.Context(), comune, iun, p.Debtor.FiscalCode, p.Options[0].NAV))(t)
+		}
+		mine := notified(t, s, "mine", thisIUN, nil)
+		same(t, "of nothing", missing(mine, thisIUN), money.Cents(0))
+		one := pay("one", thisIUN, 0, 1424, nil)
+		pay("two", thisIUN, 300, 0, func(p *positions.Position) { p.Debtor.FiscalCode = "rssmra80a01h501u" })
+		pay("another debtor", thisIUN, 0, 5000, func(p *positions.Position) { p.Debtor.FiscalCode = "VRDLGI70A01F205X" })
+		pay("nobody", thisIUN, 0, 5000, func(p *positions.Position) { p.Debtor.FiscalCode = "ANONIMO" })
+		pay("another notification", otherIUN, 0, 5000, nil)
+		pay("another organization", thisIUN, 0, 5000, func(p *positions.Position) { p.OrganizationFiscalCode = provincia })
+		same(t, "of two", missing(mine, thisIUN), money.Cents(1124))
+		same(t, "of itself", missing(one, thisIUN), money.Cents(-300))
+		same(t, "of no notification", missing(mine, ""), money.Cents(0))
+		reopen(t, s, one)
+		same(t, "of a payment that was taken back", missing(mine, thisIUN), money.Cents(-300))
+	}},
+	{"answers and receipts of many at once leave each notice with one", func(t *testing.T, s positions.Store) {
+		const notices, writers = 8, 4
+		var ps [notices]*positions.Position
+		for i := range ps {
+			ps[i] = bound(t, s, fmt.Sprint("iupd-", i))
+		}
+		ctx := bounded(t)
+		var errs [writers + notices]error
+		var all sync.WaitGroup
+		for w := range writers {
+			all.Go(func() {
+				for round := range 5 {
+					var batch []positions.Answer
+					for i := range ps { // in another order each
+						batch = append(batch, said(ps[(i*3+w)%notices], noon.Add(time.Duration(round*writers+w)*time.Second), 200, positions.SourceLastKnown))
+					}
+					errs[w] = errors.Join(errs[w], s.RecordAnswers(ctx, batch))
+				}
+			})
+		}
+		for i, p := range ps {
+			all.Go(func() {
+				_, errs[writers+i] = s.SaveReceipt(ctx, paidFor(p, fmt.Sprint("rt-", i), 200))
+			})
+		}
+		all.Wait()
+		must(t, errors.Join(errs[:]...))
+		paid, unpaid := map[positions.NoticeNumber]int{}, map[positions.NoticeNumber]int{}
+		for _, r := range reconciliationsOf(t, s, comune) {
+			if r.PaidAt.IsZero() {
+				unpaid[r.NAV]++
+			} else {
+				paid[r.NAV]++
+			}
+		}
+		for _, p := range ps {
+			if nav := p.Options[0].NAV; paid[nav] > 1 || unpaid[nav] > 1 || paid[nav]+unpaid[nav] == 0 {
+				t.Errorf("a notice has %d that are paid and %d that are not", paid[nav], unpaid[nav])
+			}
+		}
+	}},
+}
