@@ -183,4 +183,12 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
+// instant is the inverse of optional.
+func instant(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
 func absent(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

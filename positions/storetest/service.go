@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/attualizza/attualizza/positions"
 )
@@ -71,6 +72,14 @@ func everyMethod(ctx context.Context, s positions.Store, p *positions.Position, 
 	errs["FinishAttempt"] = s.FinishAttempt(ctx, attempt("k"), &positions.KeptAnswer{})
 	errs["AbandonAttempt"] = s.AbandonAttempt(ctx, attempt("k"))
 	_, errs["PruneAttempts"] = s.PruneAttempts(ctx, noon, 1)
+	_, errs["AcquireLease"] = s.AcquireLease(ctx, "l", "h", time.Hour)
+	errs["ReleaseLease"] = s.ReleaseLease(ctx, "l", "h")
+	_, errs["StreamCursor"] = s.StreamCursor(ctx, comune)
+	errs["MoveStreamCursor"] = s.MoveStreamCursor(ctx, comune, positions.StreamCursor{}, cursor("stream", ""))
+	_, _, errs["NotifiedNotices"] = s.NotifiedNotices(ctx, thisIUN)
+	errs["KeepNotified"] = s.KeepNotified(ctx, thisIUN, nil)
+	_, errs["PricedNotices"] = s.PricedNotices(ctx, thisIUN, 1)
+	errs["ReopenPrice"] = s.ReopenPrice(ctx, comune, nav, noon)
 	errs["Ping"] = s.Ping(ctx)
 	return errs
 }

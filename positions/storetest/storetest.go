@@ -36,6 +36,8 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		{"organizations", organizationTests},
 		{"keys", keyTests},
 		{"attempts", attemptTests},
+		{"leases", leaseTests},
+		{"streams", streamTests},
 		{"concurrency", concurrencyTests},
 		{"service", serviceTests},
 	}
