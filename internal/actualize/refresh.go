@@ -2,6 +2,7 @@ package actualize
 
 import (
 	"context"
+	"time"
 
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/positions"
@@ -13,11 +14,25 @@ import (
 // [sendclient.Client.Price], [registry.ErrNoCredential] and the context's end.
 func (a *Actualizer) Refresh(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*positions.Price, error) {
 	since := a.now()
-	price, exchange, err := a.ask(ctx, org, nav, since)
-	if err == nil && exchange != nil && exchange.RequestedAt.Before(since) {
+	price, _, err := a.ask(ctx, org, nav, since)
+	if err == nil && price.AskedAt.Before(since) {
 		// It joined a request that left before: what it answers may be older than
 		// the reason to ask.
 		price, _, err = a.ask(ctx, org, nav, since)
 	}
 	return price, err
+}
+
+// Reopen takes note that something happened at an instant that may have changed
+// the price of a notice: one that was asked for before it is no longer frozen and
+// no longer fresh, wherever it is kept and whichever replica is asked. It stays the
+// last known price, for when nobody answers. It asks nobody; errors are the
+// store's.
+func (a *Actualizer) Reopen(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, at time.Time) error {
+	if err := a.store.ReopenPrice(ctx, fiscalCode, nav, at); err != nil {
+		return err
+	}
+	// The store's word is enough; this spares the others the look.
+	a.cache.Delete(ctx, priceKey(fiscalCode, nav))
+	return nil
 }
