@@ -8,19 +8,24 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
+// refreshTries bounds the requests of others that one refresh joins in vain.
+const refreshTries = 4
+
 // Refresh asks for the price of a notice now, whatever is known of it, and keeps
 // the answer where the next activation finds it. It is for what happens beside
 // the payments: it takes as long as one price request may. Errors are those of
 // [sendclient.Client.Price], [registry.ErrNoCredential] and the context's end.
 func (a *Actualizer) Refresh(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*positions.Price, error) {
 	since := a.now()
-	price, _, err := a.ask(ctx, org, nav, since)
-	if err == nil && price.AskedAt.Before(since) {
-		// It joined a request that left before: what it answers may be older than
+	for range refreshTries {
+		// A request that left before may be joined, and what it answers be older than
 		// the reason to ask.
-		price, _, err = a.ask(ctx, org, nav, since)
+		price, _, err := a.ask(ctx, org, nav, since)
+		if err != nil || price.AskedAfter(since.Add(-1)) {
+			return price, err
+		}
 	}
-	return price, err
+	return nil, errSlow
 }
 
 // Reopen takes note that something happened at an instant that may have changed

@@ -90,3 +90,35 @@ func TestAPriceThatWasAskedForBeforeIsOutOfDateWhateverKeepsIt(t *testing.T) {
 		t.Fatal("the price that others read was changed")
 	}
 }
+
+func TestARefreshIsNotSatisfiedWithAnAnswerThatWasAskedForBefore(t *testing.T) {
+	d := newDesk(t, nil)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	d.answer(func(w http.ResponseWriter, r *http.Request) {
+		if d.calls.Load() == 1 {
+			close(asked)
+			<-answer
+			priced(`{"totalPrice":200}`)(w, r)
+			return
+		}
+		priced(`{"totalPrice":1382}`)(w, r)
+	})
+	nav := d.position(t, 1, nil)
+	quoted := make(chan error, 1)
+	go func() {
+		_, err := d.Quote(t.Context(), d.org, nav)
+		quoted <- err
+	}()
+	<-asked
+	time.AfterFunc(50*time.Millisecond, func() { close(answer) })
+	p, err := d.Refresh(t.Context(), d.org, nav)
+	if err != nil || p.TotalPrice != 1382 || d.calls.Load() != 2 {
+		t.Fatalf("%+v, %v after %d calls", p, err, d.calls.Load())
+	}
+	if err := <-quoted; err != nil {
+		t.Fatal(err)
+	}
+	if q := d.quote(t, nav); q.Source != positions.SourceCache || q.NotificationFee != 1382 {
+		t.Fatalf("%s %d", q.Source, q.NotificationFee)
+	}
+}

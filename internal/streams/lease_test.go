@@ -296,3 +296,38 @@ func TestTheMetricsTellWhoReadsAndWhatBecameOfEvents(t *testing.T) {
 		t.Fatal("afterwards")
 	}
 }
+
+func TestAtMostEightStreamsAreReadAtOnce(t *testing.T) {
+	c := onSQLite(t)
+	_, err := c.send.Inject(sandbox.Fault{Endpoint: sandbox.EndpointStreamEvents, Kind: sandbox.Latency, Wait: sandbox.Duration(200 * time.Millisecond)})
+	c.must(err)
+	for i := range 12 {
+		code := "9000000000" + string(rune('0'+i))
+		if i > 9 {
+			code = "9100000000" + string(rune('0'+i-10))
+		}
+		c.must(c.send.RegisterKey(sandbox.APIKey{Name: code, Value: "key-" + code, SenderTaxID: code, PDND: sandbox.VoucherForbidden}))
+		c.register(code, true)
+	}
+	var now, most atomic.Int64
+	r := c.replica(func(cfg *Config) { cfg.Platform = counted{cfg.Platform, &now, &most} })
+	r.start()
+	c.eventually("all thirteen are read, again and again", func() bool { n, _ := c.readings(); return n > 40 })
+	if n := most.Load(); n != maxCalls {
+		t.Fatalf("%d at once", n)
+	}
+}
+
+// counted is SEND, counting who reads.
+type counted struct {
+	Platform
+	now, most *atomic.Int64
+}
+
+func (p counted) Consume(ctx context.Context, cred *sendclient.Credential, stream, last string) (sendclient.Progress, error) {
+	n := p.now.Add(1)
+	defer p.now.Add(-1)
+	for m := p.most.Load(); n > m && !p.most.CompareAndSwap(m, n); m = p.most.Load() {
+	}
+	return p.Platform.Consume(ctx, cred, stream, last)
+}
