@@ -81,7 +81,7 @@ func TestEventsThatAreToldOrCarriedOutAgainDoNothing(t *testing.T) {
 		c.do(iun, accept, letter, view)
 		c.eventually("the view freezes the price", func() bool { p := c.price(comune, nav); return p != nil && p.Final })
 		calls := c.send.Calls(comune, string(nav))
-		c.eventually("the events are acknowledged", func() bool { all, _ := r.queue.taken(); return len(all) > 0 })
+		c.eventually("the events are handed over", func() bool { _, all := r.queue.taken(); return len(all) == 3 })
 		_, before := r.queue.taken()
 
 		_, err := c.send.Inject(sandbox.Fault{Endpoint: sandbox.EndpointStreamEvents, Kind: sandbox.Redeliver, Requests: 3})
