@@ -30,6 +30,9 @@ type Price struct {
 	NotificationViewDate time.Time `json:"notificationViewDate,omitzero"`
 	// FetchedAt is when SEND answered, or when the fee was pushed.
 	FetchedAt time.Time `json:"fetchedAt"`
+	// AskedAt is when the question left that was answered at FetchedAt; zero: not
+	// known, or nobody was asked.
+	AskedAt time.Time `json:"askedAt,omitzero"`
 	// FreshUntil is until when a relay wants its answer to be used again, at most
 	// [MaxFresh] after FetchedAt. Zero: it left that to the organization's policy.
 	FreshUntil time.Time `json:"freshUntil,omitzero"`
@@ -39,8 +42,13 @@ type Price struct {
 	// Pushed marks a fee set through …/notificationfee.
 	Pushed bool `json:"pushed,omitempty"`
 	// Final marks a frozen price: SEND is not asked again. It is set by
-	// [Price.Freeze] and taken back by a cancellation or a reworked timeline.
+	// [Price.Freeze] and taken back by [Price.Reopen].
 	Final bool `json:"final,omitempty"`
+	// StaleSince is since when something is known to have happened that may have
+	// changed the price; zero: nothing is. It is never kept with the price: the
+	// stores fill it at each reading, because it outlives a price that was asked for
+	// before.
+	StaleSince time.Time `json:"-"`
 	// PaidElsewhere is how much of TotalPrice was paid with other notices of the
 	// same notification, in cents; see [Price.Fee]. It is never kept: the stores
 	// fill it at each reading, because any payment, or its revocation, changes it.
@@ -80,6 +88,30 @@ func (p *Price) EffectiveAt(now time.Time) time.Time {
 // schedules refinement dates in advance.
 func (p *Price) Freeze() {
 	p.Final = p.NoCost == "" && !p.Pushed && !p.EffectiveAt(p.FetchedAt).IsZero()
+}
+
+// Reopen takes note that something happened at an instant that may have changed
+// the price: an older one is out of date, and no longer frozen. It stays the last
+// known one. The zero instant changes nothing.
+func (p *Price) Reopen(since time.Time) {
+	if since.After(p.StaleSince) {
+		p.StaleSince = since
+	}
+	p.Final = p.Final && !p.Outdated()
+}
+
+// Outdated reports whether the price was asked for before something happened that
+// may have changed it.
+func (p *Price) Outdated() bool { return !p.StaleSince.IsZero() && !p.AskedAfter(p.StaleSince) }
+
+// AskedAfter reports whether the price tells of an instant: the question left
+// after it.
+func (p *Price) AskedAfter(at time.Time) bool {
+	asked := p.AskedAt
+	if asked.IsZero() {
+		asked = p.FetchedAt
+	}
+	return asked.After(at)
 }
 
 // DateSettled reports whether the day on which the notification took effect will

@@ -19,6 +19,9 @@ import (
 // microsecond in the columns and come back in UTC; those inside a position keep
 // their nanoseconds and their zone's offset.
 type Store interface {
+	Leases
+	Streams
+
 	// PutOrganization registers or replaces an organization, secrets included:
 	// Sealed is stored as it is given. It reports whether it was new. It fills
 	// UpdatedAt, and CreatedAt, which a replacement does not change. o.Version is
@@ -113,7 +116,7 @@ type Store interface {
 	Version(ctx context.Context, fiscalCode, iupd string, version int64) (*Position, VersionInfo, error)
 
 	// Notice returns all that an answer needs, in one round trip, or NotFound. Here
-	// and in Prices, a price comes with its PaidElsewhere.
+	// and in Prices, a price comes with its PaidElsewhere and StaleSince.
 	Notice(ctx context.Context, fiscalCode string, nav NoticeNumber) (*Notice, error)
 	// SavePrice makes p the last known price of a notice, unless a newer one
 	// (by FetchedAt) is there. The notice need not exist.

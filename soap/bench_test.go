@@ -95,6 +95,10 @@ func (*memory) SavePrice(context.Context, string, positions.NoticeNumber, *posit
 	return nil
 }
 
+func (*memory) ReopenPrice(context.Context, string, positions.NoticeNumber, time.Time) error {
+	return nil
+}
+
 func (*memory) FeesPaid(context.Context, string, string, string, positions.NoticeNumber) (money.Cents, error) {
 	return 0, nil
 }

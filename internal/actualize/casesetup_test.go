@@ -238,6 +238,10 @@ func (n noticeOf) SavePrice(context.Context, string, positions.NoticeNumber, *po
 	return nil
 }
 
+func (n noticeOf) ReopenPrice(context.Context, string, positions.NoticeNumber, time.Time) error {
+	return nil
+}
+
 func (n noticeOf) FeesPaid(context.Context, string, string, string, positions.NoticeNumber) (money.Cents, error) {
 	return 0, nil
 }

@@ -66,7 +66,7 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 		unlock, won = a.cache.Lock(ctx, key, a.sendTimeout)
 	}
 	if !won {
-		if p, ok := a.cache.Await(ctx, key); ok && isFresh(org, &p, a.now()) && p.FetchedAt.After(since) {
+		if p, ok := a.cache.Await(ctx, key); ok && isFresh(org, &p, a.now()) && p.AskedAfter(since) {
 			return shared(&p, "OTHER_REPLICA"), nil
 		}
 		if ctx.Err() != nil {
@@ -76,15 +76,17 @@ func (a *Actualizer) fly(ctx context.Context, org *registry.Organization, cred *
 	} else {
 		defer unlock()
 		// Who held the lock before may have left the answer since we looked.
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, a.now()) && p.FetchedAt.After(since) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, a.now()) && p.AskedAfter(since) {
 			return shared(&p, "JUST_ASKED"), nil
 		}
 	}
+	started := a.now()
 	answer, err := a.prices.Price(ctx, cred, org.FiscalCode, string(nav))
 	if err != nil {
 		return asked{exchange: failedExchange(err, a.now())}, err // it names the notice
 	}
 	price := priceOf(org, &answer, a.now())
+	price.AskedAt = started
 	a.remember(ctx, org, nav, key, price)
 	return asked{price: price, exchange: exchangeOf(&answer.Exchange)}, nil
 }

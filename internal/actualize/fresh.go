@@ -20,12 +20,13 @@ func isFresh(org *registry.Organization, p *positions.Price, now time.Time) bool
 // freshUntil is when a price stops being fresh, zero when it never was. A relay
 // that says until when its answer holds is taken at its word; otherwise the
 // organization's policy counts, and "no cost" is believed for a minute at most.
-// A pushed fee was never asked of SEND, and an answer of the other route was not
-// asked of whom the organization asks by now.
+// A pushed fee was never asked of SEND, an answer of the other route was not
+// asked of whom the organization asks by now, and one that is out of date was
+// asked too early.
 func freshUntil(org *registry.Organization, p *positions.Price) time.Time {
 	fresh := time.Duration(org.Policy.PriceFreshFor)
 	switch {
-	case p.Pushed, p.Relayed != org.Relays():
+	case p.Pushed, p.Relayed != org.Relays(), p.Outdated():
 		return time.Time{}
 	case p.NoCost != "":
 		fresh = min(fresh, noCostFresh)

@@ -48,13 +48,13 @@ func (a *Actualizer) wholeFee(ctx context.Context, org *registry.Organization, n
 	}
 	nav := n.Option.NAV
 	key := priceKey(org.FiscalCode, nav)
-	pushed := pushedAt(n.Price)
+	since := outdatedAt(n.Price)
 	if mayBeKept(org) {
-		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, now) && p.FetchedAt.After(pushed) {
+		if p, ok := a.cache.Get(ctx, key); ok && isFresh(org, &p, now) && p.AskedAfter(since) {
 			return feeOf(&p, positions.SourceCache), nil
 		}
 	}
-	price, exchange, err := a.ask(ctx, org, nav, pushed)
+	price, exchange, err := a.ask(ctx, org, nav, since)
 	if err == nil {
 		f := feeOf(price, positions.SourceLive)
 		f.exchange = exchange
@@ -149,16 +149,25 @@ func (a *Actualizer) lastKnown(n *positions.Notice, key string) *positions.Price
 	if p, ok := a.cache.Peek(key); ok && (newest == nil || p.FetchedAt.After(newest.FetchedAt)) {
 		newest = &p
 	}
+	if n.Price != nil && newest != n.Price && !n.Price.StaleSince.IsZero() {
+		reopened := *newest // others read it too
+		reopened.Reopen(n.Price.StaleSince)
+		newest = &reopened
+	}
 	return newest
 }
 
-// pushedAt is when the last price was pushed, the zero time when SEND gave it.
-// What a cache holds from before that, of whichever replica, is out of date.
-func pushedAt(last *positions.Price) time.Time {
-	if last == nil || !last.Pushed {
+// outdatedAt is when the last price was pushed or something happened that may have
+// changed it, the zero time for neither. What a cache holds from before that, of
+// whichever replica, is out of date.
+func outdatedAt(last *positions.Price) time.Time {
+	switch {
+	case last == nil:
 		return time.Time{}
+	case last.Pushed && last.FetchedAt.After(last.StaleSince):
+		return last.FetchedAt
 	}
-	return last.FetchedAt
+	return last.StaleSince
 }
 
 // feeOf is the whole fee of a price; "no cost" has its own source.

@@ -61,6 +61,7 @@ var ErrNoPrice = errors.New("SEND did not answer and the policy is to refuse wit
 type Store interface {
 	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
 	SavePrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, p *positions.Price) error
+	ReopenPrice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber, since time.Time) error
 	FeesPaid(ctx context.Context, fiscalCode, iun, recipient string, except positions.NoticeNumber) (money.Cents, error)
 }
 

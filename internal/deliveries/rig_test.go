@@ -293,8 +293,7 @@ func (r *replica) settled(t testing.TB) {
 				continue
 			}
 			head[d.NAV] = true
-			pause := jobs.Pause(d.Attempts)
-			if d.Attempts == 0 || !d.LastAttemptAt.Add(pause+pause/5).After(now) {
+			if !d.DueAt.After(now) {
 				return false
 			}
 		}

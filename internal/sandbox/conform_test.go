@@ -78,7 +78,9 @@ func referencePath() (path string, given bool) {
 }
 
 // addReference reads SEND's description. Go's regular expressions repeat at
-// most 1000 times; the one pattern beyond that only repeats a maxLength.
+// most 1000 times; the one pattern beyond that only repeats a maxLength. The kinds
+// of details are told apart by the category, which the schema does not say: most
+// details are of several kinds at once, which oneOf forbids.
 func addReference(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -87,6 +89,9 @@ func addReference(path string) error {
 	doc, err := openapi3.NewLoader().LoadFromData(bytes.ReplaceAll(text, []byte("pattern: ^.{0,4096}$"), nil))
 	if err != nil {
 		return err
+	}
+	if details := doc.Components.Schemas["TimelineElementDetailsV28"]; details != nil {
+		details.Value.OneOf = nil
 	}
 	return addContract(path, doc, false)
 }
@@ -117,6 +122,9 @@ func conforms(t *testing.T, r *http.Request, status int, header http.Header, bod
 			continue
 		}
 		held++
+		if status == http.StatusForbidden && !c.strict {
+			continue // the gateway's, which is not the application's that SEND describes
+		}
 		input := &openapi3filter.ResponseValidationInput{
 			RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
 			Status:                 status,

@@ -1,7 +1,7 @@
 // Package sandbox simulates, on one listener, what a payment-position system
 // meets when it asks SEND for the cost of a notification: PDND's token
-// endpoint, SEND's gateway and its authorizer, the price API v2.3 and the
-// payment event; and an act-management system that stands between, by the two
+// endpoint, SEND's gateway and its authorizer, the price API v2.3, the
+// payment event and the streams of events; and an act-management system that stands between, by the two
 // contracts of Piattaforma Unitaria.
 //
 // It exists so that testers can rehearse the outcomes that are hard to obtain

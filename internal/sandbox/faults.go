@@ -29,6 +29,7 @@ const (
 	Truncated    Kind = "truncated"     // half of the answer, then the connection ends
 	NoTotalPrice Kind = "no-totalprice" // a price without totalPrice, or without a relay's fee
 	Drip         Kind = "drip"          // the answer byte by byte
+	Redeliver    Kind = "redeliver"     // a stream tells the last 50 events again that were acknowledged
 )
 
 // quotaExceeded is the Code of a [WithStatus] fault with 429 that asks for the
@@ -75,8 +76,8 @@ func (f Fault) early() bool { return f.Kind == Latency || f.Kind == Hang || f.Ki
 func (f Fault) aboutPrice() bool { return f.Endpoint == EndpointPrice || f.Endpoint == EndpointRelay }
 
 func (f Fault) check() error {
-	endpoints := []Endpoint{EndpointPrice, EndpointPaymentEvents, EndpointToken, EndpointRelay, EndpointRelayLogin}
-	kinds := []Kind{Latency, Hang, Reset, WithStatus, Malformed, Truncated, NoTotalPrice, Drip}
+	endpoints := []Endpoint{EndpointPrice, EndpointPaymentEvents, EndpointToken, EndpointRelay, EndpointRelayLogin, EndpointStreams, EndpointStreamEvents, EndpointSent}
+	kinds := []Kind{Latency, Hang, Reset, WithStatus, Malformed, Truncated, NoTotalPrice, Drip, Redeliver}
 	switch {
 	case !slices.Contains(kinds, f.Kind):
 		return invalid("kind must be one of %v", kinds)
@@ -85,6 +86,8 @@ func (f Fault) check() error {
 	case f.CreditorTaxID != "" && !f.aboutPrice() && f.Endpoint != EndpointRelayLogin,
 		(f.NoticeCode != "" || f.Kind == NoTotalPrice) && !f.aboutPrice():
 		return invalid("creditorTaxId, noticeCode and %s belong to the endpoints %s and %s", NoTotalPrice, EndpointPrice, EndpointRelay)
+	case f.Kind == Redeliver && (f.Endpoint != EndpointStreamEvents || f.Wait != 0):
+		return invalid("%s belongs to the endpoint %s and takes no wait", Redeliver, EndpointStreamEvents)
 	case f.Wait < 0 || f.Wait > Duration(maxWait):
 		return invalid("wait must be between 0 and %s", maxWait)
 	case f.Kind == Latency && f.Wait == 0:
@@ -156,6 +159,30 @@ func (f *faults) clear() {
 	f.active = nil
 }
 
+// strikes tells whether a fault of a kind that is no fault of the network strikes,
+// and counts it down.
+func (f *faults) strikes(endpoint Endpoint, kind Kind) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, x := range f.active {
+		if x.Endpoint == endpoint && x.Kind == kind {
+			f.countDown(i)
+			return true
+		}
+	}
+	return false
+}
+
+// countDown notes that a fault struck. Callers hold f.mu.
+func (f *faults) countDown(i int) {
+	if f.active[i].Requests > 0 {
+		f.active[i].Requests--
+		if f.active[i].Requests == 0 {
+			f.active = slices.Delete(f.active, i, i+1)
+		}
+	}
+}
+
 // take returns the fault that strikes a request at one of the two points, and
 // counts it down.
 func (f *faults) take(endpoint Endpoint, key noticeKey, early bool) *Fault {
@@ -163,7 +190,7 @@ func (f *faults) take(endpoint Endpoint, key noticeKey, early bool) *Fault {
 	defer f.mu.Unlock()
 	best, bestRank := -1, -1
 	for i, x := range f.active {
-		if x.Endpoint != endpoint || x.early() != early ||
+		if x.Endpoint != endpoint || x.early() != early || x.Kind == Redeliver ||
 			x.CreditorTaxID != "" && x.CreditorTaxID != key.creditor || x.NoticeCode != "" && x.NoticeCode != key.notice {
 			continue
 		}
@@ -182,12 +209,7 @@ func (f *faults) take(endpoint Endpoint, key noticeKey, early bool) *Fault {
 		return nil
 	}
 	struck := f.active[best]
-	if struck.Requests > 0 {
-		f.active[best].Requests--
-		if f.active[best].Requests == 0 {
-			f.active = slices.Delete(f.active, best, best+1)
-		}
-	}
+	f.countDown(best)
 	return &struck
 }
 

@@ -226,7 +226,7 @@ func TestUnsoundFaultsAreRefused(t *testing.T) {
 		{Kind: WithStatus},
 		{Kind: WithStatus, Status: 200},
 		{Kind: Hang, Requests: -1},
-		{Kind: Hang, Endpoint: "streams"},
+		{Kind: Hang, Endpoint: "webhooks"},
 		{Kind: NoTotalPrice, Endpoint: EndpointToken},
 		{Kind: Hang, Endpoint: EndpointToken, NoticeCode: notice},
 	} {

@@ -185,6 +185,6 @@ func (s *Sandbox) current(iun string) (*Notification, error) {
 	}
 	c := n.clone()
 	s.writer(&c, now).settle()
-	s.notifications[iun] = &c
+	s.publish(&c)
 	return &c, nil
 }

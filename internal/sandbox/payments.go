@@ -116,7 +116,7 @@ func (s *Sandbox) recordPayments(sender string, events []paymentEvent) bool {
 				w.paid(i, Payment{CreditorTaxID: k.creditor, NoticeCode: k.notice}, *e.Amount)
 			}
 		}
-		s.notifications[n.IUN] = &c
+		s.publish(&c)
 	}
 	return true
 }

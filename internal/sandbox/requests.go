@@ -16,6 +16,9 @@ const (
 	EndpointPrice         Endpoint = "price"
 	EndpointPaymentEvents Endpoint = "payment-events"
 	EndpointToken         Endpoint = "token"
+	EndpointStreams       Endpoint = "streams"       // all of them but the events
+	EndpointStreamEvents  Endpoint = "stream-events" // what a stream has to tell
+	EndpointSent          Endpoint = "sent-notification"
 	EndpointRelay         Endpoint = "relay"       // the price, by either contract
 	EndpointRelayLogin    Endpoint = "relay-login" // of the legacy contract
 )

@@ -39,6 +39,9 @@ type Options struct {
 	VoucherIssuer, VoucherAudience string
 	// MaxNotifications bounds the registered notifications; 0 means 100,000.
 	MaxNotifications int
+	// StreamPause is how long a stream without news asks to wait before it is read
+	// again; 0 means 250 ms, less than SEND's.
+	StreamPause time.Duration
 	// LogSize is how many requests the log remembers; 0 means 10,000.
 	LogSize int
 }
@@ -67,6 +70,7 @@ type Sandbox struct {
 	rows          map[noticeKey]string     // creditorTaxId##noticeCode -> IUN
 	deposits      map[noticeKey]int        // registered notifications, dead ones included, that carry or carried a notice
 	sequence      int64                    // of the last timeline element, over all notifications
+	streams       map[string]*Stream
 
 	keys     authorizer
 	pdnd     pdnd
@@ -107,6 +111,9 @@ func New(o Options) *Sandbox {
 	if o.MaxNotifications == 0 {
 		o.MaxNotifications = 100_000
 	}
+	if o.StreamPause == 0 {
+		o.StreamPause = 250 * time.Millisecond
+	}
 	if o.LogSize == 0 {
 		o.LogSize = 10_000
 	}
@@ -121,6 +128,7 @@ func New(o Options) *Sandbox {
 		notifications: map[string]*Notification{},
 		rows:          map[noticeKey]string{},
 		deposits:      map[noticeKey]int{},
+		streams:       map[string]*Stream{},
 		closed:        make(chan struct{}),
 	}
 	s.keys.init(o)
@@ -140,13 +148,14 @@ func (s *Sandbox) Handler() http.Handler { return s.handler }
 // can be shut down at once. The sandbox goes on answering, without waits.
 func (s *Sandbox) Close() { s.closing.Do(func() { close(s.closed) }) }
 
-// Reset forgets notifications, keys, clients, accounts, denials, faults and the request
+// Reset forgets notifications, streams, keys, clients, accounts, denials, faults and the request
 // log. The voucher signing key stays.
 func (s *Sandbox) Reset() {
 	s.mu.Lock()
 	clear(s.notifications)
 	clear(s.rows)
 	clear(s.deposits)
+	clear(s.streams)
 	s.order = nil
 	s.mu.Unlock()
 	s.keys.init(s.options)
@@ -162,6 +171,7 @@ func (s *Sandbox) routes() http.Handler {
 	mux.HandleFunc("POST /delivery/events/payment/pagopa", s.servePaymentEvents)
 	mux.HandleFunc("POST /token.oauth2", s.serveToken)
 	mux.HandleFunc("GET /.well-known/jwks.json", s.serveKeySet)
+	s.streamRoutes(mux)
 	s.relayRoutes(mux)
 	mux.Handle("/sandbox/", s.control())
 	// What API Gateway answers to a path or method it does not know.

@@ -200,7 +200,7 @@ func (s *Sandbox) run(iun string, steps []Step, done int) (Notification, error) 
 		}
 	}
 	c.Remaining = slices.Delete(c.Remaining, 0, done)
-	s.notifications[iun] = &c
+	s.publish(&c)
 	if c.Status == StatusRefused || c.Status == StatusCancelled {
 		s.free(&c)
 	}

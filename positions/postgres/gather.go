@@ -38,6 +38,7 @@ type noticeKey struct{ organization, nav string }
 // The JSON is decoded by who asked, not by the reader, and given back with free.
 type noticeRow struct {
 	head, option, price       []byte // parts of buffer
+	staleSince                time.Time
 	paidElsewhere             money.Cents
 	paidFull, paidInstalments int
 	buffer                    *[]byte
@@ -127,7 +128,7 @@ func (g *gather) serve(ctx context.Context) {
 	}
 }
 
-const noticeColumns = `p.head, o.body, n.body, ` + paidElsewhere + `, p.paid_full, p.paid_instalments
+const noticeColumns = `p.head, o.body, n.body, n.stale_since, ` + paidElsewhere + `, p.paid_full, p.paid_instalments
 	FROM payment_options o
 	JOIN positions p ON p.id = o.position_id
 	LEFT JOIN notice_prices n ON n.organization = o.organization AND n.nav = o.nav`
@@ -160,15 +161,16 @@ func (g *gather) rows(ctx context.Context, batch []*noticeRead, into []noticeRow
 	}
 	var place int64
 	var head, option, price pgtype.DriverBytes
+	var stale *time.Time
 	var elsewhere money.Cents
 	var full, instalments int
-	_, err = pgx.ForEachRow(found, []any{&place, &head, &option, &price, &elsewhere, &full, &instalments}, func() error {
+	_, err = pgx.ForEachRow(found, []any{&place, &head, &option, &price, &stale, &elsewhere, &full, &instalments}, func() error {
 		// One copy out of the driver's buffer holds all three.
 		buffer := rowBuffers.Get().(*[]byte)
 		all := append(append(append((*buffer)[:0], head...), option...), price...)
 		*buffer = all
 		h, o := len(head), len(head)+len(option)
-		into[place-1] = noticeRow{all[:h], all[h:o], all[o:], elsewhere, full, instalments, buffer}
+		into[place-1] = noticeRow{all[:h], all[h:o], all[o:], maybe(stale), elsewhere, full, instalments, buffer}
 		return nil
 	})
 	return err

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -23,7 +24,7 @@ func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.Not
 		return nil, positions.Errorf(positions.NotFound, "no notice %s in organization %s", nav, fiscalCode)
 	}
 	defer row.free()
-	return document.Notice(row.head, row.option, row.price, row.paidElsewhere, row.paidFull, row.paidInstalments)
+	return document.Notice(row.head, row.option, row.price, row.staleSince, row.paidElsewhere, row.paidFull, row.paidInstalments)
 }
 
 // SavePrice implements [positions.Store].
@@ -44,7 +45,7 @@ func (s *Store) SavePrice(ctx context.Context, fiscalCode string, nav positions.
 // Prices implements [positions.Store].
 func (s *Store) Prices(ctx context.Context, fiscalCode string, navs []positions.NoticeNumber) (prices map[positions.NoticeNumber]*positions.Price, err error) {
 	err = s.read(ctx, "prices", func() error {
-		rows, err := s.pool.Query(ctx, `SELECT n.nav, n.body, `+paidElsewhere+` FROM notice_prices n
+		rows, err := s.pool.Query(ctx, `SELECT n.nav, n.body, n.stale_since, `+paidElsewhere+` FROM notice_prices n
 			LEFT JOIN payment_options o ON o.organization = n.organization AND o.nav = n.nav
 			LEFT JOIN positions p ON p.id = o.position_id
 			WHERE n.organization = $1 AND n.nav = ANY ($2::text[])`, fiscalCode, texts(navs))
@@ -54,11 +55,16 @@ func (s *Store) Prices(ctx context.Context, fiscalCode string, navs []positions.
 		prices = make(map[positions.NoticeNumber]*positions.Price, len(navs))
 		var nav positions.NoticeNumber
 		var body pgtype.DriverBytes
+		var stale *time.Time
 		var elsewhere money.Cents
-		_, err = pgx.ForEachRow(rows, []any{&nav, &body, &elsewhere}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&nav, &body, &stale, &elsewhere}, func() error {
 			price := &positions.Price{PaidElsewhere: elsewhere}
 			prices[nav] = price
-			return document.Read(body, price)
+			if err := document.Read(body, price); err != nil {
+				return err
+			}
+			price.Reopen(maybe(stale))
+			return nil
 		})
 		return err
 	})

@@ -9,7 +9,7 @@ import (
 	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
-var noticeQuery = `SELECT p.head, o.body, n.body, ` + paidElsewhere + `, p.paid_full, p.paid_instalments
+var noticeQuery = `SELECT p.head, o.body, n.body, n.stale_since, ` + paidElsewhere + `, p.paid_full, p.paid_instalments
 	FROM payment_options o
 	JOIN positions p ON p.id = o.position_id
 	LEFT JOIN notice_prices n ON n.organization = ?1 AND n.nav = ?2
@@ -33,12 +33,13 @@ func (s *Store) Notice(ctx context.Context, fiscalCode string, nav positions.Not
 		return nil, positions.Errorf(positions.NotFound, "no notice %s in organization %s", nav, fiscalCode)
 	}
 	var head, option, price sql.RawBytes
+	var stale sql.NullInt64
 	var paidElsewhere money.Cents
 	var paidFull, paidInstalments int
-	if err := rows.Scan(&head, &option, &price, &paidElsewhere, &paidFull, &paidInstalments); err != nil {
+	if err := rows.Scan(&head, &option, &price, &stale, &paidElsewhere, &paidFull, &paidInstalments); err != nil {
 		return nil, failure("notice", err)
 	}
-	return document.Notice(head, option, price, paidElsewhere, paidFull, paidInstalments)
+	return document.Notice(head, option, price, maybe(stale), paidElsewhere, paidFull, paidInstalments)
 }
 
 // SavePrice implements [positions.Store].
@@ -61,7 +62,7 @@ func (s *Store) Prices(ctx context.Context, fiscalCode string, navs []positions.
 	for i, nav := range navs {
 		wanted[i] = string(nav)
 	}
-	stmt, err := s.statement(ctx, `SELECT n.nav, n.body, `+paidElsewhere+` FROM notice_prices n
+	stmt, err := s.statement(ctx, `SELECT n.nav, n.body, n.stale_since, `+paidElsewhere+` FROM notice_prices n
 		LEFT JOIN payment_options o ON o.organization = n.organization AND o.nav = n.nav
 		LEFT JOIN positions p ON p.id = o.position_id
 		WHERE n.organization = ? AND n.nav IN (SELECT value FROM json_each(?))`)
@@ -77,13 +78,15 @@ func (s *Store) Prices(ctx context.Context, fiscalCode string, navs []positions.
 	for rows.Next() {
 		var nav positions.NoticeNumber
 		var body sql.RawBytes
+		var stale sql.NullInt64
 		price := new(positions.Price)
-		if err := rows.Scan(&nav, &body, &price.PaidElsewhere); err != nil {
+		if err := rows.Scan(&nav, &body, &stale, &price.PaidElsewhere); err != nil {
 			return nil, failure("prices", err)
 		}
 		if err := document.Read(body, price); err != nil {
 			return nil, err
 		}
+		price.Reopen(maybe(stale))
 		prices[nav] = price
 	}
 	if err := rows.Err(); err != nil {

@@ -140,6 +140,6 @@ func fullPrice() *positions.Price {
 	vat, partial, pa, send, analog := 22, money.Cents(700), money.Cents(100), money.Cents(100), money.Cents(500)
 	return &positions.Price{
 		TotalPrice: 810, PartialPrice: &partial, VAT: &vat, PAFee: &pa, SendFee: &send, AnalogCost: &analog,
-		IUN: "ABCD-EFGH-ILMN-202611-A-1", RefinementDate: noon.AddDate(0, 0, 10), NotificationViewDate: noon.AddDate(0, 0, 9), FetchedAt: noon, FreshUntil: noon.Add(time.Hour), Final: true,
+		IUN: "ABCD-EFGH-ILMN-202611-A-1", RefinementDate: noon.AddDate(0, 0, 10), NotificationViewDate: noon.AddDate(0, 0, 9), FetchedAt: noon, AskedAt: noon.Add(-time.Second), FreshUntil: noon.Add(time.Hour), Final: true,
 	}
 }

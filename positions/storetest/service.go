@@ -90,6 +90,14 @@ func everyMethod(ctx context.Context, s positions.Store, p *positions.Position, 
 	_, errs["ReplayDeliveries"] = s.ReplayDeliveries(ctx, positions.DeliveryFilter{}, noon, 1)
 	_, _, errs["Deliveries"] = s.Deliveries(ctx, positions.DeliveryFilter{})
 	_, errs["DeliveryBacklog"] = s.DeliveryBacklog(ctx)
+	_, errs["AcquireLease"] = s.AcquireLease(ctx, "l", "h", time.Hour)
+	errs["ReleaseLease"] = s.ReleaseLease(ctx, "l", "h")
+	_, errs["StreamCursor"] = s.StreamCursor(ctx, comune)
+	errs["MoveStreamCursor"] = s.MoveStreamCursor(ctx, comune, positions.StreamCursor{}, cursor("stream", ""))
+	_, _, errs["NotifiedNotices"] = s.NotifiedNotices(ctx, thisIUN)
+	errs["KeepNotified"] = s.KeepNotified(ctx, thisIUN, nil)
+	_, errs["PricedNotices"] = s.PricedNotices(ctx, thisIUN, 1)
+	errs["ReopenPrice"] = s.ReopenPrice(ctx, comune, nav, noon)
 	errs["Ping"] = s.Ping(ctx)
 	return errs
 }

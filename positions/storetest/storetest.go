@@ -40,6 +40,8 @@ func Run(t *testing.T, open func(t *testing.T) positions.Store) {
 		{"keys", keyTests},
 		{"attempts", attemptTests},
 		{"deliveries", deliveryTests},
+		{"leases", leaseTests},
+		{"streams", streamTests},
 		{"concurrency", concurrencyTests},
 		{"service", serviceTests},
 	}

@@ -26,7 +26,7 @@ func BenchmarkNotice(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Notice(v.Head, v.Options[0].Body, price, 0, 0, 0); err != nil {
+		if _, err := Notice(v.Head, v.Options[0].Body, price, time.Time{}, 0, 0, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -189,7 +189,7 @@ func Position(doc []byte) (*positions.Position, error) {
 // Notice puts a notice together from its parts. price is nil or empty when none
 // is known, paidElsewhere what goes with it; paidFull and paidInstalments count
 // all of the position's options, the one at hand included.
-func Notice(head, option, price []byte, paidElsewhere money.Cents, paidFull, paidInstalments int) (*positions.Notice, error) {
+func Notice(head, option, price []byte, staleSince time.Time, paidElsewhere money.Cents, paidFull, paidInstalments int) (*positions.Notice, error) {
 	var n positions.Notice
 	if err := read(head, &n.Position); err != nil {
 		return nil, unreadable(err)
@@ -203,6 +203,7 @@ func Notice(head, option, price []byte, paidElsewhere money.Cents, paidFull, pai
 			return nil, unreadable(err)
 		}
 		n.Price.PaidElsewhere = paidElsewhere
+		n.Price.Reopen(staleSince)
 	}
 	if n.Option.Paid() {
 		if n.Option.IsPartialPayment {

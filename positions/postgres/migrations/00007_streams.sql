@@ -1,0 +1,29 @@
+-- +goose Up
+
+-- What one replica at a time may do, and which one does until when.
+CREATE TABLE leases (
+    name       text        PRIMARY KEY,
+    holder     text        NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
+-- How far each organization's stream of SEND's events was read.
+CREATE TABLE streams (
+    organization  text        PRIMARY KEY,
+    stream_id     text        NOT NULL,
+    last_event_id text        NOT NULL,
+    updated_at    timestamptz NOT NULL
+);
+
+-- The notices of each notification that was asked about. rec_index -1: none.
+CREATE TABLE notified_notices (
+    iun          text     NOT NULL,
+    rec_index    smallint NOT NULL,
+    organization text     NOT NULL,
+    nav          text     NOT NULL,
+    PRIMARY KEY (iun, rec_index, organization, nav)
+);
+
+-- Beside the price, not in it: it outlives one that was asked for before.
+ALTER TABLE notice_prices ADD COLUMN stale_since timestamptz;
+CREATE INDEX notice_prices_iun ON notice_prices ((body ->> 'iun')) WHERE body ->> 'iun' IS NOT NULL;

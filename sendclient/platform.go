@@ -1,0 +1,192 @@
+package sendclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// callLimit is the longest that one call beside the price may take: nobody
+	// waits for it.
+	callLimit = 10 * time.Second
+	// maxCallBody bounds what is read of its answer.
+	maxCallBody = 4 << 20
+	// maxPause bounds what SEND may ask to wait for.
+	maxPause = 10 * time.Minute
+)
+
+// Kinds that only calls beside the price have.
+const (
+	// KindGone: 404. The stream, or the notification, is not there (any more).
+	KindGone ErrorKind = "gone"
+	// KindTooEarly: 429 of a stream. It is read again after [CallError].RetryAfter.
+	KindTooEarly ErrorKind = "too_early"
+	// KindConflict: 409. The organization has ten active streams already.
+	KindConflict ErrorKind = "conflict"
+)
+
+// CallError is the only type of error of the calls beside the price. It never
+// holds a key, a voucher, personal data or a part of an answer, and may be logged.
+type CallError struct {
+	Call   string // in English
+	Kind   ErrorKind
+	Status int // 0: there was no answer
+	// Code is SEND's, empty when it gave none.
+	Code string
+	// RetryAfter is how long SEND asked to wait, 0 to 10 minutes.
+	RetryAfter time.Duration
+	RequestID  string // as it was sent in X-Request-Id
+	Err        error  // the cause, if any
+}
+
+// Error tells the whole story in one line.
+func (e *CallError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", e.Call, e.Kind)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ", HTTP %d", e.Status)
+	}
+	if e.Code != "" {
+		b.WriteString(" " + e.Code)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *CallError) Unwrap() error { return e.Err }
+
+// KindOf returns the kind of a [CallError] or [Error], "" for any other error.
+func KindOf(err error) ErrorKind {
+	var call *CallError
+	var price *Error
+	switch {
+	case errors.As(err, &call):
+		return call.Kind
+	case errors.As(err, &price):
+		return price.Kind
+	}
+	return ""
+}
+
+// platformCall is one question to SEND beside the price. It passes no breaker and
+// no bulkhead: the price must not suffer from what goes wrong here.
+type platformCall struct {
+	name         string
+	method, path string
+	body         any // as JSON; nil: none
+}
+
+// platform asks SEND and returns the header and body of a 200 or 204.
+func (c *Client) platform(caller context.Context, cred *Credential, call platformCall) (header http.Header, body []byte, err error) {
+	failure := &CallError{Call: call.name, RequestID: uuid.NewString()}
+	if cred.Relay != nil {
+		failure.Kind, failure.Err = KindBadRequest, errors.New("the organization asks a relay, not SEND")
+		return nil, nil, failure
+	}
+	ctx, cancel := context.WithTimeout(caller, callLimit)
+	defer cancel()
+	request, voucher, err := c.platformRequest(ctx, cred, call)
+	if err != nil {
+		failure.Kind, failure.Err = KindNoVoucher, err
+		if caller.Err() != nil {
+			failure.Kind = KindCancelled
+		}
+		return nil, nil, failure
+	}
+	request.Header.Set("X-Request-Id", failure.RequestID)
+	response, err := c.http.Do(request)
+	if err == nil {
+		defer response.Body.Close()
+		failure.Status = response.StatusCode
+		body, err = io.ReadAll(io.LimitReader(response.Body, maxCallBody+1))
+	}
+	switch {
+	case err != nil:
+		failure.Err, failure.Kind = bare(err), KindTransport
+		if caller.Err() != nil {
+			failure.Kind = KindCancelled
+		} else if ctx.Err() != nil {
+			failure.Kind = KindTimeout
+		}
+		return nil, nil, failure
+	case len(body) > maxCallBody:
+		failure.Kind, failure.Err = KindUnreadable, errors.New("the answer exceeds 4 MiB")
+		return nil, nil, failure
+	case response.StatusCode == http.StatusOK, response.StatusCode == http.StatusNoContent:
+		return response.Header, body, nil
+	}
+	failure.Code = problemCode(body)
+	failure.refused(response.Header)
+	if failure.Kind == KindDenied && cred.PDND != nil {
+		c.vouchers.replace(cred.PDND, voucher)
+	}
+	return nil, nil, failure
+}
+
+func (c *Client) platformRequest(ctx context.Context, cred *Credential, call platformCall) (r *http.Request, voucher string, err error) {
+	var body []byte
+	if call.body != nil {
+		if body, err = json.Marshal(call.body); err != nil {
+			return nil, "", err
+		}
+	}
+	if cred.PDND != nil {
+		if voucher, err = c.vouchers.token(ctx, cred.PDND); err != nil {
+			return nil, "", err
+		}
+	}
+	if r, err = http.NewRequestWithContext(ctx, call.method, c.baseURL+call.path, bytes.NewReader(body)); err != nil {
+		return nil, "", err
+	}
+	r.Header.Set("X-Api-Key", cred.APIKey)
+	r.Header.Set("Accept", "application/json")
+	if voucher != "" {
+		r.Header.Set("Authorization", "Bearer "+voucher)
+	}
+	if call.body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r, voucher, nil
+}
+
+// refused tells what a status means. Only streams give the time to wait in
+// milliseconds (OpenAPI of SEND, consumeEventStream); the gateway's throttling
+// gives seconds, if anything.
+func (e *CallError) refused(header http.Header) {
+	e.Kind = kindOf(e.Status)
+	switch {
+	case e.Status == http.StatusNotFound:
+		e.Kind = KindGone
+	case e.Status == http.StatusConflict:
+		e.Kind = KindConflict
+	case e.Status == http.StatusTooManyRequests && e.Code == "PN_STREAM_RETRY_AFTER_ERROR":
+		e.Kind, e.RetryAfter = KindTooEarly, pause(header)
+	case e.Status == http.StatusTooManyRequests:
+		e.RetryAfter = min(retryAfter(header.Get("Retry-After"), time.Now()), maxPause)
+	}
+}
+
+// pause reads a stream's retry-after, milliseconds; 0 for anything else.
+func pause(header http.Header) time.Duration {
+	ms, err := strconv.ParseUint(header.Get("Retry-After"), 10, 63)
+	switch {
+	case err != nil:
+		return 0
+	case ms > uint64(maxPause/time.Millisecond):
+		return maxPause
+	}
+	return time.Duration(ms) * time.Millisecond
+}
