@@ -28,7 +28,7 @@ type configCheckCommand struct {
 const checkTimeout = 5 * time.Second
 
 // Run looks at every dependency once. It changes nothing.
-func (c *configCheckCommand) Run(ctx context.Context, std streams) error {
+func (c *configCheckCommand) Run(ctx context.Context, std stdio) error {
 	failed, stored := false, true
 	for _, check := range []struct {
 		name string

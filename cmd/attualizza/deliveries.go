@@ -30,7 +30,7 @@ type deliveriesList struct {
 }
 
 // Run lists the deliveries.
-func (c *deliveriesList) Run(ctx context.Context, std streams) error {
+func (c *deliveriesList) Run(ctx context.Context, std stdio) error {
 	const most = 10_000
 	if c.Limit < 1 || c.Limit > most {
 		return &usageError{fmt.Errorf("--limit must be between 1 and %d, %d is not", most, c.Limit)}
@@ -106,7 +106,7 @@ const replayBatch = 1000
 
 // Run replays the deliveries, a batch at a time. Nothing is lost when it is
 // interrupted: run again, it goes on with the rest.
-func (c *deliveriesReplay) Run(ctx context.Context, std streams) error {
+func (c *deliveriesReplay) Run(ctx context.Context, std stdio) error {
 	given := 0
 	for _, way := range []bool{len(c.IDs) > 0, c.Organization != "", c.All} {
 		if way {

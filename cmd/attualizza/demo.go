@@ -27,7 +27,7 @@ type demoCommand struct {
 
 // Run plays the demo. It returns an error when the service answered anything
 // but what the scenes expect, so that it is a test too.
-func (c *demoCommand) Run(ctx context.Context, std streams) error {
+func (c *demoCommand) Run(ctx context.Context, std stdio) error {
 	began := time.Now()
 	logger := slog.New(slog.DiscardHandler)
 	if c.Logs {

@@ -73,7 +73,7 @@ func TestDemoTellsHowToGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	var printed bytes.Buffer
-	if err := verify.Run(t.Context(), streams{out: &printed, err: &printed}); err != nil || !strings.Contains(printed.String(), "198,57") {
+	if err := verify.Run(t.Context(), stdio{out: &printed, err: &printed}); err != nil || !strings.Contains(printed.String(), "198,57") {
 		t.Errorf("%v: %s", err, printed.String())
 	}
 }

@@ -137,7 +137,7 @@ func TestWhatIsImportedCanBePaidAtOnce(t *testing.T) {
 		var out, said bytes.Buffer
 		code := run(t.Context(), []string{
 			"positions", "import", "--organization=" + e.fiscalCode, "--publish", "--database-url=" + string(h.cfg.DatabaseURL), file,
-		}, streams{out: &out, err: &said})
+		}, stdio{out: &out, err: &said})
 		if code != exitOK {
 			t.Fatalf("exit code %d: %s%s", code, out.String(), said.String())
 		}

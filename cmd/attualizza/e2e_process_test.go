@@ -320,7 +320,7 @@ func TestABadConfigurationIsOneClearLine(t *testing.T) {
 			var out, said bytes.Buffer
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			code := run(ctx, append([]string{"serve"}, c.args...), streams{out: &out, err: &said})
+			code := run(ctx, append([]string{"serve"}, c.args...), stdio{out: &out, err: &said})
 			text := said.String()
 			if code != exitUsage || !strings.Contains(text, c.says) || strings.Count(strings.TrimSpace(text), "\n") != 0 {
 				t.Errorf("exit code %d, it says:\n%s%s", code, text, out.String())

@@ -248,7 +248,7 @@ func (h *house) reportsTheOutage(t *testing.T, enti map[positions.SendUnavailabl
 	}
 
 	var report, said bytes.Buffer
-	if code := run(t.Context(), []string{"reconcile", "--database-url=" + string(h.cfg.DatabaseURL)}, streams{out: &report, err: &said}); code != exitOK {
+	if code := run(t.Context(), []string{"reconcile", "--database-url=" + string(h.cfg.DatabaseURL)}, stdio{out: &report, err: &said}); code != exitOK {
 		t.Fatalf("the report ends with %d: %s", code, said.String())
 	}
 	rows, err := csv.NewReader(bytes.NewReader(report.Bytes())).ReadAll()

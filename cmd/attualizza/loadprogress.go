@@ -24,7 +24,7 @@ type loadProgress struct {
 	said  time.Time
 }
 
-func newLoadProgress(std streams, size int64, read *counted) *loadProgress {
+func newLoadProgress(std stdio, size int64, read *counted) *loadProgress {
 	p := &loadProgress{out: std.err, size: size, read: read, began: time.Now(), said: time.Now()}
 	if std.terminal {
 		if size == 0 {

@@ -42,8 +42,8 @@ type commands struct {
 	Reconcile       reconcileCommand       `cmd:"" help:"Report, as CSV, what answers without SEND's price cost: what was collected too little or too much."`
 }
 
-// streams are where a command reads and writes.
-type streams struct {
+// stdio is where a command reads and writes.
+type stdio struct {
 	out, err io.Writer
 	terminal bool // err is a terminal: progress may be drawn on it
 }
@@ -54,11 +54,11 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	info, err := os.Stderr.Stat()
 	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
-	os.Exit(run(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr, terminal: terminal}))
+	os.Exit(run(ctx, os.Args[1:], stdio{out: os.Stdout, err: os.Stderr, terminal: terminal}))
 }
 
 // run is main without the process: tests call it too.
-func run(ctx context.Context, args []string, std streams) int {
+func run(ctx context.Context, args []string, std stdio) int {
 	var cli commands
 	exited := -1
 	options := append(config.Options(),
@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, std streams) int {
 }
 
 // exitCode tells what went wrong, once, in one line.
-func exitCode(err error, std streams) int {
+func exitCode(err error, std stdio) int {
 	var usage *usageError
 	switch {
 	case err == nil:
@@ -141,7 +141,7 @@ func version() string {
 
 type versionCommand struct{}
 
-func (versionCommand) Run(std streams) error {
+func (versionCommand) Run(std stdio) error {
 	_, err := fmt.Fprintln(std.out, "attualizza", version())
 	return err
 }

@@ -29,7 +29,7 @@ type missingReceiptsCommand struct {
 const mostListed = 10_000
 
 // Run prints the report.
-func (c *missingReceiptsCommand) Run(ctx context.Context, std streams) error {
+func (c *missingReceiptsCommand) Run(ctx context.Context, std stdio) error {
 	if err := checkOrganization(c.Organization); err != nil {
 		return &usageError{err}
 	}

@@ -61,7 +61,7 @@ type nodoVerify struct {
 	nodoTarget `embed:""`
 }
 
-func (c *nodoVerify) Run(ctx context.Context, std streams) error {
+func (c *nodoVerify) Run(ctx context.Context, std stdio) error {
 	_, err := c.call(ctx, std, c.request(pafornode.VerifyPaymentNotice))
 	return err
 }
@@ -91,7 +91,7 @@ func (c *nodoActivate) activation() (*pafornode.Request, error) {
 	return request, nil
 }
 
-func (c *nodoActivate) Run(ctx context.Context, std streams) error {
+func (c *nodoActivate) Run(ctx context.Context, std stdio) error {
 	request, err := c.activation()
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ type nodoSendRT struct {
 	StandIn      bool   `help:"Mark the receipt as collected in stand-in."`
 }
 
-func (c *nodoSendRT) Run(ctx context.Context, std streams) error {
+func (c *nodoSendRT) Run(ctx context.Context, std stdio) error {
 	activation, err := c.activation()
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func (c *nodoSendRT) Run(ctx context.Context, std streams) error {
 
 // call asks and prints what came back, valid or not and why. An answer that is
 // not valid, or a KO, is an error, so that scripts notice.
-func (t *nodoTarget) call(ctx context.Context, std streams, request *pafornode.Request) (*nodo.Reply, error) {
+func (t *nodoTarget) call(ctx context.Context, std stdio, request *pafornode.Request) (*nodo.Reply, error) {
 	client := nodo.Client{Endpoint: t.Endpoint}
 	reply, err := client.Send(ctx, request)
 	if errors.Is(err, syscall.ECONNREFUSED) {

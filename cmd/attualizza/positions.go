@@ -42,7 +42,7 @@ type positionsImport struct {
 const sayEvery = 5 * time.Second
 
 // Run loads the file.
-func (c *positionsImport) Run(ctx context.Context, std streams) error {
+func (c *positionsImport) Run(ctx context.Context, std stdio) error {
 	began := time.Now()
 	format, err := c.choices()
 	if err != nil {

@@ -13,7 +13,7 @@ type progress struct {
 	out io.Writer
 }
 
-func newProgress(std streams) *progress {
+func newProgress(std stdio) *progress {
 	p := &progress{out: std.err}
 	if std.terminal {
 		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(std.err), progressbar.OptionSpinnerType(14),

@@ -27,7 +27,7 @@ type reconcileCommand struct {
 }
 
 // Run writes the report, a line for each reconciliation, and the totals beside it.
-func (c *reconcileCommand) Run(ctx context.Context, std streams) (err error) {
+func (c *reconcileCommand) Run(ctx context.Context, std stdio) (err error) {
 	f, err := c.filter()
 	if err != nil {
 		return &usageError{err}

@@ -26,7 +26,7 @@ func retentionPeriods(c *config.Config) retention.Periods {
 }
 
 // Run does at once what the service does daily.
-func (c *retentionCommand) Run(ctx context.Context, std streams) error {
+func (c *retentionCommand) Run(ctx context.Context, std stdio) error {
 	store, err := openPrepared(ctx, string(c.DatabaseURL))
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ var becomes = map[positions.Kept]string{
 	positions.KeptAnswers: "deleted", positions.KeptReceipts: "anonymised", positions.KeptDeliveries: "deleted",
 }
 
-func (c *retentionCommand) table(std streams, summary retention.Summary) {
+func (c *retentionCommand) table(std stdio, summary retention.Summary) {
 	t := table.NewWriter()
 	t.SetOutputMirror(std.out)
 	title := "retention"

@@ -20,7 +20,7 @@ type sandboxCommand struct {
 }
 
 // Run simulates until it is told to stop.
-func (c *sandboxCommand) Run(ctx context.Context, std streams) error {
+func (c *sandboxCommand) Run(ctx context.Context, std stdio) error {
 	logger, err := telemetry.NewLogger(std.err, "info", "text")
 	if err != nil {
 		return err

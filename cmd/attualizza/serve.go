@@ -14,7 +14,7 @@ type serveCommand struct {
 }
 
 // Run serves until it is told to stop, then drains.
-func (c *serveCommand) Run(ctx context.Context, std streams) error {
+func (c *serveCommand) Run(ctx context.Context, std stdio) error {
 	logger, err := telemetry.NewLogger(std.out, c.LogLevel, c.LogFormat)
 	if err != nil {
 		return &usageError{err}
@@ -45,7 +45,7 @@ type migrateCommand struct {
 const migrateTimeout = 10 * time.Minute
 
 // Run applies the migrations once.
-func (c *migrateCommand) Run(ctx context.Context, std streams) error {
+func (c *migrateCommand) Run(ctx context.Context, std stdio) error {
 	logger, err := telemetry.NewLogger(std.err, c.LogLevel, "text")
 	if err != nil {
 		return &usageError{err}

@@ -24,6 +24,7 @@ import (
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/rest"
 	"github.com/attualizza/attualizza/internal/secrets"
+	"github.com/attualizza/attualizza/internal/streams"
 	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/positions/calendar"
@@ -49,6 +50,7 @@ type service struct {
 	engine     jobs.Engine
 	jobs       atomic.Pointer[jobs.Runner] // nil: not started, or stopped
 	courier    *deliveries.Courier
+	follower   *streams.Follower
 	reconciler *reconciliation.Reconciler
 	servers    []*listening
 	draining   atomic.Bool
@@ -126,6 +128,11 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	}
 	if s.courier, err = deliveries.New(deliveries.Config{
 		Outbox: s.store, Directory: s.registry, SEND: s.send, Secrets: box, Render: rest.ReceiptJSON, Logger: logger, Meter: meter,
+	}); err != nil {
+		return nil, err
+	}
+	if s.follower, err = streams.New(streams.Config{
+		Store: s.store, Directory: s.registry, Platform: s.send, Prices: s.actualizer, Queue: s, Logger: logger, Meter: meter,
 	}); err != nil {
 		return nil, err
 	}
@@ -341,6 +348,9 @@ func (s *service) Close() {
 	}
 	if s.courier != nil {
 		s.logIf("deliveries", s.courier.Close())
+	}
+	if s.follower != nil {
+		s.logIf("streams", s.follower.Close())
 	}
 	if s.send != nil {
 		s.logIf("SEND client", s.send.Close())

@@ -77,7 +77,7 @@ func (c *tcCostoCommand) Validate() error {
 
 // Run runs the test and writes its report. A test that is not passed is an error,
 // after the report was written.
-func (c *tcCostoCommand) Run(ctx context.Context, std streams) error {
+func (c *tcCostoCommand) Run(ctx context.Context, std stdio) error {
 	if err := c.readKey(); err != nil {
 		return &usageError{err}
 	}

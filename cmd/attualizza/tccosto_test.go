@@ -162,7 +162,7 @@ func unbound(_, option object) { option["sendBound"] = false }
 func TestTheReportsOfTheSandboxAgree(t *testing.T) {
 	t.Parallel()
 	var out, progress bytes.Buffer
-	if code := run(t.Context(), []string{"tc-costo", "--sandbox", "--format=json"}, streams{out: &out, err: &progress}); code != exitOK {
+	if code := run(t.Context(), []string{"tc-costo", "--sandbox", "--format=json"}, stdio{out: &out, err: &progress}); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, progress.String())
 	}
 	var document tccosto.Document
