@@ -54,19 +54,32 @@ func (f *Follower) Handle(ctx context.Context, e Event) error {
 	return nil
 }
 
-// resolve finds the notices that an event is about: as SEND told before, else those
-// whose price names the notification, else SEND is asked.
+// resolve finds the notices that an event is about: as SEND told before, else as it
+// tells now, once for each notification. Where it does not, those whose price names
+// the notification are better than none.
 func (f *Follower) resolve(ctx context.Context, e Event) ([]positions.NotifiedNotice, error) {
 	notices, known, err := f.Store.NotifiedNotices(ctx, e.IUN)
 	if err != nil || known {
 		return ofRecipient(notices, e.RecIndex), err
 	}
-	if notices, err = f.Store.PricedNotices(ctx, e.IUN, maxNotices); err != nil || len(notices) > 0 {
-		return notices, err
+	notices, err = f.asked(ctx, e)
+	if err == nil {
+		return ofRecipient(notices, e.RecIndex), nil
 	}
+	priced, failure := f.Store.PricedNotices(ctx, e.IUN, maxNotices)
+	if failure != nil || len(priced) == 0 {
+		return nil, err
+	}
+	return priced, nil
+}
+
+// asked has SEND tell the notices of a notification, and keeps what it tells. None
+// are left of a sender that is none here any more, or of a notification that is
+// gone.
+func (f *Follower) asked(ctx context.Context, e Event) (notices []positions.NotifiedNotice, err error) {
 	sender, ok := f.Directory.Organization(e.Organization)
 	if !ok || sender.Relays() {
-		return nil, nil // it is no sender here any more
+		return nil, nil
 	}
 	cred, err := sender.Credential()
 	if err != nil {
@@ -74,7 +87,7 @@ func (f *Follower) resolve(ctx context.Context, e Event) ([]positions.NotifiedNo
 	}
 	payments, err := f.Platform.SentNotification(ctx, cred, e.IUN)
 	if sendclient.KindOf(err) == sendclient.KindGone {
-		return nil, nil
+		return f.Store.PricedNotices(ctx, e.IUN, maxNotices)
 	}
 	if err != nil {
 		return nil, err
@@ -84,20 +97,18 @@ func (f *Follower) resolve(ctx context.Context, e Event) ([]positions.NotifiedNo
 			RecIndex: p.RecIndex, OrganizationFiscalCode: p.CreditorTaxID, NAV: positions.NoticeNumber(p.NoticeCode),
 		})
 	}
-	if err := f.Store.KeepNotified(ctx, e.IUN, notices); err != nil {
-		return nil, err
-	}
-	return ofRecipient(notices, e.RecIndex), nil
+	return notices, f.Store.KeepNotified(ctx, e.IUN, notices)
 }
 
-// ofRecipient returns the notices of a recipient, all of them for -1.
+// ofRecipient returns the notices of a recipient, all of them for -1. Notices whose
+// recipient is not known are anybody's.
 func ofRecipient(notices []positions.NotifiedNotice, recipient int) []positions.NotifiedNotice {
 	if recipient < 0 {
 		return notices
 	}
 	var his []positions.NotifiedNotice
 	for _, n := range notices {
-		if n.RecIndex == recipient {
+		if n.RecIndex == recipient || n.RecIndex < 0 {
 			his = append(his, n)
 		}
 	}

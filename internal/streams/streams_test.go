@@ -261,7 +261,7 @@ func TestWhoseNoticesAnEventConcerns(t *testing.T) {
 	})
 }
 
-func TestANotificationThatWasPricedBeforeNeedsNotBeLookedUp(t *testing.T) {
+func TestANotificationThatCannotBeLookedUpIsKnownByItsPrices(t *testing.T) {
 	c := onSQLite(t)
 	nav := c.owes(comune, 1)
 	iun := c.notify(pays(comune, nav))
@@ -272,9 +272,11 @@ func TestANotificationThatWasPricedBeforeNeedsNotBeLookedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.do(iun, letter)
+	_, err := c.send.Inject(sandbox.Fault{Endpoint: sandbox.EndpointSent, Kind: sandbox.WithStatus, Status: 503})
+	c.must(err)
 	c.must(r.Handle(t.Context(), Event{Organization: comune, Category: "SEND_ANALOG_DOMICILE", IUN: iun, ArrivedAt: time.Now()}))
 	r.activates(comune, nav, positions.SourceCache, 1382)
-	if n := len(c.send.Requests(sandbox.Filter{Endpoint: sandbox.EndpointSent})); n != 0 {
-		t.Fatal("it was looked up")
+	if n := len(c.send.Requests(sandbox.Filter{Endpoint: sandbox.EndpointSent})); n == 0 {
+		t.Fatal("it was not even looked up")
 	}
 }
