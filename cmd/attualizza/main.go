@@ -26,20 +26,19 @@ const (
 
 // commands is the command line.
 type commands struct {
-	Serve      serveCommand      `cmd:"" help:"Run the service; pending migrations are applied first."`
-	Migrate    migrateCommand    `cmd:"" help:"Apply the database migrations and exit."`
-	Demo       demoCommand       `cmd:"" help:"Start everything embedded, play verify, activation and receipt over real SOAP, print what a citizen would be asked and why."`
-	Sandbox    sandboxCommand    `cmd:"" help:"Run the simulator of SEND and PDND alone."`
-	Nodo       nodoCommand       `cmd:"" help:"Act as the Nodo towards any paForNode endpoint."`
-	Positions  positionsCommand  `cmd:"" help:"Load positions."`
-	Deliveries deliveriesCommand `cmd:"" help:"Look at what leaves because notices were paid, and deliver it again."`
-	Config     configCommand     `cmd:"" help:"Look at the configuration."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
-	TCCosto    tcCostoCommand    `cmd:"" name:"tc-costo" help:"Run PagoPA's acceptance test TC-COSTO-01 and write its report, in Italian."`
-
+	Serve           serveCommand           `cmd:"" help:"Run the service; pending migrations are applied first."`
+	Migrate         migrateCommand         `cmd:"" help:"Apply the database migrations and exit."`
+	Demo            demoCommand            `cmd:"" help:"Start everything embedded, play verify, activation and receipt over real SOAP, print what a citizen would be asked and why."`
+	Sandbox         sandboxCommand         `cmd:"" help:"Run the simulator of SEND and PDND alone."`
+	Nodo            nodoCommand            `cmd:"" help:"Act as the Nodo towards any paForNode endpoint."`
+	Positions       positionsCommand       `cmd:"" help:"Load positions."`
+	Deliveries      deliveriesCommand      `cmd:"" help:"Look at what leaves because notices were paid, and deliver it again."`
 	MissingReceipts missingReceiptsCommand `cmd:"" help:"List activations that no receipt followed."`
-	Retention       retentionCommand       `cmd:"" help:"End the keeping of what was kept long enough."`
 	Reconcile       reconcileCommand       `cmd:"" help:"Report, as CSV, what answers without SEND's price cost: what was collected too little or too much."`
+	Retention       retentionCommand       `cmd:"" help:"End the keeping of what was kept long enough."`
+	TCCosto         tcCostoCommand         `cmd:"" name:"tc-costo" help:"Run PagoPA's acceptance test TC-COSTO-01 and write its report, in Italian."`
+	Config          configCommand          `cmd:"" help:"Look at the configuration."`
+	Version         versionCommand         `cmd:"" help:"Print the version."`
 }
 
 // stdio is where a command reads and writes.
