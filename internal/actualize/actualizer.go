@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/attualizza/attualizza/cache"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/positions/rules"
 	"github.com/attualizza/attualizza/sendclient"
@@ -45,7 +46,7 @@ type Actualizer struct {
 	flights     singleflight.Group
 	unsaved     *unsaved
 	// uncredentialed are the organizations without a credential, as told to the log.
-	uncredentialed complaints
+	uncredentialed telemetry.Complaints
 }
 
 // Reserve is the part of a request's budget that is kept for adding up,

@@ -70,7 +70,7 @@ func (a *Actualizer) wholeFee(ctx context.Context, org *registry.Organization, n
 // error, told once in a while and not at every answer.
 func (a *Actualizer) tell(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, err error) {
 	if errors.Is(err, registry.ErrNoCredential) {
-		if a.uncredentialed.due(org.FiscalCode, a.now()) {
+		if a.uncredentialed.Due(org.FiscalCode, a.now()) {
 			a.logger.ErrorContext(ctx, "organization has no credential for "+asksOf(org)+": its notices are answered without asking for the fee; register it",
 				"organization", org.FiscalCode, "policy", org.Policy.OnSendUnavailable, "error", err)
 		}

@@ -2,7 +2,6 @@ package actualize
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -64,21 +63,5 @@ func TestAPriceThatIsNotHadIsLoggedOnceWithWhomWasAsked(t *testing.T) {
 				t.Errorf("the log says %s", said)
 			}
 		})
-	}
-}
-
-func TestComplaintsAreBounded(t *testing.T) {
-	var c complaints
-	now := time.Now()
-	for i := range 3 * maxComplaints {
-		if !c.due(fmt.Sprint(i), now) {
-			t.Fatalf("organization %d was told before", i)
-		}
-		if len(c.told) > maxComplaints {
-			t.Fatalf("%d are remembered", len(c.told))
-		}
-	}
-	if c.due(fmt.Sprint(3*maxComplaints-1), now.Add(complainEvery-1)) {
-		t.Error("told again within the minute")
 	}
 }

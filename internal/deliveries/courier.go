@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -12,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/sendclient"
 )
@@ -79,7 +79,7 @@ type Courier struct {
 	client *http.Client
 	meters *meters
 	wake   chan struct{}
-	told   complaints
+	told   telemetry.Complaints
 }
 
 // New prepares a courier. Its worker must be added to those of a runner
@@ -137,26 +137,4 @@ func newTransport() *http.Transport {
 	t.TLSHandshakeTimeout = 3 * time.Second
 	t.MaxResponseHeaderBytes = 32 << 10
 	return t
-}
-
-// complaints lets each organization's trouble be told once in a while.
-type complaints struct {
-	mu   sync.Mutex
-	last map[string]time.Time
-}
-
-const complainEvery = time.Minute
-
-// due reports whether an organization's trouble is to be told now.
-func (c *complaints) due(organization string, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if last, ok := c.last[organization]; ok && now.Sub(last) < complainEvery {
-		return false
-	}
-	if c.last == nil || len(c.last) > 10_000 {
-		c.last = map[string]time.Time{}
-	}
-	c.last[organization] = now
-	return true
 }

@@ -60,7 +60,7 @@ func (c *Courier) Run(ctx context.Context, runner Jobs) {
 		}
 		busy, err := c.dispatch(ctx, runner, again)
 		if err != nil {
-			if ctx.Err() == nil && c.told.due("", c.Now()) {
+			if ctx.Err() == nil && c.told.Due("", c.Now()) {
 				c.Logger.WarnContext(ctx, "deliveries not looked after, trying again in seconds", "error", err)
 			}
 			continue // what was to be looked at again still is

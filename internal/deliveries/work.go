@@ -143,7 +143,7 @@ func (c *Courier) tell(ctx context.Context, d *positions.Delivery, o outcome) {
 		c.Logger.ErrorContext(ctx, "delivery parked after days of trying; mend its receiver and replay it (attualizza deliveries replay)",
 			"delivery", d.ID, "kind", d.Kind, "organization", d.OrganizationFiscalCode, "nav", d.NAV, "status", o.status, "error", d.LastError)
 	default:
-		if ctx.Err() == nil && c.told.due(string(d.Kind)+d.OrganizationFiscalCode, c.Now()) {
+		if ctx.Err() == nil && c.told.Due(string(d.Kind)+d.OrganizationFiscalCode, c.Now()) {
 			c.Logger.WarnContext(ctx, "delivery failed, it will be tried again", "delivery", d.ID, "kind", d.Kind,
 				"organization", d.OrganizationFiscalCode, "nav", d.NAV, "attempt", d.Attempts, "status", o.status, "error", d.LastError)
 		}

@@ -172,42 +172,25 @@ func (s *Store) DeliveryBacklog(ctx context.Context) (backlog []positions.Delive
 	return document.Backlog(backlog), nil
 }
 
-// deliveryConditions writes only the conditions that filter, so that the planner
-// sees which index serves.
+// deliveryConditions writes the states of the partial indexes as they have them.
 func deliveryConditions(f positions.DeliveryFilter) (string, []any) {
-	var args []any
-	conditions := []string{"true"}
-	and := func(condition string, arg any) {
-		args = append(args, arg)
-		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
-	}
-	for _, c := range []struct{ condition, value string }{
-		{"organization = ?", f.OrganizationFiscalCode}, {"kind = ?", string(f.Kind)}, {"nav = ?", string(f.NAV)}, {"receipt_id = ?", f.ReceiptID},
-	} {
-		if c.value != "" {
-			and(c.condition, c.value)
-		}
-	}
+	var w filter
+	w.is("organization", f.OrganizationFiscalCode)
+	w.is("kind", string(f.Kind))
+	w.is("nav", string(f.NAV))
+	w.is("receipt_id", f.ReceiptID)
 	switch f.State {
-	case positions.DeliveryPending, positions.DeliveryParked: // as the partial indexes have it
-		conditions = append(conditions, "state = '"+string(f.State)+"'")
-	case "":
+	case positions.DeliveryPending, positions.DeliveryParked:
+		w.conditions = append(w.conditions, "state = '"+string(f.State)+"'")
 	default:
-		and("state = ?", string(f.State))
+		w.is("state", string(f.State))
 	}
 	if len(f.IDs) > 0 {
-		and("id = ANY (?::bigint[])", f.IDs)
+		w.and("id = ANY (?::bigint[])", f.IDs)
 	}
-	if !f.From.IsZero() {
-		and("created_at >= ?", f.From)
-	}
-	if !f.To.IsZero() {
-		and("created_at < ?", f.To)
-	}
-	if len(f.SegregationCodes) > 0 {
-		and("left(nav, 1) = '3' AND substr(nav, 2, 2) = ANY (?::text[])", f.SegregationCodes)
-	}
-	return ` FROM deliveries WHERE ` + strings.Join(conditions, " AND "), args
+	w.within("created_at", f.From, f.To)
+	w.segregated(f.SegregationCodes)
+	return " FROM deliveries" + w.where(), w.args
 }
 
 func scanDelivery(row pgx.Row) (positions.Delivery, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -147,34 +146,16 @@ func (s *Store) Receipts(ctx context.Context, f positions.ReceiptFilter) (receip
 	return receipts, total, err
 }
 
-// receiptConditions writes only the conditions that filter, so that the planner
-// sees which index serves.
 func receiptConditions(f positions.ReceiptFilter) (string, []any) {
-	var args []any
-	conditions := []string{"true"}
-	and := func(condition string, arg any) {
-		args = append(args, arg)
-		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
-	}
-	if f.OrganizationFiscalCode != "" {
-		and("organization = ?", f.OrganizationFiscalCode)
-	}
-	if f.NAV != "" {
-		and("nav = ?", string(f.NAV))
-	}
-	if !f.From.IsZero() {
-		and("received_at >= ?", f.From)
-	}
-	if !f.To.IsZero() {
-		and("received_at < ?", f.To)
-	}
+	var w filter
+	w.is("organization", f.OrganizationFiscalCode)
+	w.is("nav", string(f.NAV))
+	w.within("received_at", f.From, f.To)
 	if f.Flagged {
-		conditions = append(conditions, "flagged")
+		w.conditions = append(w.conditions, "flagged")
 	}
-	if len(f.SegregationCodes) > 0 {
-		and("left(nav, 1) = '3' AND substr(nav, 2, 2) = ANY (?::text[])", f.SegregationCodes)
-	}
-	return ` FROM receipts WHERE ` + strings.Join(conditions, " AND "), args
+	w.segregated(f.SegregationCodes)
+	return " FROM receipts" + w.where(), w.args
 }
 
 // Receipt implements [positions.Store].

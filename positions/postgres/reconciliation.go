@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -192,34 +191,16 @@ func (s *Store) ReconciliationTotals(ctx context.Context, f positions.Reconcilia
 	return t, err
 }
 
-// reconciliationConditions writes only the conditions that filter, so that the
-// planner sees which index serves.
 func reconciliationConditions(f positions.ReconciliationFilter) (string, []any) {
-	var args []any
-	conditions := []string{"true"}
-	and := func(condition string, arg any) {
-		args = append(args, arg)
-		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
-	}
-	if f.OrganizationFiscalCode != "" {
-		and("organization = ?", f.OrganizationFiscalCode)
-	}
-	if f.State != "" {
-		and("state = ?", string(f.State))
-	}
-	if !f.From.IsZero() {
-		and("opened_at >= ?", f.From)
-	}
-	if !f.To.IsZero() {
-		and("opened_at < ?", f.To)
-	}
-	if len(f.SegregationCodes) > 0 {
-		and("left(nav, 1) = '3' AND substr(nav, 2, 2) = ANY (?::text[])", f.SegregationCodes)
-	}
+	var w filter
+	w.is("organization", f.OrganizationFiscalCode)
+	w.is("state", string(f.State))
+	w.within("opened_at", f.From, f.To)
+	w.segregated(f.SegregationCodes)
 	if f.AfterID != nil {
-		and("id > ?", *f.AfterID)
+		w.and("id > ?", *f.AfterID)
 	}
-	return ` WHERE ` + strings.Join(conditions, " AND "), args
+	return w.where(), w.args
 }
 
 const selectReconciliation = `SELECT id, organization, nav, iupd, receipt_id, state, source, operation, answered_at, amount, charged_fee, due_fee,

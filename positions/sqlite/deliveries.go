@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/attualizza/attualizza/positions"
@@ -183,43 +182,25 @@ func (s *Store) DeliveryBacklog(ctx context.Context) ([]positions.DeliveryBacklo
 	return document.Backlog(backlog), nil
 }
 
-// deliveryConditions writes only the conditions that filter, so that the planner
-// sees which index serves.
+// deliveryConditions writes the states of the partial indexes as they have them.
 func deliveryConditions(f positions.DeliveryFilter) (string, []any) {
-	var where strings.Builder
-	where.WriteString(` FROM deliveries WHERE true`)
-	var args []any
-	and := func(condition string, arg any) {
-		where.WriteString(" AND " + condition)
-		args = append(args, arg)
-	}
-	for _, c := range []struct{ condition, value string }{
-		{"organization = ?", f.OrganizationFiscalCode}, {"kind = ?", string(f.Kind)}, {"nav = ?", string(f.NAV)}, {"receipt_id = ?", f.ReceiptID},
-	} {
-		if c.value != "" {
-			and(c.condition, c.value)
-		}
-	}
+	var w filter
+	w.is("organization", f.OrganizationFiscalCode)
+	w.is("kind", string(f.Kind))
+	w.is("nav", string(f.NAV))
+	w.is("receipt_id", f.ReceiptID)
 	switch f.State {
-	case positions.DeliveryPending, positions.DeliveryParked: // as the partial indexes have it
-		where.WriteString(" AND state = '" + string(f.State) + "'")
-	case "":
+	case positions.DeliveryPending, positions.DeliveryParked:
+		w.conditions = append(w.conditions, "state = '"+string(f.State)+"'")
 	default:
-		and("state = ?", string(f.State))
+		w.is("state", string(f.State))
 	}
 	if len(f.IDs) > 0 {
-		and("id IN (SELECT value FROM json_each(?))", list(f.IDs))
+		w.and("id IN (SELECT value FROM json_each(?))", list(f.IDs))
 	}
-	if !f.From.IsZero() {
-		and("created_at >= ?", micros(f.From))
-	}
-	if !f.To.IsZero() {
-		and("created_at < ?", micros(f.To))
-	}
-	if len(f.SegregationCodes) > 0 {
-		and("substr(nav, 1, 1) = '3' AND substr(nav, 2, 2) IN (SELECT value FROM json_each(?))", list(f.SegregationCodes))
-	}
-	return where.String(), args
+	w.within("created_at", f.From, f.To)
+	w.segregated(f.SegregationCodes)
+	return " FROM deliveries" + w.where(), w.args
 }
 
 func scanDelivery(row interface{ Scan(...any) error }) (positions.Delivery, error) {

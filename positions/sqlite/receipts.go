@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
@@ -105,37 +104,21 @@ func askedFor(ctx context.Context, tx *sql.Tx, position int64, r *positions.Rece
 
 // Receipts implements [positions.Store].
 func (s *Store) Receipts(ctx context.Context, f positions.ReceiptFilter) ([]positions.Receipt, int, error) {
-	var where strings.Builder
-	where.WriteString(` FROM receipts WHERE true`)
-	var args []any
-	and := func(condition string, arg any) {
-		where.WriteString(" AND " + condition)
-		args = append(args, arg)
-	}
-	if f.OrganizationFiscalCode != "" {
-		and("organization = ?", f.OrganizationFiscalCode)
-	}
-	if f.NAV != "" {
-		and("nav = ?", string(f.NAV))
-	}
-	if !f.From.IsZero() {
-		and("received_at >= ?", micros(f.From))
-	}
-	if !f.To.IsZero() {
-		and("received_at < ?", micros(f.To))
-	}
+	var w filter
+	w.is("organization", f.OrganizationFiscalCode)
+	w.is("nav", string(f.NAV))
+	w.within("received_at", f.From, f.To)
 	if f.Flagged {
-		and("flagged = ?", true)
+		w.and("flagged = ?", true)
 	}
-	if len(f.SegregationCodes) > 0 {
-		and("substr(nav, 1, 1) = '3' AND substr(nav, 2, 2) IN (SELECT value FROM json_each(?))", list(f.SegregationCodes))
-	}
+	w.segregated(f.SegregationCodes)
+	from := " FROM receipts" + w.where()
 	var total int
-	if err := s.reader.QueryRowContext(ctx, `SELECT count(*)`+where.String(), args...).Scan(&total); err != nil {
+	if err := s.reader.QueryRowContext(ctx, `SELECT count(*)`+from, w.args...).Scan(&total); err != nil {
 		return nil, 0, failure("receipts", err)
 	}
-	rows, err := s.reader.QueryContext(ctx, `SELECT body`+where.String()+` ORDER BY received_at DESC, organization, receipt_id LIMIT ? OFFSET ?`,
-		append(args, max(0, f.Page.Limit), max(0, f.Page.Offset()))...)
+	rows, err := s.reader.QueryContext(ctx, `SELECT body`+from+` ORDER BY received_at DESC, organization, receipt_id LIMIT ? OFFSET ?`,
+		append(w.args, max(0, f.Page.Limit), max(0, f.Page.Offset()))...)
 	if err != nil {
 		return nil, 0, failure("receipts", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/money"
@@ -188,32 +187,15 @@ func (s *Store) ReconciliationTotals(ctx context.Context, f positions.Reconcilia
 }
 
 func reconciliationConditions(f positions.ReconciliationFilter) (string, []any) {
-	var where strings.Builder
-	where.WriteString(` WHERE true`)
-	var args []any
-	and := func(condition string, arg any) {
-		where.WriteString(" AND " + condition)
-		args = append(args, arg)
-	}
-	if f.OrganizationFiscalCode != "" {
-		and("organization = ?", f.OrganizationFiscalCode)
-	}
-	if f.State != "" {
-		and("state = ?", string(f.State))
-	}
-	if !f.From.IsZero() {
-		and("opened_at >= ?", micros(f.From))
-	}
-	if !f.To.IsZero() {
-		and("opened_at < ?", micros(f.To))
-	}
-	if len(f.SegregationCodes) > 0 {
-		and("substr(nav, 1, 1) = '3' AND substr(nav, 2, 2) IN (SELECT value FROM json_each(?))", list(f.SegregationCodes))
-	}
+	var w filter
+	w.is("organization", f.OrganizationFiscalCode)
+	w.is("state", string(f.State))
+	w.within("opened_at", f.From, f.To)
+	w.segregated(f.SegregationCodes)
 	if f.AfterID != nil {
-		and("id > ?", *f.AfterID)
+		w.and("id > ?", *f.AfterID)
 	}
-	return where.String(), args
+	return w.where(), w.args
 }
 
 const selectReconciliation = `SELECT id, organization, nav, iupd, receipt_id, state, source, operation, answered_at, amount, charged_fee, due_fee,
