@@ -30,6 +30,7 @@ const GiveUpAfter = 7 * 24 * time.Hour
 type Outbox interface {
 	positions.Deliveries
 	Receipt(ctx context.Context, fiscalCode, receiptID string) (*positions.Receipt, error)
+	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
 }
 
 // Directory knows the registered organizations.
@@ -79,6 +80,7 @@ type Courier struct {
 	client *http.Client
 	meters *meters
 	wake   chan struct{}
+	again  lookedAtAgain
 	told   telemetry.Complaints
 }
 
@@ -129,10 +131,12 @@ func (c *Courier) Close() error {
 	return c.meters.close()
 }
 
-// newTransport keeps connections to receivers warm, and few to each.
+// newTransport keeps connections to receivers warm. How many there are is bounded by
+// the workers, not for each host: organizations whose receivers share one must not
+// wait for each other.
 func newTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = 64, receiversAtOnce, 2*receiversAtOnce
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 64, receiversAtOnce
 	t.IdleConnTimeout = 50 * time.Second
 	t.TLSHandshakeTimeout = 3 * time.Second
 	t.MaxResponseHeaderBytes = 32 << 10

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attualizza/attualizza/internal/sandbox"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -360,4 +361,67 @@ func TestAPaymentIsToldToSENDUntilItKnowsOrSaysThatItDoesNot(t *testing.T) {
 				all[1].State == positions.DeliveryDelivered && all[1].LastStatus == http.StatusNoContent
 		})
 	})
+}
+
+func TestAPaymentThatWasTakenBackIsNotToldToSEND(t *testing.T) {
+	onBoth(t, func(t *testing.T, open func(*testing.T) database) {
+		db, c := open(t), &clock{}
+		register(t, db, comune, "")
+		sim, client := send(t, comune, notice(1))
+		breakEvents(t, sim)
+		r := start(t, db, c, client)
+		p := owed(notice(1))
+		must(t, db.store.CreatePosition(t.Context(), p, positions.Change{Action: "CREATE", At: c.now()}))
+		r.save(t, comune, notice(1), "r-1/0")
+		r.settled(t)
+		p, err := db.store.Position(t.Context(), comune, p.IUPD)
+		must(t, err)
+		must(t, p.Reopen(c.now()))
+		must(t, db.store.UpdatePosition(t.Context(), p, positions.Change{Action: "REOPEN", At: c.now()}))
+		sim.ClearFaults()
+		c.advance(2 * time.Second)
+		r.courier.Wake()
+		eventually(t, "it ended", func() bool {
+			return len(r.list(t, positions.DeliveryFilter{Kind: positions.DeliverToSEND, State: positions.DeliveryEnded})) == 1
+		})
+		if told := sim.Requests(sandbox.Filter{Endpoint: sandbox.EndpointPaymentEvents}); len(told) != 1 {
+			t.Errorf("SEND was told %d times, once before it was taken back", len(told))
+		}
+	})
+}
+
+func TestReceiversOfOneHostDoNotWaitForEachOther(t *testing.T) {
+	db, c := sqliteOnly(t), &clock{}
+	host := startReceiver(t)
+	released := make(chan struct{})
+	host.set(func(request *http.Request) int {
+		if request.URL.Path == "/works" {
+			return http.StatusOK
+		}
+		select {
+		case <-released:
+		case <-request.Context().Done():
+		}
+		return http.StatusInternalServerError
+	})
+	t.Cleanup(func() { close(released) })
+	_, client := send(t, comune)
+	r := start(t, db, c, client)
+	for i := range 4 {
+		code := fmt.Sprintf("9000000000%d", i)
+		register(t, db, code, host.URL+"/hangs")
+		must(t, r.directory.Reload(t.Context()))
+		for n := range 2 * receiversAtOnce {
+			r.save(t, code, notice(n), fmt.Sprintf("h-%d/0", n))
+		}
+	}
+	eventually(t, "all hang", func() bool { return host.attempted() == 4*receiversAtOnce })
+	register(t, db, comune, host.URL+"/works")
+	must(t, r.directory.Reload(t.Context()))
+	began := time.Now()
+	r.save(t, comune, notice(1), "r-1/0")
+	eventually(t, "it arrived", func() bool { return len(host.arrivals()) == 1 })
+	if took := time.Since(began); took > attemptTimeout/2 {
+		t.Errorf("it took %v", took)
+	}
 }

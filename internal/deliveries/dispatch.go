@@ -2,6 +2,7 @@ package deliveries
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -12,12 +13,12 @@ import (
 
 // Bounds of the dispatch.
 const (
-	lookEvery    = 5 * time.Second       // for what another replica left behind
-	lookAgain    = time.Second           // for what came while its queue was being worked
-	gather       = 30 * time.Millisecond // between two looks: what comes meanwhile shares the next one
-	putOff       = 2 * time.Minute       // until a queue whose job is put in is looked after again
-	batch        = 500                   // queues of one look
-	maxAgain     = 4096                  // queues remembered for another look; the rest falls due again
+	lookEvery    = time.Second                     // for what falls due, and what another replica left behind
+	lookAgain    = time.Second                     // for queues that were being worked
+	gather       = 30 * time.Millisecond           // between two looks: what comes meanwhile shares the next one
+	putOff       = jobs.Visibility + 5*time.Second // until a queue whose job is put in is looked after again
+	batch        = 500                             // deliveries of one look
+	maxAgain     = 4096                            // queues remembered for another look; the rest falls due again
 	storeTimeout = 2 * time.Second
 )
 
@@ -35,95 +36,110 @@ func (a args) queue() positions.DeliveryQueue {
 	return positions.DeliveryQueue{Kind: a.Of, OrganizationFiscalCode: a.Organization, NAV: a.NAV}
 }
 
-// Run puts in jobs for what is due, at once when woken and otherwise every few
-// seconds, until ctx ends.
-func (c *Courier) Run(ctx context.Context, runner Jobs) {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	var again map[positions.DeliveryQueue]bool
-	for {
-		var soon <-chan time.Time
-		if len(again) > 0 {
-			soon = time.After(lookAgain)
+// lookedAtAgain are queues to be looked at again in a moment: they were being
+// worked when something in them fell due, or their job ran out of time.
+type lookedAtAgain struct {
+	mu     sync.Mutex
+	queues map[positions.DeliveryQueue]bool
+}
+
+func (l *lookedAtAgain) add(q positions.DeliveryQueue) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.queues == nil {
+		l.queues = map[positions.DeliveryQueue]bool{}
+	}
+	if len(l.queues) < maxAgain {
+		l.queues[q] = true
+	}
+}
+
+// take returns some of them, at most batch, and forgets these.
+func (l *lookedAtAgain) take() (some []positions.DeliveryQueue) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for q := range l.queues {
+		if len(some) == batch {
+			break
 		}
+		some = append(some, q)
+		delete(l.queues, q)
+	}
+	return some
+}
+
+// Run puts in jobs for what is due, at once when woken and otherwise every second,
+// until ctx ends.
+func (c *Courier) Run(ctx context.Context, runner Jobs) {
+	due, again := time.NewTicker(lookEvery), time.NewTicker(lookAgain)
+	defer due.Stop()
+	defer again.Stop()
+	for {
+		var some []positions.DeliveryQueue
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
-		case <-soon:
-		case <-tick.C:
+		case <-due.C:
+		case <-again.C:
+			if some = c.again.take(); len(some) == 0 {
+				continue
+			}
+		}
+		if err := c.dispatch(ctx, runner, some); err != nil && ctx.Err() == nil && c.told.Due("", c.Now()) {
+			c.Logger.WarnContext(ctx, "deliveries not looked after, trying again in seconds", "error", err)
 		}
 		select { // River tells of new jobs only so often
 		case <-ctx.Done():
 			return
 		case <-time.After(gather):
 		}
-		busy, err := c.dispatch(ctx, runner, again)
-		if err != nil {
-			if ctx.Err() == nil && c.told.Due("", c.Now()) {
-				c.Logger.WarnContext(ctx, "deliveries not looked after, trying again in seconds", "error", err)
-			}
-			continue // what was to be looked at again still is
-		}
-		again = busy
 	}
 }
 
-// dispatch puts in the jobs of all queues that are due and of those to be looked
-// at again. It returns the queues that were being worked just then: what is due of
-// them may have come too late for that job.
-func (c *Courier) dispatch(ctx context.Context, runner Jobs, again map[positions.DeliveryQueue]bool) (busy map[positions.DeliveryQueue]bool, err error) {
+// dispatch puts in the jobs of all queues that are due and of those to be looked at
+// again. What fails falls due again.
+func (c *Courier) dispatch(ctx context.Context, runner Jobs, again []positions.DeliveryQueue) error {
 	for _, org := range c.Directory.Organizations() { // other replicas may put jobs in for them
 		if org.Delivery != nil {
 			if err := runner.Work(queueOf(positions.DeliverReceipt, org.FiscalCode)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	busy = map[positions.DeliveryQueue]bool{}
-	put := func(queues []positions.DeliveryQueue) error {
-		params := make([]river.InsertManyParams, 0, len(queues))
-		for _, q := range queues {
-			name, workers := queueOf(q.Kind, q.OrganizationFiscalCode)
-			if err := runner.Work(name, workers); err != nil {
 				return err
 			}
-			params = append(params, river.InsertManyParams{Args: args{q.Kind, q.OrganizationFiscalCode, q.NAV}, InsertOpts: jobs.Once(name)})
 		}
-		ctx, cancel := context.WithTimeout(ctx, 5*storeTimeout)
-		defer cancel()
-		running, err := runner.Insert(ctx, params)
-		for _, i := range running {
-			if len(busy) < maxAgain {
-				busy[queues[i]] = true
-			}
-		}
+	}
+	if err := c.put(ctx, runner, again); err != nil {
 		return err
-	}
-	once := make([]positions.DeliveryQueue, 0, len(again))
-	for q := range again {
-		once = append(once, q)
-	}
-	for len(once) > 0 {
-		n := min(batch, len(once))
-		if err := put(once[:n]); err != nil {
-			return nil, err
-		}
-		once = once[n:]
 	}
 	for ctx.Err() == nil {
 		due, err := c.due(ctx)
-		if err != nil {
-			return nil, err
+		if err != nil || len(due) == 0 {
+			return err
 		}
-		if len(due) == 0 {
-			break
-		}
-		if err := put(due); err != nil {
-			return nil, err
+		if err := c.put(ctx, runner, due); err != nil {
+			return err
 		}
 	}
-	return busy, nil
+	return nil
+}
+
+// put puts in the jobs of queues. Those that are being worked just then are
+// remembered: what is due of them may have come too late for that job.
+func (c *Courier) put(ctx context.Context, runner Jobs, queues []positions.DeliveryQueue) error {
+	params := make([]river.InsertManyParams, 0, len(queues))
+	for _, q := range queues {
+		name, workers := queueOf(q.Kind, q.OrganizationFiscalCode)
+		if err := runner.Work(name, workers); err != nil {
+			return err
+		}
+		params = append(params, river.InsertManyParams{Args: args{q.Kind, q.OrganizationFiscalCode, q.NAV}, InsertOpts: jobs.Once(name)})
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*storeTimeout)
+	defer cancel()
+	busy, err := runner.Insert(ctx, params)
+	for _, i := range busy {
+		c.again.add(queues[i])
+	}
+	return err
 }
 
 func (c *Courier) due(ctx context.Context) ([]positions.DeliveryQueue, error) {

@@ -94,9 +94,10 @@ const webhookKey = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 // replica is a courier at work.
 type replica struct {
 	database
-	courier *Courier
-	clock   *clock
-	stop    func()
+	courier   *Courier
+	directory *registry.Registry
+	clock     *clock
+	stop      func()
 }
 
 // start begins a replica; end of the test stops it.
@@ -119,7 +120,7 @@ func start(t *testing.T, db database, c *clock, send Reporter) *replica {
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { courier.Run(ctx, runner) })
-	r := &replica{database: db, courier: courier, clock: c}
+	r := &replica{database: db, courier: courier, directory: directory, clock: c}
 	r.stop = sync.OnceFunc(func() {
 		soft, done := context.WithTimeout(context.Background(), 2*time.Second)
 		defer done()

@@ -3,6 +3,7 @@ package deliveries
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/attualizza/attualizza/positions"
@@ -20,6 +21,9 @@ func (c *Courier) tellSEND(ctx context.Context, d *positions.Delivery) outcome {
 	if !org.TellsSEND() {
 		return outcome{ended: true, err: errors.New("the organization has no key of SEND any more")}
 	}
+	if o, taken := c.takenBack(ctx, d); taken {
+		return o
+	}
 	credential, err := org.SENDCredential()
 	if err != nil {
 		return outcome{err: err}
@@ -34,7 +38,24 @@ func (c *Courier) tellSEND(ctx context.Context, d *positions.Delivery) outcome {
 	case !errors.As(err, &failure):
 		return outcome{err: err}
 	}
-	// What cannot even be written as an event will never be.
-	hopeless := failure.Kind == sendclient.KindBadRequest && failure.Status == 0
-	return outcome{status: failure.Status, ended: hopeless || errors.Is(err, sendclient.ErrNotNotified), err: err}
+	return outcome{
+		status: failure.Status, err: err, ended: errors.Is(err, sendclient.ErrNotNotified),
+		parked: failure.Kind == sendclient.KindBadRequest && failure.Status == 0, // it cannot even be written as an event
+	}
+}
+
+// takenBack reports that a payment is not to be told any more, because it was taken
+// back or another one took its place: SEND would send no more letters about a debt
+// that is still there. A notice that was removed stays paid.
+func (c *Courier) takenBack(ctx context.Context, d *positions.Delivery) (outcome, bool) {
+	n, err := c.Outbox.Notice(ctx, d.OrganizationFiscalCode, d.NAV)
+	switch {
+	case positions.CodeOf(err) == positions.NotFound:
+		return outcome{}, false
+	case err != nil:
+		return outcome{err: fmt.Errorf("read the notice: %w", err)}, true
+	case n.Option.Payment == nil || n.Option.Payment.ReceiptID != d.ReceiptID:
+		return outcome{ended: true, err: errors.New("the payment was taken back")}, true
+	}
+	return outcome{}, false
 }

@@ -25,23 +25,24 @@ type worker struct {
 }
 
 // Work delivers what is pending in the job's queue until nothing is, something
-// fails, or the job's time is up; then it sleeps.
+// fails, or the job's time is up. When the next attempt may be made is written in
+// the delivery: the dispatch puts in another job then.
 func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
-	c := w.courier
+	c, q := w.courier, job.Args.queue()
 	deadline, bounded := ctx.Deadline()
 	for first := true; ; first = false {
 		if !first && bounded && time.Until(deadline) < attemptTimeout+settleTimeout {
-			return river.JobSnooze(0)
+			c.again.add(q)
+			return nil
 		}
-		d, err := c.claim(ctx, job.Args.queue())
+		d, err := c.claim(ctx, q)
 		switch positions.CodeOf(err) {
 		case "":
 		case positions.NotFound:
 			return nil
 		case positions.Conflict:
-			var waits positions.NotDue
-			if errors.As(err, &waits) {
-				return river.JobSnooze(until(waits.At))
+			if errors.As(err, new(positions.NotDue)) {
+				return nil
 			}
 			return river.JobSnooze(claimedAgain)
 		default:
@@ -55,13 +56,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 			return jobs.Again(job.JobRow)
 		}
 		if d.State == positions.DeliveryPending {
-			return river.JobSnooze(until(d.DueAt))
+			return nil
 		}
 	}
 }
-
-// until is how long River has to let a job sleep, by the machine's clock.
-func until(t time.Time) time.Duration { return max(0, time.Until(t)) }
 
 func (c *Courier) claim(ctx context.Context, q positions.DeliveryQueue) (*positions.Delivery, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -92,7 +90,8 @@ func (c *Courier) settle(ctx context.Context, d *positions.Delivery) (err error)
 type outcome struct {
 	status int           // HTTP status, 0: there was no answer
 	ended  bool          // there is nobody to tell
-	err    error         // nil: delivered, or ended without fault
+	parked bool          // trying again cannot help
+	err    error         // nil: delivered
 	wait   time.Duration // what the receiver asks for, at least
 }
 
@@ -121,7 +120,7 @@ func (c *Courier) attempt(ctx context.Context, d *positions.Delivery) {
 		d.State, d.EndedAt = positions.DeliveryDelivered, now
 	case errors.Is(ctx.Err(), context.Canceled): // the service is stopping: not the receiver's fault
 		d.Attempts, d.DueAt, d.LastError = d.Attempts-1, now, "interrupted, the service was stopping"
-	case now.Sub(d.PendingSince) >= GiveUpAfter:
+	case o.parked, now.Sub(d.PendingSince) >= GiveUpAfter:
 		d.State, d.EndedAt = positions.DeliveryParked, now
 	default:
 		d.DueAt = now.Add(max(jobs.Pause(d.Attempts), min(o.wait, time.Hour)))
@@ -140,7 +139,7 @@ func (c *Courier) tell(ctx context.Context, d *positions.Delivery, o outcome) {
 		result = "ended"
 	case positions.DeliveryParked:
 		result = "parked"
-		c.Logger.ErrorContext(ctx, "delivery parked after days of trying; mend its receiver and replay it (attualizza deliveries replay)",
+		c.Logger.ErrorContext(ctx, "delivery parked, it is not tried any more; mend what fails and replay it (attualizza deliveries replay)",
 			"delivery", d.ID, "kind", d.Kind, "organization", d.OrganizationFiscalCode, "nav", d.NAV, "status", o.status, "error", d.LastError)
 	default:
 		if ctx.Err() == nil && c.told.Due(string(d.Kind)+d.OrganizationFiscalCode, c.Now()) {

@@ -27,7 +27,6 @@ type Engine interface {
 	Close()
 
 	client(cfg *river.Config) (client, error)
-	pollInterval() time.Duration
 }
 
 // client is what is used of a [river.Client], whatever its transactions are.
@@ -76,9 +75,6 @@ func (e *postgresEngine) client(cfg *river.Config) (client, error) {
 	return asClient(river.NewClient(riverpgxv5.New(e.pool), cfg))
 }
 
-// New jobs are told by LISTEN; polling finds what that lost.
-func (e *postgresEngine) pollInterval() time.Duration { return 2 * time.Second }
-
 func (e *postgresEngine) Close() { e.pool.Close() }
 
 // migrationLock is the advisory lock under which River's tables are made, because
@@ -110,9 +106,6 @@ type sqliteEngine struct{ db *sql.DB }
 func (e *sqliteEngine) client(cfg *river.Config) (client, error) {
 	return asClient(river.NewClient(riversqlite.New(e.db), cfg))
 }
-
-// One process has the file, and tells itself of new jobs.
-func (e *sqliteEngine) pollInterval() time.Duration { return time.Second }
 
 func (e *sqliteEngine) Close() {}
 

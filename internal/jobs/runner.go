@@ -37,20 +37,19 @@ type Config struct {
 // Runner carries jobs out. It is safe for concurrent use.
 type Runner struct {
 	client client
-	poll   time.Duration
 	mu     sync.RWMutex // River reads its queues without a lock where it does not listen
 	queues map[string]bool
 }
 
 // New prepares a runner. Its engine's migrations must be applied before Start.
 func New(cfg Config) (*Runner, error) {
-	r := &Runner{poll: cfg.Engine.pollInterval(), queues: map[string]bool{}}
+	r := &Runner{queues: map[string]bool{}}
 	if cfg.Visibility == 0 {
 		cfg.Visibility = Visibility
 	}
 	queues := map[string]river.QueueConfig{}
 	for name, workers := range cfg.Queues {
-		queues[name] = r.queue(workers)
+		queues[name] = river.QueueConfig{MaxWorkers: workers, FetchPollInterval: poll}
 		r.queues[name] = true
 	}
 	var err error
@@ -75,11 +74,14 @@ func New(cfg Config) (*Runner, error) {
 // after days.
 const maxAttempts = 1000
 
-func (r *Runner) queue(workers int) river.QueueConfig {
-	return river.QueueConfig{MaxWorkers: workers, FetchPollInterval: r.poll}
-}
-
-const cooldown = 20 * time.Millisecond
+// Queues are told of new jobs: by LISTEN in PostgreSQL, by the process itself on
+// SQLite. Polling only finds what that missed and jobs that woke up by themselves,
+// and there can be hundreds of queues that have nothing to do.
+const (
+	cooldown       = 20 * time.Millisecond
+	poll           = time.Second // of the queues that are worked from the start
+	pollOfTheAdded = 15 * time.Second
+)
 
 // Start begins to work. Jobs stop when ctx ends; call Stop before that.
 func (r *Runner) Start(ctx context.Context) error {
@@ -110,7 +112,7 @@ func (r *Runner) Work(queue string, workers int) error {
 	if r.queues[queue] {
 		return nil
 	}
-	if err := r.client.Queues().Add(queue, r.queue(workers)); err != nil {
+	if err := r.client.Queues().Add(queue, river.QueueConfig{MaxWorkers: workers, FetchPollInterval: pollOfTheAdded}); err != nil {
 		return fmt.Errorf("queue %s: %w", queue, err)
 	}
 	r.queues[queue] = true
