@@ -171,18 +171,18 @@ func TestWhatSENDSaysOfAPaymentIsToldApart(t *testing.T) {
 		want  ErrorKind
 		ends  bool
 	}{
-		"a notice that was never notified":          {cred: apiKeyOnly, nav: "302012345678909999", want: KindNotNotified, ends: true},
-		"a key that is not the sender's":            {cred: &Credential{OrganizationFiscalCode: "80099999999", APIKey: "the-other-key"}, nav: notice, want: KindNotNotified, ends: true},
-		"a key that SEND does not know":             {cred: &Credential{OrganizationFiscalCode: org, APIKey: "revoked"}, nav: notice, want: KindDenied},
-		"a key without its voucher":                 {cred: &Credential{OrganizationFiscalCode: org, APIKey: "the-pdnd-key"}, nav: notice, want: KindDenied},
-		"a 404 of the gateway":                      {cred: apiKeyOnly, nav: notice, fault: status(404, "PN_GENERIC_ERROR"), want: KindAnomaly},
-		"a 400":                                     {cred: apiKeyOnly, nav: notice, fault: status(400, "PN_GENERIC_INVALIDPARAMETER_PATTERN"), want: KindBadRequest},
-		"a 403":                                     {cred: apiKeyOnly, nav: notice, fault: status(403, ""), want: KindDenied},
-		"a 429":                                     {cred: apiKeyOnly, nav: notice, fault: status(429, ""), want: KindThrottled},
-		"a 500":                                     {cred: apiKeyOnly, nav: notice, fault: status(500, "PN_GENERIC_ERROR"), want: KindServerError},
-		"a 504 of the gateway":                      {cred: apiKeyOnly, nav: notice, fault: status(504, ""), want: KindServerError},
-		"a 200 is no acknowledgement":               {cred: apiKeyOnly, nav: notice, fault: &sandbox.Fault{Kind: sandbox.Malformed}, want: KindUnreadable},
-		"a connection that breaks":                  {cred: apiKeyOnly, nav: notice, fault: &sandbox.Fault{Kind: sandbox.Reset}, want: KindTransport},
+		"a notice that was never notified": {cred: apiKeyOnly, nav: "302012345678909999", want: KindNotNotified, ends: true},
+		"a key that is not the sender's":   {cred: &Credential{OrganizationFiscalCode: "80099999999", APIKey: "the-other-key"}, nav: notice, want: KindNotNotified, ends: true},
+		"a key that SEND does not know":    {cred: &Credential{OrganizationFiscalCode: org, APIKey: "revoked"}, nav: notice, want: KindDenied},
+		"a key without its voucher":        {cred: &Credential{OrganizationFiscalCode: org, APIKey: "the-pdnd-key"}, nav: notice, want: KindDenied},
+		"a 404 of the gateway":             {cred: apiKeyOnly, nav: notice, fault: status(404, "PN_GENERIC_ERROR"), want: KindAnomaly},
+		"a 400":                            {cred: apiKeyOnly, nav: notice, fault: status(400, "PN_GENERIC_INVALIDPARAMETER_PATTERN"), want: KindBadRequest},
+		"a 403":                            {cred: apiKeyOnly, nav: notice, fault: status(403, ""), want: KindDenied},
+		"a 429":                            {cred: apiKeyOnly, nav: notice, fault: status(429, ""), want: KindThrottled},
+		"a 500":                            {cred: apiKeyOnly, nav: notice, fault: status(500, "PN_GENERIC_ERROR"), want: KindServerError},
+		"a 504 of the gateway":             {cred: apiKeyOnly, nav: notice, fault: status(504, ""), want: KindServerError},
+		"a 200 is no acknowledgement":      {cred: apiKeyOnly, nav: notice, fault: &sandbox.Fault{Kind: sandbox.Malformed}, want: KindUnreadable},
+		"a connection that breaks":         {cred: apiKeyOnly, nav: notice, fault: &sandbox.Fault{Kind: sandbox.Reset}, want: KindTransport},
 		"a 404 of a notification that is not there": {cred: apiKeyOnly, nav: notice, fault: status(404, "PN_DELIVERY_NOTIFICATIONNOTFOUND"), want: KindNotNotified, ends: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,6 +36,7 @@ func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // NowUTC and NowUTCOrNil make the clock River's too.
 func (c *clock) NowUTC() time.Time { return c.now().UTC() }
+
 func (c *clock) NowUTCOrNil() *time.Time {
 	t := c.NowUTC()
 	return &t

@@ -3,10 +3,11 @@ package jobs
 import (
 	"context"
 	"encoding/json"
-	"github.com/riverqueue/river"
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/riverqueue/river"
 
 	"github.com/riverqueue/river/rivertype"
 )
