@@ -58,30 +58,39 @@ func (c *Courier) Run(ctx context.Context, runner Jobs) {
 			return
 		case <-time.After(gather):
 		}
-		busy, err := c.dispatch(ctx, runner, again)
-		if err != nil {
-			if ctx.Err() == nil && c.told.due("", c.Now()) {
-				c.Logger.WarnContext(ctx, "deliveries not looked after, trying again in seconds", "error", err)
-			}
-			continue // what was to be looked at again still is
+		var err error
+		if again, err = c.dispatch(ctx, runner, again); err != nil && ctx.Err() == nil && c.told.due("", c.Now()) {
+			c.Logger.WarnContext(ctx, "deliveries not looked after, trying again in seconds", "error", err)
 		}
-		again = busy
 	}
 }
 
 // dispatch puts in the jobs of all queues that are due and of those to be looked
-// at again. It returns the queues that were being worked just then: what is due of
-// them may have come too late for that job.
-func (c *Courier) dispatch(ctx context.Context, runner Jobs, again map[positions.DeliveryQueue]bool) (busy map[positions.DeliveryQueue]bool, err error) {
+// at again. It returns the queues that are to be looked at once more: those that
+// were being worked just then, because what is due of them may have come too late
+// for that job, and those whose jobs it failed to put in.
+func (c *Courier) dispatch(ctx context.Context, runner Jobs, again map[positions.DeliveryQueue]bool) (next map[positions.DeliveryQueue]bool, err error) {
 	for _, org := range c.Directory.Organizations() { // other replicas may put jobs in for them
 		if org.Delivery != nil {
 			if err := runner.Work(queueOf(positions.DeliverReceipt, org.FiscalCode)); err != nil {
-				return nil, err
+				return again, err
 			}
 		}
 	}
-	busy = map[positions.DeliveryQueue]bool{}
-	put := func(queues []positions.DeliveryQueue) error {
+	next = map[positions.DeliveryQueue]bool{}
+	remember := func(queues ...positions.DeliveryQueue) {
+		for _, q := range queues {
+			if len(next) < maxAgain {
+				next[q] = true
+			}
+		}
+	}
+	put := func(queues []positions.DeliveryQueue) (err error) {
+		defer func() {
+			if err != nil {
+				remember(queues...)
+			}
+		}()
 		params := make([]river.InsertManyParams, 0, len(queues))
 		for _, q := range queues {
 			name, workers := queueOf(q.Kind, q.OrganizationFiscalCode)
@@ -94,9 +103,7 @@ func (c *Courier) dispatch(ctx context.Context, runner Jobs, again map[positions
 		defer cancel()
 		running, err := runner.Insert(ctx, params)
 		for _, i := range running {
-			if len(busy) < maxAgain {
-				busy[queues[i]] = true
-			}
+			remember(queues[i])
 		}
 		return err
 	}
@@ -107,23 +114,24 @@ func (c *Courier) dispatch(ctx context.Context, runner Jobs, again map[positions
 	for len(once) > 0 {
 		n := min(batch, len(once))
 		if err := put(once[:n]); err != nil {
-			return nil, err
+			remember(once[n:]...)
+			return next, err
 		}
 		once = once[n:]
 	}
 	for ctx.Err() == nil {
 		due, err := c.due(ctx)
 		if err != nil {
-			return nil, err
+			return next, err
 		}
 		if len(due) == 0 {
 			break
 		}
 		if err := put(due); err != nil {
-			return nil, err
+			return next, err
 		}
 	}
-	return busy, nil
+	return next, nil
 }
 
 func (c *Courier) due(ctx context.Context) ([]positions.DeliveryQueue, error) {
