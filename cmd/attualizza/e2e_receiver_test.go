@@ -25,6 +25,7 @@ type receiver struct {
 	mu       sync.Mutex
 	answer   func(attempt) int // after as long as it likes; 200 takes the receipt
 	attempts []attempt
+	tries    map[string]int // of each delivery
 }
 
 // attempt is one call of a receiver.
@@ -44,7 +45,7 @@ func takes(attempt) int { return http.StatusOK }
 // newReceiver starts a receiver that takes everything.
 func newReceiver(t testing.TB) *receiver {
 	t.Helper()
-	r := &receiver{t: t, answer: takes}
+	r := &receiver{t: t, answer: takes, tries: map[string]int{}}
 	r.Server = httptest.NewServer(r)
 	t.Cleanup(r.Close)
 	return r
@@ -85,12 +86,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	r.mu.Lock()
-	a.number = 1
-	for _, before := range r.attempts {
-		if before.id == a.id {
-			a.number++
-		}
-	}
+	r.tries[a.id]++
+	a.number = r.tries[a.id]
 	at, answer := len(r.attempts), r.answer
 	r.attempts = append(r.attempts, a)
 	r.mu.Unlock()
@@ -102,7 +99,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.mu.Lock()
 	r.attempts[at] = a
 	r.mu.Unlock()
-	w.WriteHeader(a.status)
+	if a.status != 0 {
+		w.WriteHeader(a.status)
+	}
 }
 
 // seen returns every attempt until now, in order of arrival.
@@ -120,4 +119,11 @@ func (r *receiver) taken() []attempt {
 // of returns the attempts about a receipt.
 func (r *receiver) of(receiptID string) []attempt {
 	return slices.DeleteFunc(r.seen(), func(a attempt) bool { return a.receipt.ReceiptID != receiptID })
+}
+
+// count is how many attempts there were.
+func (r *receiver) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.attempts)
 }
