@@ -221,7 +221,10 @@ func invalidOrganizations(t *testing.T, h *house) {
 		"a key that is none": func(b object) {
 			b["send"].(object)["pdnd"] = object{"mode": "REQUIRED", "clientId": "c", "keyId": "k", "purposeId": "p", "privateKey": "-----BEGIN NOTHING-----"}
 		},
-		"plain http to another machine": func(b object) { b["delivery"] = object{"url": "http://gestionale.example/receipts"} },
+		"plain http to another machine": func(b object) {
+			b["delivery"] = object{"url": "http://gestionale.example/receipts", "secret": webhookSecret}
+		},
+		"receipts that nothing would sign": func(b object) { b["delivery"] = object{"url": "https://gestionale.example/receipts"} },
 	} {
 		broken := *e
 		broken.body = object{

@@ -108,7 +108,7 @@ type house struct {
 
 // newHouse starts a simulator and a service that is ready to answer; both end
 // with the test.
-func newHouse(t *testing.T, database, redis string) *house {
+func newHouse(t testing.TB, database, redis string) *house {
 	t.Helper()
 	h := newHouseOn(t, newSimulator(t), database, redis)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -119,7 +119,7 @@ func newHouse(t *testing.T, database, redis string) *house {
 	return h
 }
 
-func newSimulator(t *testing.T) *simulator {
+func newSimulator(t testing.TB) *simulator {
 	t.Helper()
 	sim, err := startSandbox(t.Context(), "127.0.0.1:0", sandbox.Options{LogSize: 100_000})
 	if err != nil {
@@ -131,7 +131,7 @@ func newSimulator(t *testing.T) *simulator {
 
 // newHouseOn starts a service, ready or not, beside a simulator that others may
 // use too.
-func newHouseOn(t *testing.T, sim *simulator, database, redis string) *house {
+func newHouseOn(t testing.TB, sim *simulator, database, redis string) *house {
 	t.Helper()
 	cfg, err := stageConfig(sim, database, redis)
 	if err != nil {
@@ -140,7 +140,7 @@ func newHouseOn(t *testing.T, sim *simulator, database, redis string) *house {
 	return newHouseWith(t, sim, cfg)
 }
 
-func newHouseWith(t *testing.T, sim *simulator, cfg *config.Config) *house {
+func newHouseWith(t testing.TB, sim *simulator, cfg *config.Config) *house {
 	t.Helper()
 	cfg.APIRateLimit = config.Rate{Requests: 100_000, Per: time.Second} // the suite registers many enti at once
 	logs := &logbook{}

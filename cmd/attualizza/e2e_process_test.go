@@ -71,7 +71,8 @@ func startChild(t *testing.T, cfg *config.Config) *child {
 	c.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"),
 		"ATTUALIZZA_NODO_LISTEN=127.0.0.1:0", "ATTUALIZZA_API_LISTEN=127.0.0.1:0", "ATTUALIZZA_OPS_LISTEN=127.0.0.1:0",
-		"ATTUALIZZA_DATABASE_URL=" + string(cfg.DatabaseURL), "ATTUALIZZA_SEND_URL=" + cfg.SendURL, "ATTUALIZZA_PDND_TOKEN_URL=" + cfg.PDNDTokenURL,
+		"ATTUALIZZA_DATABASE_URL=" + string(cfg.DatabaseURL), "ATTUALIZZA_REDIS_URL=" + string(cfg.RedisURL),
+		"ATTUALIZZA_SEND_URL=" + cfg.SendURL, "ATTUALIZZA_PDND_TOKEN_URL=" + cfg.PDNDTokenURL, "ATTUALIZZA_API_RATE_LIMIT=" + cfg.APIRateLimit.String(),
 		"ATTUALIZZA_ADMIN_KEY=" + string(cfg.AdminKey), "ATTUALIZZA_MASTER_KEY=" + string(cfg.MasterKey),
 		"ATTUALIZZA_DRAIN_DELAY=" + cfg.DrainDelay.String(), "ATTUALIZZA_LOG_LEVEL=debug",
 	}

@@ -97,8 +97,8 @@ func (c *Courier) Run(ctx context.Context, runner Jobs) {
 	}
 }
 
-// dispatch puts in the jobs of all queues that are due and of those to be looked at
-// again. What fails falls due again.
+// dispatch puts in the jobs of some queues that are to be looked at again and of all
+// that are due.
 func (c *Courier) dispatch(ctx context.Context, runner Jobs, again []positions.DeliveryQueue) error {
 	for _, org := range c.Directory.Organizations() { // other replicas may put jobs in for them
 		if org.Delivery != nil {
@@ -123,8 +123,16 @@ func (c *Courier) dispatch(ctx context.Context, runner Jobs, again []positions.D
 }
 
 // put puts in the jobs of queues. Those that are being worked just then are
-// remembered: what is due of them may have come too late for that job.
-func (c *Courier) put(ctx context.Context, runner Jobs, queues []positions.DeliveryQueue) error {
+// remembered, because what is due of them may have come too late for that job; and
+// those whose jobs could not be put in, because they are hidden from the next look.
+func (c *Courier) put(ctx context.Context, runner Jobs, queues []positions.DeliveryQueue) (err error) {
+	defer func() {
+		if err != nil {
+			for _, q := range queues {
+				c.again.add(q)
+			}
+		}
+	}()
 	params := make([]river.InsertManyParams, 0, len(queues))
 	for _, q := range queues {
 		name, workers := queueOf(q.Kind, q.OrganizationFiscalCode)

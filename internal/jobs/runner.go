@@ -139,8 +139,12 @@ func (r *Runner) Insert(ctx context.Context, jobs []river.InsertManyParams) (bus
 		case result.Job.State == rivertype.JobStateRunning:
 			busy = append(busy, i)
 		case asleep(result.Job):
-			if _, err := r.client.JobRetry(ctx, result.Job.ID); err != nil {
+			job, err := r.client.JobRetry(ctx, result.Job.ID)
+			switch {
+			case err != nil:
 				return nil, fmt.Errorf("wake job %d: %w", result.Job.ID, err)
+			case job.State == rivertype.JobStateRunning: // it woke by itself meanwhile
+				busy = append(busy, i)
 			}
 		}
 	}

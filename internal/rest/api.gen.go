@@ -321,7 +321,7 @@ type ComponentAmountInput struct {
 
 // Delivery Where receipts are pushed.
 type Delivery struct {
-	// Secret `whsec_` and 24 to 64 bytes in base64, as Standard Webhooks has it. Write-only.
+	// Secret `whsec_` and 24 to 64 bytes in base64, as Standard Webhooks has it. Needed unless one is stored: receipts are not sent unsigned. Write-only.
 	Secret SecretField `json:"secret,omitempty,omitzero"`
 
 	// URL https, except towards loopback.

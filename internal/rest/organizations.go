@@ -215,8 +215,12 @@ func (s organizationSecrets) problems(o *positions.Organization, kept map[positi
 		}
 	}
 	problems = append(problems, s.relayProblems(o, kept)...)
-	if secret, given := s[positions.SecretDelivery].replacement(); given && !webhookSecret(secret) {
+	secret, given := s[positions.SecretDelivery].replacement()
+	switch {
+	case given && !webhookSecret(secret):
 		add(positions.SecretDelivery, "must be whsec_ and 24 to 64 bytes in base64")
+	case o.Delivery != nil && !given && kept[positions.SecretDelivery] == nil:
+		add(positions.SecretDelivery, "is needed with delivery.url: receipts are not sent unsigned")
 	}
 	return problems
 }

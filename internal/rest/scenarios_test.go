@@ -69,6 +69,13 @@ func TestOrganizations(t *testing.T) {
 			[]string{`"secret":"set"`},
 			[]string{"send", "whsec"},
 		},
+		{"an address of receipts keeps the secret that is stored", put(with(`"delivery":{"url":"https://g.example/s"}`)), 200, []string{`"secret":"set"`, `"https://g.example/s"`}, nil},
+		{
+			"the secret cannot be deleted while there is an address", put(with(`"delivery":{"url":"https://g.example/s","secret":null}`)), 400,
+			[]string{`{"detail":"is needed with delivery.url: receipts are not sent unsigned","pointer":"/delivery/secret"}`},
+			nil,
+		},
+		{"and is kept when that is refused", get, 200, []string{`"secret":"set"`}, nil},
 		{
 			"the relay's data and secrets are stored", put(with(`"relay":{"kind":"LEGACY","url":"http://127.0.0.1:9/x","username":"u","password":"p"}`)), 200,
 			[]string{`"kind":"LEGACY"`, `"password":"set"`, `"username":"u"`},
@@ -135,6 +142,12 @@ func TestOrganizations(t *testing.T) {
 			[]string{`"privateKey":"set"`},
 			[]string{"BEGIN"},
 		},
+		{
+			"an address of receipts needs a secret, because they are not sent unsigned", put(with(`"delivery":{"url":"https://g.example/r"}`)), 400,
+			[]string{`"pointer":"/delivery/secret"`, "unsigned"},
+			[]string{`"/delivery/url"`},
+		},
+		{"a secret that was deleted with its section cannot be kept", put(with(`"delivery":{"url":"https://g.example/r","secret":"set"}`)), 400, []string{`"pointer":"/delivery/secret"`}, nil},
 		{"a webhook secret has its form", put(with(`"delivery":{"url":"https://g.example","secret":"whsec_no"}`)), 400, []string{`"/delivery/secret"`}, nil},
 		{"an empty secret is no secret", put(with(`"send":{"apiKey":""}`)), 400, []string{`"/send/apiKey"`}, nil},
 		{
