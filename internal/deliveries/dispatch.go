@@ -133,6 +133,9 @@ func (c *Courier) put(ctx context.Context, runner Jobs, queues []positions.Deliv
 			}
 		}
 	}()
+	if len(queues) == 0 {
+		return nil
+	}
 	params := make([]river.InsertManyParams, 0, len(queues))
 	for _, q := range queues {
 		name, workers := queueOf(q.Kind, q.OrganizationFiscalCode)
