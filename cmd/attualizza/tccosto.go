@@ -212,6 +212,9 @@ func printEvidence(w io.Writer, reports []tccosto.Report) {
 			}
 			t.AppendRow(table.Row{r.Scenario, e.Notice, e.IUN, e.Base, cost, e.Told, e.Source, verdict})
 		}
+		for _, reason := range r.Reasons {
+			t.AppendRow(table.Row{r.Scenario, "", "", "", "", "", "", tccosto.Verdict(false) + "\n" + reason})
+		}
 	}
 	t.SetColumnConfigs([]table.ColumnConfig{
 		{Number: 4, Align: text.AlignRight},

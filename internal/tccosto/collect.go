@@ -43,7 +43,7 @@ type Collector struct {
 // with a notice is part of its evidence; the error tells that evidence cannot be
 // had at all, because the REST API does not answer or refuses the key.
 func (c *Collector) Report(ctx context.Context, s Scenario, notices []positions.NoticeNumber) (Report, error) {
-	report := Report{Scenario: s, Organization: c.Organization, Broker: c.Broker, Station: c.Station, Endpoint: c.Endpoint, Passed: len(notices) > 0}
+	report := Report{Scenario: s, Organization: c.Organization, Broker: c.Broker, Station: c.Station, Endpoint: c.Endpoint, Reasons: []string{}}
 	for _, nav := range notices {
 		if c.Progress != nil {
 			c.Progress(fmt.Sprintf("scenario %d, avviso %s: validazione ed evidenze", s, nav))
@@ -53,8 +53,8 @@ func (c *Collector) Report(ctx context.Context, s Scenario, notices []positions.
 			return report, err
 		}
 		report.Notices = append(report.Notices, *e)
-		report.Passed = report.Passed && e.Passed
 	}
+	report.judge()
 	return report, nil
 }
 

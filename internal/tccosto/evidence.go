@@ -51,8 +51,11 @@ type Report struct {
 	Broker       string   `json:"brokerCode"`
 	Station      string   `json:"stationCode"`
 	Endpoint     string   `json:"endpoint"`
-	// Passed: there is a notice, and all of them pass.
+	// Passed: there is a notice, all of them pass, and the instant of a perfection is
+	// among the evidence. Reasons tell in Italian what is missing beside the notices'
+	// own.
 	Passed  bool       `json:"passed"`
+	Reasons []string   `json:"reasons"`
 	Notices []Evidence `json:"notices"`
 }
 
@@ -167,8 +170,14 @@ func (e *Evidence) judge(s Scenario, organization string) {
 	case e.Source == positions.SourceLive && (e.Send == nil || e.Send.Status == nil || *e.Send.Status != 200):
 		fail("la richiesta a SEND non risulta registrata con esito 200")
 	default:
-		if sum, err := e.Base.Add(*e.Cost); err != nil || sum != e.Amount {
-			fail("l'importo registrato %s non è importo base %s + costo %s", e.Amount, e.Base, *e.Cost)
+		if sum, err := e.Base.Add(e.Fee); err != nil || sum != e.Amount {
+			fail("l'importo registrato %s non è importo base %s + spese di notifica %s", e.Amount, e.Base, e.Fee)
+		}
+		switch {
+		case e.Fee > *e.Cost:
+			fail("le spese di notifica %s superano il costo di SEND %s", e.Fee, *e.Cost)
+		case e.Fee < *e.Cost:
+			note("delle spese di notifica, %s, una parte risulta già pagata con un altro avviso della stessa notifica: ne restano %s", *e.Cost, e.Fee)
 		}
 		if e.Source != positions.SourceLive {
 			note("il costo era già noto: SEND lo ha comunicato alla richiesta delle %s", instant(e.FetchedAt))
@@ -184,4 +193,19 @@ func (e *Evidence) judge(s Scenario, organization string) {
 		fail("l'importo della risposta %s non è quello registrato %s", e.Told, e.Amount)
 	}
 	e.Passed = len(e.Reasons) == 0
+}
+
+// judge says whether a scenario passes. PagoPA asks for the instant of the
+// perfection that SEND returned: a notification that has one must be among them.
+func (r *Report) judge() {
+	r.Passed = len(r.Notices) > 0
+	perfected := false
+	for i := range r.Notices {
+		r.Passed = r.Passed && r.Notices[i].Passed
+		perfected = perfected || !r.Notices[i].PerfectedAt.IsZero()
+	}
+	if r.Passed && !perfected {
+		r.Passed = false
+		r.Reasons = append(r.Reasons, "manca l'evidenza della data di perfezionamento: ripetere la prova con almeno un avviso la cui notifica è perfezionata")
+	}
 }

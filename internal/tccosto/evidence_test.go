@@ -55,7 +55,9 @@ func TestWhatPassesAndWhyNot(t *testing.T) {
 		"refused":                            {change: func(a *rest.Answer) { a.Outcome, a.Fault = "KO", ptr("PAA_PAGAMENTO_SCADUTO") }, reason: "PAA_PAGAMENTO_SCADUTO"},
 		"asked, but the exchange is missing": {change: func(a *rest.Answer) { a.Send = nil }, reason: "non risulta registrata con esito 200"},
 		"asked, and SEND said 500":           {change: func(a *rest.Answer) { a.Send.Status = ptr(500) }, reason: "non risulta registrata con esito 200"},
-		"a part was paid elsewhere":          {change: func(a *rest.Answer) { a.Amount, a.NotificationFee = 10200, 200 }, told: 10200, reason: "non è importo base"},
+		"a part was paid elsewhere":          {change: func(a *rest.Answer) { a.Amount, a.NotificationFee = 10200, 200 }, told: 10200, note: "già pagata con un altro avviso"},
+		"more than the cost was added":       {change: func(a *rest.Answer) { a.Amount, a.NotificationFee = 13000, 3000 }, told: 13000, reason: "superano il costo"},
+		"the sum is another":                 {change: func(a *rest.Answer) { a.Amount = 12000 }, told: 12000, reason: "non è importo base"},
 		"another amount was told":            {told: 11425, reason: "non è quello registrato"},
 		"a price without its instant":        {change: func(a *rest.Answer) { a.Price.FetchedAt = time.Time{} }, reason: "non risulta registrato"},
 		"no price":                           {change: func(a *rest.Answer) { a.Price = nil }, reason: "non risulta registrato"},
@@ -156,6 +158,26 @@ func TestTheReportHoldsNoMarkupOfOthers(t *testing.T) {
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the report does not hold %q:\n%s", want, b.String())
+		}
+	}
+}
+
+func TestAScenarioPassesWithTheInstantOfAPerfectionOnly(t *testing.T) {
+	perfected, not, failed := Evidence{Passed: true, PerfectedAt: time.Now()}, Evidence{Passed: true}, Evidence{}
+	for name, c := range map[string]struct {
+		notices []Evidence
+		passed  bool
+		reasons int
+	}{
+		"one that is":      {[]Evidence{perfected}, true, 0},
+		"one of two":       {[]Evidence{not, perfected}, true, 0},
+		"none":             {[]Evidence{not}, false, 1},
+		"another failed":   {[]Evidence{perfected, failed}, false, 0},
+		"no notice at all": {nil, false, 0},
+	} {
+		r := Report{Notices: c.notices}
+		if r.judge(); r.Passed != c.passed || len(r.Reasons) != c.reasons {
+			t.Errorf("%s: %+v", name, r)
 		}
 	}
 }

@@ -66,6 +66,9 @@ func (d *Document) WriteMarkdown(w io.Writer) error {
 func (r *Report) markdown(b *strings.Builder) {
 	fmt.Fprintf(b, "\n## Scenario %d: %s\n\nEsito: **%s**\n\n", r.Scenario, titles[r.Scenario], Verdict(r.Passed))
 	fmt.Fprintf(b, "- Ente creditore: %s\n- Intermediario: %s, stazione %s\n- Servizio paForNode: %s\n", r.Organization, cell(r.Broker), cell(r.Station), cell(r.Endpoint))
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(b, "- %s\n", reason)
+	}
 	for i := range r.Notices {
 		r.Notices[i].markdown(b, r.Organization)
 	}
