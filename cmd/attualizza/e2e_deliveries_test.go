@@ -81,7 +81,7 @@ func pushed(t *testing.T, h *house) {
 	again := *receipt
 	again.Receipt = &second
 	e.accepted(t, &again) // the money comes twice
-	eventually(t, 5*time.Second, "the second payment arrives", func() bool { return len(r.of(second.ReceiptID)) == 1 })
+	eventually(t, 20*time.Second, "the second payment arrives", func() bool { return len(r.of(second.ReceiptID)) == 1 })
 	if flags := r.of(second.ReceiptID)[0].receipt.Flags; !slices.Contains(flags, positions.FlagAlreadyPaid) {
 		t.Errorf("the second payment is flagged %v", flags)
 	}
@@ -102,14 +102,14 @@ func replayed(t *testing.T, h *house) {
 	if again.ID != first.ID || again.State != positions.DeliveryPending {
 		t.Errorf("replayed it reads %s", show(again))
 	}
-	eventually(t, 2*time.Second, "it arrives again", func() bool { return len(r.of(id)) == 2 })
+	eventually(t, 10*time.Second, "it arrives again", func() bool { return len(r.of(id)) == 2 })
 	e.delivered(t, d.nav, positions.DeliverReceipt, positions.DeliveryDelivered)
 	var count rest.Replayed
 	e.mustREST(t, http.MethodPost, "/deliveries/replay", e.key, object{"state": "DELIVERED", "kind": "RECEIPT"}, http.StatusOK, &count)
 	if count.Replayed != 1 {
 		t.Errorf("%d deliveries are replayed", count.Replayed)
 	}
-	eventually(t, 2*time.Second, "it arrives a third time", func() bool { return len(r.of(id)) == 3 })
+	eventually(t, 10*time.Second, "it arrives a third time", func() bool { return len(r.of(id)) == 3 })
 	e.delivered(t, d.nav, positions.DeliverReceipt, positions.DeliveryDelivered)
 
 	command := h.command(t, "deliveries", "replay", strconv.FormatInt(first.ID, 10))
@@ -118,7 +118,7 @@ func replayed(t *testing.T, h *house) {
 		t.Fatalf("%v: %s", err, said)
 	}
 	began := time.Now()
-	eventually(t, 8*time.Second, "the running service finds it", func() bool { return len(r.of(id)) == 4 }) // it looks every five
+	eventually(t, 10*time.Second, "the running service finds it", func() bool { return len(r.of(id)) == 4 }) // it looks every five
 	slowest.note("a replay on the command line is found", time.Since(began))
 	e.delivered(t, d.nav, positions.DeliverReceipt, positions.DeliveryDelivered)
 	for _, a := range r.of(id) {
@@ -183,7 +183,7 @@ func downThenUp(t *testing.T, h *house) {
 
 	r.answers(takes)
 	e.mustREST(t, http.MethodPost, "/deliveries/replay", e.key, object{"state": "PENDING"}, http.StatusOK, nil)
-	eventually(t, 5*time.Second, "both arrive", func() bool { return len(r.taken()) == 2 })
+	eventually(t, 20*time.Second, "both arrive", func() bool { return len(r.taken()) == 2 })
 	if got := r.taken(); got[0].receipt.ReceiptID != first.Receipt.ReceiptID || got[1].receipt.ReceiptID != second.Receipt.ReceiptID {
 		t.Errorf("they arrived as %s, %s", got[0].receipt.ReceiptID, got[1].receipt.ReceiptID)
 	}
@@ -215,7 +215,7 @@ func noMorePaper(t *testing.T, h *house) {
 		n.step(sandbox.Step{Event: sandbox.Accept}, letter)
 	}
 	receipt := e.pay(t, paid)
-	eventually(t, 5*time.Second, "SEND is told", func() bool { return first.tells(sandbox.PaymentReceived) })
+	eventually(t, 20*time.Second, "SEND is told", func() bool { return first.tells(sandbox.PaymentReceived) })
 	got := e.delivered(t, paid.nav, positions.DeliverToSEND, positions.DeliveryDelivered)
 	if got.LastStatus == nil || *got.LastStatus != http.StatusNoContent || got.Amount == nil || *got.Amount != paid.amount+1424 ||
 		got.ReceiptID == nil || *got.ReceiptID != receipt.Receipt.ReceiptID {
@@ -265,7 +265,7 @@ func reportedByREST(t *testing.T, h *house) {
 		n.step(sandbox.Step{Event: sandbox.Accept}, sandbox.Step{Event: sandbox.AnalogSend, Cost: 1003})
 		wants(t, e.ask(t, pafornode.VerifyPaymentNotice, d.nav), d.amount+1424)
 		report(e, string(d.nav))
-		eventually(t, 5*time.Second, name+" is told to SEND", func() bool { return n.tells(sandbox.PaymentReceived) })
+		eventually(t, 20*time.Second, name+" is told to SEND", func() bool { return n.tells(sandbox.PaymentReceived) })
 		if told := n.payment(); told != d.amount+1424 {
 			t.Errorf("%s: SEND was told of %s", name, told)
 		}

@@ -125,6 +125,12 @@ func feeGivenBack(t *testing.T, h *house) {
 func feeGrown(t *testing.T, h *house) {
 	e := h.ente(t, askEveryTime)
 	first, second, step := e.notified(t)
+	// The second letter leaves before SEND hears that the first notice was paid.
+	deaf, err := h.sim.Inject(sandbox.Fault{Endpoint: sandbox.EndpointPaymentEvents, Kind: sandbox.WithStatus, Status: http.StatusServiceUnavailable})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.mend(t, deaf.ID)
 	e.pay(t, first)
 	wants(t, e.ask(t, pafornode.VerifyPaymentNotice, second.nav), second.amount)
 	step(sandbox.Step{Event: sandbox.AnalogFail})

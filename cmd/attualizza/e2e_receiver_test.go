@@ -34,7 +34,8 @@ type attempt struct {
 	receipt  rest.Receipt
 	number   int // of this delivery, from 1
 	from, to time.Time
-	status   int // 0 while it lasts, and when the caller left before the answer
+	status   int             // 0 while it lasts, and when the caller left before the answer
+	gone     <-chan struct{} // closed when the caller has left
 }
 
 // took tells that the receiver said it has the receipt.
@@ -64,7 +65,7 @@ func (r *receiver) answers(f func(attempt) int) {
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	a := attempt{id: request.Header.Get(webhooks.HeaderWebhookID), from: time.Now()}
+	a := attempt{id: request.Header.Get(webhooks.HeaderWebhookID), from: time.Now(), gone: request.Context().Done()}
 	body, err := io.ReadAll(request.Body)
 	if err != nil {
 		return // who called has left

@@ -37,9 +37,9 @@ func (f *fleet) stacks(t *testing.T, e *ente, notices, each int, changes ...func
 	t.Helper()
 	all := make([]stack, notices)
 	var making sync.WaitGroup
-	for worker := range 4 {
+	for worker := range 2 {
 		making.Go(func() {
-			for i := worker; i < notices; i += 4 {
+			for i := worker; i < notices; i += 2 {
 				at := e.at(f.houses[i%fleetSize])
 				first := at.receipt(t, at.publish(t, digital, changes...), pafornode.GetPaymentV2)
 				all[i].e = e
@@ -59,10 +59,16 @@ func (f *fleet) stacks(t *testing.T, e *ente, notices, each int, changes ...func
 	return all
 }
 
+// pace is the time between two receipts of a load: it runs beside tests that are
+// about time.
+const pace = 15 * time.Millisecond
+
 // pour sends all receipts round the replicas: of one notice one after the other, of
 // all the notices beside each other.
 func (f *fleet) pour(t *testing.T, all []stack) (sent int) {
 	t.Helper()
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
 	for n := 0; ; n++ {
 		work := make(chan int, len(all))
 		for i, s := range all {
@@ -79,6 +85,7 @@ func (f *fleet) pour(t *testing.T, all []stack) (sent int) {
 		for range 6 {
 			sending.Go(func() {
 				for i := range work {
+					<-tick.C
 					f.deliver(t, (i+n)%fleetSize, all[i].receipts[n])
 				}
 			})
@@ -243,7 +250,8 @@ func TestAnotherReplicaTakesOverFromALeaderThatWasKilled(t *testing.T) {
 		if a.number == 1 {
 			select {
 			case <-release:
-			case <-time.After(8 * time.Second): // before its callers give up
+			case <-a.gone:
+			case <-time.After(9 * time.Second): // before its callers give up
 			}
 		}
 		return http.StatusOK
@@ -263,9 +271,8 @@ func TestAnotherReplicaTakesOverFromALeaderThatWasKilled(t *testing.T) {
 
 	stacks := f.stacks(t, e, 60, 1, withoutSEND)
 	f.pour(t, stacks)
-	eventually(t, 8*time.Second, "each replica has eight deliveries in its hands", func() bool { return len(held.seen()) == 8*fleetSize })
+	eventually(t, 8*time.Second, "each replica has eight deliveries in its hands", func() bool { return len(held.seen()) >= 8*fleetSize })
 	river := f.riverLeader(t)
-	began := held.seen()[0].from // every claim is younger
 	killed := time.Now()
 	if err := f.replicas[0].cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -273,6 +280,12 @@ func TestAnotherReplicaTakesOverFromALeaderThatWasKilled(t *testing.T) {
 	<-f.replicas[0].ended
 	calls := e.calls(d)
 	n.step(sandbox.Step{Event: sandbox.AnalogSend, Cost: 1003})
+	var cut []attempt
+	eventually(t, 5*time.Second, "the attempts of the dead replica break off", func() bool {
+		cut = slices.DeleteFunc(held.seen(), func(a attempt) bool { return a.to.IsZero() || a.status != 0 })
+		return len(cut) == 8
+	})
+	began := cut[len(cut)-1].from
 	close(release)
 
 	leader := -1
@@ -301,15 +314,6 @@ func TestAnotherReplicaTakesOverFromALeaderThatWasKilled(t *testing.T) {
 
 	eventually(t, 30*time.Second, "another replica does River's work", func() bool { now := f.riverLeader(t); return now != "" && now != river })
 	elected := time.Since(killed)
-	var cut []attempt
-	for _, a := range held.seen() {
-		if a.status == 0 {
-			cut = append(cut, a)
-		}
-	}
-	if len(cut) != 8 {
-		t.Errorf("the dead replica had %d deliveries in its hands, not 8", len(cut))
-	}
 	eventually(t, 30*time.Second-elected, "the receipts arrive that the dead replica had not", func() bool { return len(held.taken()) >= len(stacks)-len(cut) })
 	var others time.Duration
 	for _, a := range held.taken() {
@@ -324,7 +328,7 @@ func TestAnotherReplicaTakesOverFromALeaderThatWasKilled(t *testing.T) {
 	})
 	const scheduled = 10 * time.Second // River lets a rescued job wait for a second, and looks every five
 	eventually(t, visibility+rescue+scheduled-time.Since(began), "the deliveries of the dead replica arrive", func() bool {
-		return len(held.taken()) == len(stacks)
+		return len(held.taken()) >= len(stacks)
 	})
 	arrived := time.Since(began)
 	t.Logf("after the kill: another led after %s, the event was carried out after %s, River's leader was another after %s, "+
