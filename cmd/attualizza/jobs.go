@@ -11,6 +11,7 @@ import (
 	"github.com/attualizza/attualizza/internal/jobs"
 	"github.com/attualizza/attualizza/internal/retention"
 	"github.com/attualizza/attualizza/internal/streams"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/positions/sqlite"
 )
@@ -84,6 +85,7 @@ func (s *service) runJobs(ctx context.Context) {
 	if runner == nil { // stopped already
 		return
 	}
+	telemetry.TuneMemory() // the start is over
 	s.work.Go(func() { s.courier.Watch(ctx) })
 	s.work.Go(func() { s.follower.Run(ctx) })
 	s.courier.Run(ctx, runner)

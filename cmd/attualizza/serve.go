@@ -19,7 +19,6 @@ func (c *serveCommand) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	telemetry.TuneMemory()
 	logger.InfoContext(ctx, "starting", "version", version(), "config", c.Config)
 	s, err := start(ctx, &c.Config, logger, !c.NoMigrate)
 	if err != nil {

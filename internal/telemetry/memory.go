@@ -11,8 +11,11 @@ import (
 // 400 costs some 15 MB under load.
 const GCPercent = 400
 
-// TuneMemory sets [GCPercent], unless the operator has set GOGC.
+// TuneMemory gives back to the machine what the start needed and nothing needs any
+// more, and then sets [GCPercent], unless the operator has set GOGC. It is for when
+// the start is over: what is read at the start would otherwise stay several times.
 func TuneMemory() {
+	debug.FreeOSMemory()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(GCPercent)
 	}
