@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,8 @@ const (
 
 // Kinds that only calls beside the price have.
 const (
-	// KindGone: 404. The stream, or the notification, is not there (any more).
+	// KindGone: the stream, or the notification, is not there (any more), or is not
+	// this organization's, in SEND's own words. Any other 404 is a [KindAnomaly].
 	KindGone ErrorKind = "gone"
 	// KindTooEarly: 429 of a stream. It is read again after [CallError].RetryAfter.
 	KindTooEarly ErrorKind = "too_early"
@@ -87,6 +89,9 @@ type platformCall struct {
 	name         string
 	method, path string
 	body         any // as JSON; nil: none
+	// gone are SEND's codes for what is not there: a 404 that does not give one may
+	// be anybody's, a gateway's for example.
+	gone []string
 }
 
 // platform asks SEND and returns the header and body of a 200 or 204.
@@ -129,7 +134,7 @@ func (c *Client) platform(caller context.Context, cred *Credential, call platfor
 		return response.Header, body, nil
 	}
 	failure.Code = problemCode(body)
-	failure.refused(response.Header)
+	failure.refused(response.Header, call.gone)
 	if failure.Kind == KindDenied && cred.PDND != nil {
 		c.vouchers.replace(cred.PDND, voucher)
 	}
@@ -165,11 +170,13 @@ func (c *Client) platformRequest(ctx context.Context, cred *Credential, call pla
 // refused tells what a status means. Only streams give the time to wait in
 // milliseconds (OpenAPI of SEND, consumeEventStream); the gateway's throttling
 // gives seconds, if anything.
-func (e *CallError) refused(header http.Header) {
+func (e *CallError) refused(header http.Header, gone []string) {
 	e.Kind = kindOf(e.Status)
 	switch {
-	case e.Status == http.StatusNotFound:
+	case (e.Status == http.StatusNotFound || e.Status == http.StatusForbidden) && slices.Contains(gone, e.Code):
 		e.Kind = KindGone
+	case e.Status == http.StatusNotFound:
+		e.Kind = KindAnomaly
 	case e.Status == http.StatusConflict:
 		e.Kind = KindConflict
 	case e.Status == http.StatusTooManyRequests && e.Code == "PN_STREAM_RETRY_AFTER_ERROR":

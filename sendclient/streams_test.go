@@ -126,7 +126,10 @@ func TestWhyAStreamCouldNotBeRead(t *testing.T) {
 		"too early":                     {429, "1500", problem(429, "PN_STREAM_RETRY_AFTER_ERROR"), KindTooEarly, 1500 * time.Millisecond},
 		"throttled by the gateway":      {429, "2", `{"message":"Too Many Requests"}`, KindThrottled, 2 * time.Second},
 		"throttled for ever":            {429, "86400", `{"message":"Limit Exceeded"}`, KindThrottled, 10 * time.Minute},
-		"gone":                          {404, "", problem(404, "PN_WEBHOOK_STREAMNOTFOUND"), KindGone, 0},
+		"gone":                          {404, "", problem(404, "PN_STREAM_STREAMNOTFOUND"), KindGone, 0},
+		"gone, or somebody else's":      {403, "", problem(403, "PN_WEBHOOK_FORBIDDEN"), KindGone, 0},
+		"a 404 of the gateway":          {404, "", `{"message":"no Route matched"}`, KindAnomaly, 0},
+		"a 404 about something else":    {404, "", problem(404, "PN_GENERIC_ERROR"), KindAnomaly, 0},
 		"denied":                        {403, "", `{"Message":"no"}`, KindDenied, 0},
 		"too many streams":              {409, "", problem(409, "PN_WEBHOOK_MAXSTREAMSCOUNTREACHED"), KindConflict, 0},
 		"a failure":                     {500, "", problem(500, "PN_GENERIC_ERROR"), KindServerError, 0},
@@ -224,10 +227,11 @@ func TestOnlyTheNoticesOfASentNotificationAreKept(t *testing.T) {
 		{"denomination":"Luigi Verdi"},
 		{"payments":[{"pagoPa":{"creditorTaxId":"88888888888","noticeCode":"302000100000019421"}}]}]}`
 	var logged bytes.Buffer
-	body := sent
+	body, unknown := sent, problem(404, "PN_DELIVERY_NOTIFICATIONNOTFOUND")
 	c := serve(t, Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/delivery/v2.9/notifications/sent/"+someIUN {
 			w.WriteHeader(404)
+			io.WriteString(w, unknown)
 			return
 		}
 		io.WriteString(w, body)
@@ -239,6 +243,10 @@ func TestOnlyTheNoticesOfASentNotificationAreKept(t *testing.T) {
 	}
 	_, err = c.SentNotification(t.Context(), apiKeyOnly, "ABCD-EFGH-IJKL-202611-M-2")
 	callFailure(t, err, KindGone)
+	for _, unknown = range []string{"", "<html>", `{"message":"no Route matched"}`, problem(404, "PN_WEBHOOK_NOT_FOUND")} {
+		_, err = c.SentNotification(t.Context(), apiKeyOnly, "ABCD-EFGH-IJKL-202611-M-2")
+		callFailure(t, err, KindAnomaly)
+	}
 	_, err = c.SentNotification(t.Context(), apiKeyOnly, "../../price")
 	callFailure(t, err, KindBadRequest)
 	for _, body = range []string{
