@@ -26,7 +26,7 @@ var goneNotification = []string{"PN_DELIVERY_NOTIFICATIONNOTFOUND"}
 // of personal data. [KindGone]: no such notification, or not this organization's.
 // Limits and errors are as in [Client.Streams].
 func (c *Client) SentNotification(ctx context.Context, cred *Credential, iun string) ([]NotifiedPayment, error) {
-	call := platformCall{name: "read sent notification", method: http.MethodGet, path: "/delivery/v2.9/notifications/sent/" + iun, gone: goneNotification}
+	call := platformCall{name: "read sent notification", route: routeSent, method: http.MethodGet, path: "/delivery/v2.9/notifications/sent/" + iun, gone: goneNotification}
 	if !iuns.MatchString(iun) {
 		return nil, &CallError{Call: call.name, Kind: KindBadRequest, Err: errors.New("not an IUN")}
 	}
