@@ -19,11 +19,12 @@ type terms struct {
 	// firstPause follows a failure; it doubles up to lastPause.
 	firstPause, lastPause time.Duration
 	verify                time.Duration // between two looks whether a silent stream is still there
+	skew                  time.Duration // the clocks of two replicas differ by less
 }
 
 var usual = terms{
 	lease: 15 * time.Second, every: 5 * time.Second, margin: 3 * time.Second, look: 2 * time.Second,
-	notice: 2 * time.Second, idle: time.Second, firstPause: 5 * time.Second, lastPause: 5 * time.Minute, verify: time.Hour,
+	notice: 2 * time.Second, idle: time.Second, firstPause: 5 * time.Second, lastPause: 5 * time.Minute, verify: time.Hour, skew: 10 * time.Second,
 }
 
 // takeover is the longest that nobody reads after a leader is gone: the lease that
