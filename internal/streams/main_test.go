@@ -254,7 +254,7 @@ func (c *country) replica(change ...func(*Config)) *replica {
 	r.prices = actualize.New(actualize.Config{Store: c.store, Prices: client, Cache: known, SendTimeout: time.Second, Now: r.now})
 	c.t.Cleanup(func() { r.prices.Close(context.Background()) })
 	cfg := Config{
-		Store: c.store, Directory: c.registry, Platform: client, Prices: r.prices, Queue: r.queue, Now: r.now,
+		Store: c.store, Directory: c.registry, Platform: client, Prices: r.prices, Now: r.now,
 		Logger: slog.New(slog.NewTextHandler(c.logs, nil)),
 	}
 	for _, f := range change {
@@ -272,7 +272,7 @@ func (c *country) replica(change ...func(*Config)) *replica {
 func (r *replica) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); r.Run(ctx) }()
+	go func() { defer close(done); r.Run(ctx, r.queue) }()
 	stop = sync.OnceFunc(func() { cancel(); <-done })
 	r.c.t.Cleanup(stop)
 	return stop

@@ -17,6 +17,7 @@ import (
 type reader struct {
 	*Follower
 	org      *registry.Organization
+	queue    Queue
 	cursor   positions.StreamCursor
 	known    bool      // cursor is what the store holds
 	verified time.Time // when SEND last said that the stream is active
@@ -113,7 +114,7 @@ func (r *reader) take(ctx context.Context, cred *sendclient.Credential, p *sendc
 		}
 	}
 	if len(events) > 0 {
-		if err := r.Queue.Enqueue(ctx, events); err != nil {
+		if err := r.queue.Enqueue(ctx, events); err != nil {
 			return 0, fmt.Errorf("hand over %d events: %w", len(events), err)
 		}
 		for _, e := range events {
