@@ -15,10 +15,14 @@ const (
 	KeptDeliveries Kept = "deliveries" // deliveries that are not PENDING: deleted
 )
 
+// KeptNotified are the notices of notifications, counted by notification: deleted,
+// each as a whole. SEND tells them again.
+const KeptNotified Kept = "notifications"
+
 // Retention ends the keeping of records whose time is over: the law wants
 // personal data kept no longer than needed (GDPR, art. 5(1)(e)). The time of an
 // answer begins with the request, of a receipt with its arrival, of a delivery
-// with its end. Errors are as in [Store]; Invalid for records of another name.
+// with its end, of a notification when its notices were first told. Errors are as in [Store]; Invalid for records of another name.
 type Retention interface {
 	// Expire deletes or anonymises at most limit records, in one short transaction,
 	// whose time began before an instant, and tells how many: fewer than limit when

@@ -42,14 +42,15 @@ type Config struct {
 // Client asks SEND for prices and tells it of payments. It is safe for concurrent use; one Client
 // serves every organization of one environment.
 type Client struct {
-	baseURL  string
-	timeout  time.Duration
-	http     *http.Client
-	log      *slog.Logger
-	guards   *guards // of prices
-	events   *guards // of payment events; their breakers are not used
-	vouchers *vouchers
-	meters   *meters
+	baseURL   string
+	timeout   time.Duration
+	http      *http.Client
+	log       *slog.Logger
+	guards    *guards // of prices
+	events    *guards // of payment events; their breakers are not used
+	platforms *guards // of the calls beside the price, of which only the holds are used
+	vouchers  *vouchers
+	meters    *meters
 }
 
 // New returns a Client. It fails on a URL that is missing, malformed, or not
@@ -88,7 +89,7 @@ func New(cfg Config) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		log:    cfg.Logger,
-		guards: newGuards(), events: newGuards(),
+		guards: newGuards(), events: newGuards(), platforms: newGuards(),
 	}
 	c.vouchers = newVouchers(c.http, cfg.TokenURL, cfg.Audience, cfg.Vouchers, cfg.Logger)
 	var err error

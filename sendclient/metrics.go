@@ -19,17 +19,18 @@ type meters struct {
 
 // Results that are not kinds of error.
 const (
-	resultPriced  = "priced"
-	resultNoCost  = "no_cost"
-	resultRefused = "not_payable" // by a relay
-	resultHeldOff = "held_off"    // denied or throttled a moment ago, so not asked
+	resultPriced   = "priced"
+	resultNoCost   = "no_cost"
+	resultRefused  = "not_payable" // by a relay
+	resultAnswered = "answered"    // a call beside the price
+	resultHeldOff  = "held_off"    // denied or throttled a moment ago, so not asked
 )
 
 func newMeters(m metric.Meter, gs *guards) (*meters, error) {
 	var err error
 	s := &meters{results: make(map[string]map[string][]metric.AddOption), routes: make(map[string][]metric.RecordOption)}
 	if s.requests, err = m.Int64Counter("attualizza_send_requests",
-		metric.WithDescription("Requests by route (prices of SEND or of a relay, payments told to SEND) and result; breaker_open, saturated, no_voucher and held_off are answers given without asking.")); err != nil {
+		metric.WithDescription("Requests by route (prices of SEND or of a relay, payments told to SEND, streams, stream_events, sent_notification) and result; breaker_open, saturated, no_voucher and held_off are answers given without asking.")); err != nil {
 		return nil, err
 	}
 	if s.duration, err = m.Float64Histogram("attualizza_send_request_duration",
@@ -52,12 +53,13 @@ func newMeters(m metric.Meter, gs *guards) (*meters, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{routeDirect, routeRelay, routePaymentEvent} {
+	for _, name := range []string{routeDirect, routeRelay, routePaymentEvent, routeStreams, routeEvents, routeSent} {
 		route := attribute.String("route", name)
 		s.routes[name] = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(route))}
 		s.results[name] = make(map[string][]metric.AddOption)
 		for _, result := range []string{
 			resultPriced, resultNoCost, resultRefused, resultHeldOff, resultReported, string(KindNotNotified),
+			resultAnswered, string(KindGone), string(KindTooEarly), string(KindConflict),
 			string(KindTimeout), string(KindTransport), string(KindDenied), string(KindThrottled), string(KindServerError),
 			string(KindUnreadable), string(KindAnomaly), string(KindBadRequest), string(KindBreakerOpen),
 			string(KindSaturated), string(KindNoVoucher), string(KindCancelled),

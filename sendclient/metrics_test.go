@@ -30,6 +30,15 @@ func TestMetricsHaveTheNamesThatDashboardsUse(t *testing.T) {
 			w.WriteHeader(204)
 			return
 		}
+		if strings.HasPrefix(r.URL.Path, streamsPath) {
+			io.WriteString(w, `[]`)
+			return
+		}
+		if strings.Contains(r.URL.Path, "/sent/") {
+			w.WriteHeader(404)
+			io.WriteString(w, problem(404, "PN_DELIVERY_NOTIFICATIONNOTFOUND"))
+			return
+		}
 		w.WriteHeader(status)
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/amount-update"):
@@ -42,10 +51,14 @@ func TestMetricsHaveTheNamesThatDashboardsUse(t *testing.T) {
 	c.Price(t.Context(), relay, org, notice)
 	c.Price(t.Context(), apiKeyOnly, org, notice)
 	c.ReportPayment(t.Context(), apiKeyOnly, eventOf(notice))
+	c.Streams(t.Context(), apiKeyOnly)
+	c.Consume(t.Context(), apiKeyOnly, streamID, "")
+	c.SentNotification(t.Context(), apiKeyOnly, someIUN)
 	status = 403
 	c.Price(t.Context(), apiKeyOnly, org, notice)
 	c.Price(t.Context(), apiKeyOnly, org, notice)
 	c.Price(t.Context(), apiKeyOnly, org, "no notice")
+	c.Streams(t.Context(), apiKeyOnly)
 
 	families, err := registry.Gather()
 	if err != nil {
@@ -93,6 +106,14 @@ func TestMetricsHaveTheNamesThatDashboardsUse(t *testing.T) {
 
 		"attualizza_send_requests_total,result=reported,route=payment_event": 1,
 		"attualizza_send_request_duration_seconds,route=payment_event":       1,
+
+		"attualizza_send_requests_total,result=answered,route=streams":       1,
+		"attualizza_send_requests_total,result=held_off,route=streams":       1,
+		"attualizza_send_request_duration_seconds,route=streams":             1,
+		"attualizza_send_requests_total,result=answered,route=stream_events": 1,
+		"attualizza_send_request_duration_seconds,route=stream_events":       1,
+		"attualizza_send_requests_total,result=gone,route=sent_notification": 1,
+		"attualizza_send_request_duration_seconds,route=sent_notification":   1,
 	}
 	for name := range got {
 		if !strings.HasPrefix(name, "attualizza_") {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,8 @@ const (
 
 // Kinds that only calls beside the price have.
 const (
-	// KindGone: 404. The stream, or the notification, is not there (any more).
+	// KindGone: the stream, or the notification, is not there (any more), or is not
+	// this organization's, in SEND's own words. Any other 404 is a [KindAnomaly].
 	KindGone ErrorKind = "gone"
 	// KindTooEarly: 429 of a stream. It is read again after [CallError].RetryAfter.
 	KindTooEarly ErrorKind = "too_early"
@@ -45,8 +47,11 @@ type CallError struct {
 	Code string
 	// RetryAfter is how long SEND asked to wait, 0 to 10 minutes.
 	RetryAfter time.Duration
-	RequestID  string // as it was sent in X-Request-Id
-	Err        error  // the cause, if any
+	// Held: SEND was not asked, because it denied or throttled the credential a
+	// moment ago; Status and Code are those of that answer.
+	Held      bool
+	RequestID string // as it was sent in X-Request-Id
+	Err       error  // the cause, if any
 }
 
 // Error tells the whole story in one line.
@@ -58,6 +63,9 @@ func (e *CallError) Error() string {
 	}
 	if e.Code != "" {
 		b.WriteString(" " + e.Code)
+	}
+	if e.Held {
+		fmt.Fprintf(&b, ", not asked for %s", e.RetryAfter.Round(time.Second))
 	}
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())
@@ -81,38 +89,76 @@ func KindOf(err error) ErrorKind {
 	return ""
 }
 
-// platformCall is one question to SEND beside the price. It passes no breaker and
-// no bulkhead: the price must not suffer from what goes wrong here.
+// platformCall is one question to SEND beside the price. It passes no breaker: the
+// price must not suffer from what goes wrong here. A denial or throttling of the
+// credential holds all such calls back, and so does one that a price met.
 type platformCall struct {
-	name         string
+	name, route  string // the route is that of the metrics
 	method, path string
 	body         any // as JSON; nil: none
+	// gone are SEND's codes for what is not there: a 404 that does not give one may
+	// be anybody's, a gateway's for example.
+	gone []string
 }
 
+// Routes of the metrics of these calls.
+const (
+	routeStreams = "streams"
+	routeEvents  = "stream_events"
+	routeSent    = "sent_notification"
+)
+
 // platform asks SEND and returns the header and body of a 200 or 204.
-func (c *Client) platform(caller context.Context, cred *Credential, call platformCall) (header http.Header, body []byte, err error) {
-	failure := &CallError{Call: call.name, RequestID: uuid.NewString()}
+func (c *Client) platform(ctx context.Context, cred *Credential, call platformCall) (http.Header, []byte, error) {
+	header, body, seen, failure := c.askPlatform(ctx, cred, call)
+	if failure != nil {
+		c.meters.add(ctx, call.route, failure.result(), seen)
+		return nil, nil, failure
+	}
+	c.meters.add(ctx, call.route, resultAnswered, seen)
+	return header, body, nil
+}
+
+func (c *Client) askPlatform(caller context.Context, cred *Credential, call platformCall) (header http.Header, body []byte, seen Exchange, failure *CallError) {
+	failure = &CallError{Call: call.name, RequestID: uuid.NewString()}
 	if cred.Relay != nil {
 		failure.Kind, failure.Err = KindBadRequest, errors.New("the organization asks a relay, not SEND")
-		return nil, nil, failure
+		return nil, nil, seen, failure
+	}
+	// What prices know of the credential counts here, not the other way round.
+	g := c.platforms.of(cred)
+	held := c.guards.held(cred, time.Now())
+	var probe bool
+	if held == nil {
+		probe, held = g.hold.pass(time.Now())
+	}
+	if held != nil {
+		failure.Held, failure.Kind, failure.Status, failure.Code = true, held.Kind, held.Status, held.Code
+		failure.RetryAfter = max(0, time.Until(held.HeldUntil))
+		return nil, nil, seen, failure
 	}
 	ctx, cancel := context.WithTimeout(caller, callLimit)
 	defer cancel()
+	verdict := &Error{Kind: KindCancelled} // settled even if something below panics
+	var voucher string
+	defer func() { c.settle(g, cred, probe, verdict, voucher) }()
 	request, voucher, err := c.platformRequest(ctx, cred, call)
 	if err != nil {
 		failure.Kind, failure.Err = KindNoVoucher, err
 		if caller.Err() != nil {
 			failure.Kind = KindCancelled
 		}
-		return nil, nil, failure
+		return nil, nil, seen, failure
 	}
 	request.Header.Set("X-Request-Id", failure.RequestID)
+	seen = Exchange{RequestedAt: time.Now(), RequestID: failure.RequestID}
 	response, err := c.http.Do(request)
 	if err == nil {
 		defer response.Body.Close()
 		failure.Status = response.StatusCode
 		body, err = io.ReadAll(io.LimitReader(response.Body, maxCallBody+1))
 	}
+	seen.AnsweredAt, seen.Status = time.Now(), failure.Status
 	switch {
 	case err != nil:
 		failure.Err, failure.Kind = bare(err), KindTransport
@@ -121,19 +167,25 @@ func (c *Client) platform(caller context.Context, cred *Credential, call platfor
 		} else if ctx.Err() != nil {
 			failure.Kind = KindTimeout
 		}
-		return nil, nil, failure
 	case len(body) > maxCallBody:
 		failure.Kind, failure.Err = KindUnreadable, errors.New("the answer exceeds 4 MiB")
-		return nil, nil, failure
 	case response.StatusCode == http.StatusOK, response.StatusCode == http.StatusNoContent:
-		return response.Header, body, nil
+		verdict = nil
+		return response.Header, body, seen, nil
+	default:
+		failure.Code = problemCode(body)
+		failure.refused(response.Header, call.gone)
 	}
-	failure.Code = problemCode(body)
-	failure.refused(response.Header)
-	if failure.Kind == KindDenied && cred.PDND != nil {
-		c.vouchers.replace(cred.PDND, voucher)
+	verdict = &Error{Kind: failure.Kind, Status: failure.Status, Code: failure.Code, Exchange: seen, retryAfter: failure.RetryAfter}
+	return nil, nil, seen, failure
+}
+
+// result is the label of the metric.
+func (e *CallError) result() string {
+	if e.Held {
+		return resultHeldOff
 	}
-	return nil, nil, failure
+	return string(e.Kind)
 }
 
 func (c *Client) platformRequest(ctx context.Context, cred *Credential, call platformCall) (r *http.Request, voucher string, err error) {
@@ -165,11 +217,13 @@ func (c *Client) platformRequest(ctx context.Context, cred *Credential, call pla
 // refused tells what a status means. Only streams give the time to wait in
 // milliseconds (OpenAPI of SEND, consumeEventStream); the gateway's throttling
 // gives seconds, if anything.
-func (e *CallError) refused(header http.Header) {
+func (e *CallError) refused(header http.Header, gone []string) {
 	e.Kind = kindOf(e.Status)
 	switch {
-	case e.Status == http.StatusNotFound:
+	case (e.Status == http.StatusNotFound || e.Status == http.StatusForbidden) && slices.Contains(gone, e.Code):
 		e.Kind = KindGone
+	case e.Status == http.StatusNotFound:
+		e.Kind = KindAnomaly
 	case e.Status == http.StatusConflict:
 		e.Kind = KindConflict
 	case e.Status == http.StatusTooManyRequests && e.Code == "PN_STREAM_RETRY_AFTER_ERROR":

@@ -17,12 +17,16 @@ type NotifiedPayment struct {
 // maxPayments bounds what is believed of one notification.
 const maxPayments = 2_000
 
+// goneNotification is what SEND answers alike for a notification that it does not
+// know and for another sender's (pn-delivery, NotificationRetrieverService).
+var goneNotification = []string{"PN_DELIVERY_NOTIFICATIONNOTFOUND"}
+
 // SentNotification returns the pagoPA notices of a notification that the
 // credential's organization sent. Nothing else is kept of the answer, which is full
 // of personal data. [KindGone]: no such notification, or not this organization's.
 // Limits and errors are as in [Client.Streams].
 func (c *Client) SentNotification(ctx context.Context, cred *Credential, iun string) ([]NotifiedPayment, error) {
-	call := platformCall{name: "read sent notification", method: http.MethodGet, path: "/delivery/v2.9/notifications/sent/" + iun}
+	call := platformCall{name: "read sent notification", route: routeSent, method: http.MethodGet, path: "/delivery/v2.9/notifications/sent/" + iun, gone: goneNotification}
 	if !iuns.MatchString(iun) {
 		return nil, &CallError{Call: call.name, Kind: KindBadRequest, Err: errors.New("not an IUN")}
 	}

@@ -23,6 +23,11 @@ var StreamCategories = []string{
 	"NOTIFICATION_CANCELLATION_REQUEST", "NOTIFICATION_CANCELLED", "PAYMENT", "NOTIFICATION_TIMELINE_REWORKED",
 }
 
+// goneStream are SEND's codes for a stream that is not there, or not this
+// organization's: pn-stream forbids both alike (PnStreamServiceImpl, filterEntity),
+// which says nothing of the key; the others are of its neighbours.
+var goneStream = []string{"PN_WEBHOOK_FORBIDDEN", "PN_WEBHOOK_NOT_FOUND", "PN_WEBHOOK_STREAMNOTFOUND", "PN_STREAM_STREAMNOTFOUND", "PN_STREAM_NOTFOUND"}
+
 // Stream is a stream of SEND's events about the notifications that one
 // organization sent.
 type Stream struct {
@@ -34,9 +39,10 @@ type Stream struct {
 // Streams lists an organization's streams. SEND allows ten active ones.
 //
 // The calls of this file take at most 10 s, or as long as ctx lasts. The error, if
-// any, is a [*CallError].
+// any, is a [*CallError]. An earlier denial or throttling of the credential holds
+// them back, be it of a price; what becomes of them never holds a price back.
 func (c *Client) Streams(ctx context.Context, cred *Credential) ([]Stream, error) {
-	call := platformCall{name: "list streams", method: http.MethodGet, path: streamsPath}
+	call := platformCall{name: "list streams", route: routeStreams, method: http.MethodGet, path: streamsPath}
 	_, body, err := c.platform(ctx, cred, call)
 	if err != nil {
 		return nil, err
@@ -56,13 +62,13 @@ func (c *Client) Streams(ctx context.Context, cred *Credential) ([]Stream, error
 
 // Stream returns one stream, [KindGone] when there is none.
 func (c *Client) Stream(ctx context.Context, cred *Credential, id string) (Stream, error) {
-	return c.oneStream(ctx, cred, platformCall{name: "read stream", method: http.MethodGet, path: streamsPath + "/" + url.PathEscape(id)})
+	return c.oneStream(ctx, cred, platformCall{name: "read stream", route: routeStreams, method: http.MethodGet, path: streamsPath + "/" + url.PathEscape(id), gone: goneStream})
 }
 
 // CreateStream creates a stream of [StreamCategories]. It tells of what happens
 // from now on. [KindConflict]: the organization has too many.
 func (c *Client) CreateStream(ctx context.Context, cred *Credential) (Stream, error) {
-	return c.oneStream(ctx, cred, platformCall{name: "create stream", method: http.MethodPost, path: streamsPath, body: map[string]any{
+	return c.oneStream(ctx, cred, platformCall{name: "create stream", route: routeStreams, method: http.MethodPost, path: streamsPath, body: map[string]any{
 		"title": StreamTitle, "eventType": "TIMELINE", "filterValues": StreamCategories, "groups": []string{},
 	}})
 }
@@ -124,7 +130,7 @@ type Progress struct {
 // One that cannot be read is skipped and counted. [KindTooEarly] when it is called
 // before the last RetryAfter is over, [KindGone] when the stream was removed.
 func (c *Client) Consume(ctx context.Context, cred *Credential, streamID, lastEventID string) (Progress, error) {
-	call := platformCall{name: "read events", method: http.MethodGet, path: streamsPath + "/" + url.PathEscape(streamID) + "/events"}
+	call := platformCall{name: "read events", route: routeEvents, method: http.MethodGet, path: streamsPath + "/" + url.PathEscape(streamID) + "/events", gone: goneStream}
 	if lastEventID != "" {
 		call.path += "?lastEventId=" + url.QueryEscape(lastEventID)
 	}

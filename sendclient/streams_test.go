@@ -8,10 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -126,7 +125,10 @@ func TestWhyAStreamCouldNotBeRead(t *testing.T) {
 		"too early":                     {429, "1500", problem(429, "PN_STREAM_RETRY_AFTER_ERROR"), KindTooEarly, 1500 * time.Millisecond},
 		"throttled by the gateway":      {429, "2", `{"message":"Too Many Requests"}`, KindThrottled, 2 * time.Second},
 		"throttled for ever":            {429, "86400", `{"message":"Limit Exceeded"}`, KindThrottled, 10 * time.Minute},
-		"gone":                          {404, "", problem(404, "PN_WEBHOOK_STREAMNOTFOUND"), KindGone, 0},
+		"gone":                          {404, "", problem(404, "PN_STREAM_STREAMNOTFOUND"), KindGone, 0},
+		"gone, or somebody else's":      {403, "", problem(403, "PN_WEBHOOK_FORBIDDEN"), KindGone, 0},
+		"a 404 of the gateway":          {404, "", `{"message":"no Route matched"}`, KindAnomaly, 0},
+		"a 404 about something else":    {404, "", problem(404, "PN_GENERIC_ERROR"), KindAnomaly, 0},
 		"denied":                        {403, "", `{"Message":"no"}`, KindDenied, 0},
 		"too many streams":              {409, "", problem(409, "PN_WEBHOOK_MAXSTREAMSCOUNTREACHED"), KindConflict, 0},
 		"a failure":                     {500, "", problem(500, "PN_GENERIC_ERROR"), KindServerError, 0},
@@ -189,29 +191,106 @@ func TestACallIsCutByItsContextAndByABrokenConnection(t *testing.T) {
 }
 
 func TestAVoucherGoesWithAKeyThatWantsOneAndIsReplacedWhenRefused(t *testing.T) {
-	var vouchers atomic.Int64
-	var mux http.ServeMux
-	mux.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"access_token":"voucher-%d","token_type":"Bearer","expires_in":600}`, vouchers.Add(1))
-	})
-	mux.HandleFunc("GET /delivery-progresses/", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") == "Bearer voucher-1" {
-			w.WriteHeader(403)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		vouchers := 0
+		c := newClient(t, Config{
+			BaseURL: "https://send.example", TokenURL: "https://pdnd.example/token", Audience: "aud",
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				switch {
+				case r.URL.Path == "/token":
+					vouchers++
+					answer := reply(200, fmt.Sprintf(`{"access_token":"voucher-%d","token_type":"Bearer","expires_in":600}`, vouchers))
+					answer.Header.Set("Content-Type", "application/json")
+					return answer, nil
+				case r.Header.Get("Authorization") == "Bearer voucher-1":
+					return reply(403, ""), nil
+				}
+				return reply(200, `[]`), nil
+			}),
+		})
+		_, err := c.Streams(t.Context(), withPDND())
+		callFailure(t, err, KindDenied)
+		time.Sleep(denialLasts)
+		if _, err := c.Streams(t.Context(), withPDND()); err != nil || vouchers != 2 {
+			t.Fatal(err, vouchers)
 		}
-		io.WriteString(w, `[]`)
 	})
-	server := httptest.NewServer(&mux)
-	t.Cleanup(server.Close)
-	cl := newClient(t, Config{BaseURL: server.URL, TokenURL: server.URL + "/token", Audience: "aud"})
-	_, err := cl.Streams(t.Context(), withPDND())
-	callFailure(t, err, KindDenied)
-	for deadline := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		_, err = cl.Streams(t.Context(), withPDND())
+}
+
+// SEND's gateway repeats a denial for a minute, by the key alone: more calls would
+// only be more denials.
+func TestARefusedCredentialIsLeftAloneByTheCallsBesideThePrice(t *testing.T) {
+	calls := map[string]func(t *testing.T, c *Client) error{
+		"the notices of a notification": func(t *testing.T, c *Client) error {
+			_, err := c.SentNotification(t.Context(), apiKeyOnly, someIUN)
+			return err
+		},
+		"the events of a stream": func(t *testing.T, c *Client) error {
+			_, err := c.Consume(t.Context(), apiKeyOnly, streamID, "")
+			return err
+		},
 	}
-	if err != nil || vouchers.Load() < 2 {
-		t.Fatal(err, vouchers.Load())
+	price := func(t *testing.T, c *Client) error {
+		_, err := c.Price(t.Context(), apiKeyOnly, org, notice)
+		return err
+	}
+	for name, ask := range calls {
+		for refusal, status := range map[ErrorKind]int{KindDenied: 403, KindThrottled: 429} {
+			t.Run(fmt.Sprintf("%s, %s", name, refusal), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, c *Client, send *scripted, _ *bytes.Buffer) {
+					refuses := func(r *http.Request) (*http.Response, error) {
+						if strings.HasPrefix(r.URL.Path, "/delivery/v2.3/price") {
+							return reply(200, digital), nil
+						}
+						answer := reply(status, `{"message":"no"}`)
+						answer.Header.Set("Retry-After", "60")
+						return answer, nil
+					}
+					send.become(refuses)
+					for i := range 100 {
+						failure := callFailure(t, ask(t, c), refusal)
+						if failure.Held != (i > 0) || failure.Status != status || i > 0 && failure.RetryAfter != time.Minute {
+							t.Fatalf("call %d: %+v", i, failure)
+						}
+					}
+					if n := send.requests.Load(); n != 1 {
+						t.Fatalf("%d requests", n)
+					}
+					if err := price(t, c); err != nil {
+						t.Fatalf("the price was held back: %v", err)
+					}
+					time.Sleep(time.Minute)
+					callFailure(t, ask(t, c), refusal)
+					if n := send.requests.Load(); n != 3 {
+						t.Fatalf("%d requests", n)
+					}
+				})
+			})
+		}
+		t.Run(name+", refused with a price", func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *Client, send *scripted, _ *bytes.Buffer) {
+				send.become(answering(403, ""))
+				wantKind(t, price(t, c), KindDenied)
+				if failure := callFailure(t, ask(t, c), KindDenied); !failure.Held || send.requests.Load() != 1 {
+					t.Fatalf("%+v", failure)
+				}
+			})
+		})
+		t.Run(name+", which are not there", func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *Client, send *scripted, _ *bytes.Buffer) {
+				gone := answering(404, problem(404, "PN_DELIVERY_NOTIFICATIONNOTFOUND"))
+				if strings.Contains(name, "stream") {
+					gone = answering(403, problem(403, "PN_WEBHOOK_FORBIDDEN"))
+				}
+				send.become(gone)
+				for range 3 {
+					callFailure(t, ask(t, c), KindGone)
+				}
+				if n := send.requests.Load(); n != 3 {
+					t.Fatalf("%d requests: what is not there says nothing of the key", n)
+				}
+			})
+		})
 	}
 }
 
@@ -224,10 +303,11 @@ func TestOnlyTheNoticesOfASentNotificationAreKept(t *testing.T) {
 		{"denomination":"Luigi Verdi"},
 		{"payments":[{"pagoPa":{"creditorTaxId":"88888888888","noticeCode":"302000100000019421"}}]}]}`
 	var logged bytes.Buffer
-	body := sent
+	body, unknown := sent, problem(404, "PN_DELIVERY_NOTIFICATIONNOTFOUND")
 	c := serve(t, Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/delivery/v2.9/notifications/sent/"+someIUN {
 			w.WriteHeader(404)
+			io.WriteString(w, unknown)
 			return
 		}
 		io.WriteString(w, body)
@@ -239,6 +319,10 @@ func TestOnlyTheNoticesOfASentNotificationAreKept(t *testing.T) {
 	}
 	_, err = c.SentNotification(t.Context(), apiKeyOnly, "ABCD-EFGH-IJKL-202611-M-2")
 	callFailure(t, err, KindGone)
+	for _, unknown = range []string{"", "<html>", `{"message":"no Route matched"}`, problem(404, "PN_WEBHOOK_NOT_FOUND")} {
+		_, err = c.SentNotification(t.Context(), apiKeyOnly, "ABCD-EFGH-IJKL-202611-M-2")
+		callFailure(t, err, KindAnomaly)
+	}
 	_, err = c.SentNotification(t.Context(), apiKeyOnly, "../../price")
 	callFailure(t, err, KindBadRequest)
 	for _, body = range []string{

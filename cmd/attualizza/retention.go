@@ -59,6 +59,7 @@ func (c *retentionCommand) Run(ctx context.Context, std stdio) error {
 // becomes tells what is done to records, by their kind.
 var becomes = map[positions.Kept]string{
 	positions.KeptAnswers: "deleted", positions.KeptReceipts: "anonymised", positions.KeptDeliveries: "deleted",
+	positions.KeptNotified: "deleted",
 }
 
 func (c *retentionCommand) table(std stdio, summary retention.Summary) {

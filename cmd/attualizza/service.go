@@ -132,7 +132,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		return nil, err
 	}
 	if s.follower, err = streams.New(streams.Config{
-		Store: s.store, Directory: s.registry, Platform: s.send, Prices: s.actualizer, Queue: s, Logger: logger, Meter: meter,
+		Store: s.store, Directory: s.registry, Platform: s.send, Prices: s.actualizer, Logger: logger, Meter: meter,
 	}); err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
-// Package retention ends the keeping of what was kept long enough: answers and
-// ended deliveries are deleted, receipts lose what could name people (GDPR, art.
+// Package retention ends the keeping of what was kept long enough: answers,
+// ended deliveries and the notices of notifications are deleted, receipts lose what could name people (GDPR, art.
 // 5(1)(e)). It works in small batches with a pause after each, so that nobody who
 // pays waits for it, and may be stopped at any moment: the next run goes on.
 package retention
@@ -17,6 +17,10 @@ const (
 	DefaultBatch = 500
 	DefaultPause = 50 * time.Millisecond
 )
+
+// notifiedFor is how long the notices of a notification are kept: longer than its
+// events come, and SEND tells them again.
+const notifiedFor = 2 * 365 * 24 * time.Hour
 
 // Periods say how long each kind of record is kept; 0: for ever.
 type Periods struct {
@@ -101,6 +105,7 @@ func (j *Job) plan() Summary {
 		{What: positions.KeptAnswers, Period: j.Periods.Answers},
 		{What: positions.KeptReceipts, Period: j.Periods.Receipts},
 		{What: positions.KeptDeliveries, Period: j.Periods.Deliveries},
+		{What: positions.KeptNotified, Period: notifiedFor},
 	}
 	for i := range summary {
 		if period := summary[i].Period; period > 0 {

@@ -73,6 +73,7 @@ func TestARunHandlesAllThatADryRunCounted(t *testing.T) {
 		{What: positions.KeptAnswers, Period: 3 * day, Before: now.Add(-3 * day), Rows: 7},
 		{What: positions.KeptReceipts, Period: 5 * day, Before: now.Add(-5 * day), Rows: 5},
 		{What: positions.KeptDeliveries, Period: 6 * day, Before: now.Add(-6 * day), Rows: 3},
+		{What: positions.KeptNotified, Period: 730 * day, Before: now.Add(-730 * day)},
 	}
 	if d := cmp.Diff(want, counted); d != "" {
 		t.Fatal(d)
@@ -89,7 +90,7 @@ func TestARunHandlesAllThatADryRunCounted(t *testing.T) {
 	if d := cmp.Diff(want, done); d != "" || done.Rows() != 15 {
 		t.Fatal(done.Rows(), d)
 	}
-	batches := []string{"answers 2", "answers 4", "answers 6", "answers 7", "receipts 2", "receipts 4", "receipts 5", "deliveries 2", "deliveries 3"}
+	batches := []string{"answers 2", "answers 4", "answers 6", "answers 7", "receipts 2", "receipts 4", "receipts 5", "deliveries 2", "deliveries 3", "notifications 0"}
 	if d := cmp.Diff(batches, told); d != "" {
 		t.Errorf("the batches:\n%s", d)
 	}
@@ -111,7 +112,7 @@ func TestAPeriodOfZeroKeepsForEver(t *testing.T) {
 	for name, f := range map[string]func(context.Context) (retention.Summary, error){"dry": j.DryRun, "run": j.Run} {
 		s, err := f(t.Context())
 		must(t, err)
-		if d := cmp.Diff([]int{0, 5, 0}, rows(s)); d != "" || !s[0].Before.IsZero() {
+		if d := cmp.Diff([]int{0, 5, 0, 0}, rows(s)); d != "" || !s[0].Before.IsZero() {
 			t.Errorf("%s: %v", name, s)
 		}
 	}
@@ -129,7 +130,7 @@ func TestARunStopsWithItsContextAndTheNextGoesOn(t *testing.T) {
 	}
 	done, err = job(s, periods).Run(t.Context())
 	must(t, err)
-	if d := cmp.Diff([]int{5, 5, 3}, rows(done)); d != "" {
+	if d := cmp.Diff([]int{5, 5, 3, 0}, rows(done)); d != "" {
 		t.Error(d)
 	}
 }

@@ -15,8 +15,8 @@ type Event struct {
 	IUN          string `json:"iun"`
 	// RecIndex is the recipient concerned, from 0; -1: the whole notification.
 	RecIndex int `json:"recIndex"`
-	// ArrivedAt is when it was read here: a price that was asked for later tells of
-	// it.
+	// ArrivedAt is when it was read, by the clock of the replica that did: a price
+	// that was asked for later tells of it.
 	ArrivedAt time.Time `json:"arrivedAt"`
 }
 

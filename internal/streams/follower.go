@@ -50,7 +50,6 @@ type Config struct {
 	Directory Directory
 	Platform  Platform
 	Prices    Prices
-	Queue     Queue
 	Logger    *slog.Logger // nil: none
 	Meter     metric.Meter // nil: none
 	// Now is the clock that events and prices are dated by, the one of Prices; nil:
@@ -74,7 +73,7 @@ const maxCalls = 8
 
 // New returns a Follower. Every field of cfg but Logger, Meter and Now is needed.
 func New(cfg Config) (*Follower, error) {
-	if cfg.Store == nil || cfg.Directory == nil || cfg.Platform == nil || cfg.Prices == nil || cfg.Queue == nil {
+	if cfg.Store == nil || cfg.Directory == nil || cfg.Platform == nil || cfg.Prices == nil {
 		return nil, errors.New("streams: something is missing")
 	}
 	if cfg.Logger == nil {

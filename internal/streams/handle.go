@@ -2,7 +2,9 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/sendclient"
@@ -11,10 +13,24 @@ import (
 // maxNotices bounds the notices of one notification.
 const maxNotices = 2_000
 
+// Later asks for an event to be carried out once more at an instant, from which on
+// SEND's answer freezes the price. Until then nothing is wrong.
+type Later struct{ At time.Time }
+
+// Error implements error.
+func (l Later) Error() string {
+	return "to be carried out once more at " + l.At.UTC().Format(time.RFC3339)
+}
+
+// lookAhead bounds what a price that is not final is waited for with one event. SEND
+// dates a refinement at the end of its day.
+const lookAhead = 48 * time.Hour
+
 // Handle carries out an event: the prices that it may have changed are asked for
 // again, unless they have been since it arrived. It may be called on any replica,
 // in any order, and again: what was done is not done twice. An error means that it
-// has to be called again; what it managed until then stays.
+// has to be called again, when it is a [Later] at that instant; what it managed
+// until then stays.
 //
 // A notice that is not here, is paid, or that SEND does not notify is passed over;
 // so is one whose creditor is not registered here.
@@ -24,19 +40,15 @@ func (f *Follower) Handle(ctx context.Context, e Event) error {
 		f.meters.count(ctx, e.Category, resultIgnored, 1)
 		return nil
 	}
-	notices, err := f.resolve(ctx, e)
-	if err != nil {
-		f.meters.count(ctx, e.Category, resultFailed, 1)
-		return fmt.Errorf("notices of %s: %w", e.IUN, err)
-	}
+	notices, first := f.resolve(ctx, e)
 	result, failed := resultUnknown, 0
-	var first error
+	var later time.Time
 	for _, n := range notices {
 		if ctx.Err() != nil {
 			failed, first = failed+1, ctx.Err()
 			break
 		}
-		done, err := f.update(ctx, e, does, n)
+		done, price, err := f.update(ctx, e, does, n)
 		switch {
 		case err != nil:
 			if failed++; first == nil {
@@ -45,18 +57,40 @@ func (f *Follower) Handle(ctx context.Context, e Event) error {
 		case done == resultRefreshed, done == resultFresh && result == resultUnknown:
 			result = done
 		}
+		if err == nil && price.freezesLater(does) && price.RefinementDate.After(later) {
+			later = price.RefinementDate
+		}
 	}
 	if first != nil {
 		f.meters.count(ctx, e.Category, resultFailed, 1)
 		return fmt.Errorf("%s of %s: %d of %d notices: %w", e.Category, e.IUN, failed, len(notices), first)
 	}
 	f.meters.count(ctx, e.Category, result, 1)
+	if !later.IsZero() {
+		return Later{later}
+	}
 	return nil
+}
+
+// told is the last price of a notice, nil for none.
+type told struct{ *positions.Price }
+
+// freezesLater tells whether a price that an event should have settled will be
+// final soon.
+func (p told) freezesLater(does effect) bool {
+	return does == settles && p.Price != nil && !p.Final && p.NoCost == "" && !p.Pushed &&
+		p.RefinementDate.After(p.FetchedAt) && p.RefinementDate.Sub(p.FetchedAt) <= lookAhead
+}
+
+// ripe tells whether the refinement that was ahead when SEND was asked is over: only
+// asking once more freezes the price.
+func (p told) ripe(now time.Time) bool {
+	return !p.Final && p.RefinementDate.After(p.FetchedAt) && !p.RefinementDate.After(now)
 }
 
 // resolve finds the notices that an event is about: as SEND told before, else as it
 // tells now, once for each notification. Where it does not, those whose price names
-// the notification are better than none.
+// the notification are better than none; the error says that others may be missing.
 func (f *Follower) resolve(ctx context.Context, e Event) ([]positions.NotifiedNotice, error) {
 	notices, known, err := f.Store.NotifiedNotices(ctx, e.IUN)
 	if err != nil || known {
@@ -67,10 +101,10 @@ func (f *Follower) resolve(ctx context.Context, e Event) ([]positions.NotifiedNo
 		return ofRecipient(notices, e.RecIndex), nil
 	}
 	priced, failure := f.Store.PricedNotices(ctx, e.IUN, maxNotices)
-	if failure != nil || len(priced) == 0 {
-		return nil, err
+	if failure != nil {
+		priced = nil
 	}
-	return priced, nil
+	return priced, fmt.Errorf("which notices it carries: %w", err)
 }
 
 // asked has SEND tell the notices of a notification, and keeps what it tells. None
@@ -115,32 +149,55 @@ func ofRecipient(notices []positions.NotifiedNotice, recipient int) []positions.
 	return his
 }
 
+// errClockBehind is what another replica's clock makes of a refresh: what the store
+// has bears a later time, so that the answer does not count yet.
+var errClockBehind = errors.New("the price is dated in the future, by a replica whose clock is ahead")
+
 // update has the price of one notice asked for again, where an event has changed it
 // for somebody who may still pay.
-func (f *Follower) update(ctx context.Context, e Event, does effect, n positions.NotifiedNotice) (result string, err error) {
+//
+// The instants of an event, of a price and of its being out of date may each be of
+// another replica's clock. So a price counts as asked after the event only when it
+// is by more than the clocks may differ; otherwise it is asked for now, whatever
+// the instant of the event, and what is known of it bears no later instant than the
+// answer.
+func (f *Follower) update(ctx context.Context, e Event, does effect, n positions.NotifiedNotice) (result string, _ told, err error) {
 	org, ok := f.Directory.Organization(n.OrganizationFiscalCode)
 	if !ok {
-		return resultUnknown, nil
+		return resultUnknown, told{}, nil
 	}
 	notice, err := f.Store.Notice(ctx, org.FiscalCode, n.NAV)
 	switch {
 	case positions.CodeOf(err) == positions.NotFound:
-		return resultUnknown, nil
+		return resultUnknown, told{}, nil
 	case err != nil:
-		return "", err
+		return "", told{}, err
 	case !notice.Option.SendBound, notice.Option.Paid():
-		return resultUnknown, nil
+		return resultUnknown, told{}, nil
 	}
-	if p := notice.Price; p != nil && !p.Pushed && !p.Outdated() && p.AskedAfter(e.ArrivedAt) {
-		return resultFresh, nil
-	}
-	if does == reopens {
-		if err := f.Prices.Reopen(ctx, org.FiscalCode, n.NAV, e.ArrivedAt); err != nil {
-			return "", err
+	since := f.Now().Add(-time.Microsecond) // the stores' precision
+	if p := notice.Price; p != nil {
+		last := told{p}
+		if !p.Pushed && !p.Outdated() && p.AskedAfter(e.ArrivedAt.Add(f.terms.skew)) && !last.ripe(f.Now()) {
+			return resultFresh, last, nil
+		}
+		for _, at := range []time.Time{p.FetchedAt, p.StaleSince} {
+			if at.After(since) {
+				since = at
+			}
 		}
 	}
-	if _, err := f.Prices.Refresh(ctx, org, n.NAV); err != nil {
-		return "", err
+	if does == reopens {
+		if err := f.Prices.Reopen(ctx, org.FiscalCode, n.NAV, since); err != nil {
+			return "", told{}, err
+		}
 	}
-	return resultRefreshed, nil
+	price, err := f.Prices.Refresh(ctx, org, n.NAV)
+	if err == nil && !price.AskedAfter(since) {
+		err = errClockBehind
+	}
+	if err != nil {
+		return "", told{}, err
+	}
+	return resultRefreshed, told{price}, nil
 }

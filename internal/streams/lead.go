@@ -31,7 +31,7 @@ func follows(org *registry.Organization) bool {
 
 // lead reads the streams of all who want it, until ctx ends. Whose registration
 // changed is begun anew.
-func (f *Follower) lead(ctx context.Context) {
+func (f *Follower) lead(ctx context.Context, queue Queue) {
 	f.Logger.InfoContext(ctx, "this replica reads SEND's streams")
 	f.meters.lead(true)
 	readings := map[string]*reading{}
@@ -53,7 +53,7 @@ func (f *Follower) lead(ctx context.Context) {
 		}
 		for _, org := range f.Directory.Organizations() {
 			if readings[org.FiscalCode] == nil && follows(org) {
-				readings[org.FiscalCode] = f.read(ctx, org)
+				readings[org.FiscalCode] = f.read(ctx, org, queue)
 			}
 		}
 		select {
@@ -65,12 +65,12 @@ func (f *Follower) lead(ctx context.Context) {
 }
 
 // read reads an organization's stream in the background.
-func (f *Follower) read(ctx context.Context, org *registry.Organization) *reading {
+func (f *Follower) read(ctx context.Context, org *registry.Organization, queue Queue) *reading {
 	r := &reading{org: org, done: make(chan struct{})}
 	ctx, r.stop = context.WithCancel(ctx)
 	go func() {
 		defer close(r.done)
-		reader := &reader{Follower: f, org: org}
+		reader := &reader{Follower: f, org: org, queue: queue}
 		forget := f.meters.reads(reader)
 		defer forget()
 		reader.run(ctx)

@@ -19,11 +19,13 @@ type terms struct {
 	// firstPause follows a failure; it doubles up to lastPause.
 	firstPause, lastPause time.Duration
 	verify                time.Duration // between two looks whether a silent stream is still there
+	skew                  time.Duration // the clocks of two replicas differ by less
+	spread                time.Duration // over which what becomes due at one instant is carried out
 }
 
 var usual = terms{
 	lease: 15 * time.Second, every: 5 * time.Second, margin: 3 * time.Second, look: 2 * time.Second,
-	notice: 2 * time.Second, idle: time.Second, firstPause: 5 * time.Second, lastPause: 5 * time.Minute, verify: time.Hour,
+	notice: 2 * time.Second, idle: time.Second, firstPause: 5 * time.Second, lastPause: 5 * time.Minute, verify: time.Hour, skew: 10 * time.Second, spread: spread,
 }
 
 // takeover is the longest that nobody reads after a leader is gone: the lease that
@@ -39,9 +41,10 @@ type leadership struct {
 	done chan struct{}
 }
 
-// Run leads whenever it can, until ctx ends. Every replica calls it. It returns
-// when nothing is read any more, and gives the lease back.
-func (f *Follower) Run(ctx context.Context) {
+// Run leads whenever it can, until ctx ends, and hands the events over to a queue.
+// Every replica calls it. It returns when nothing is read any more, and gives the
+// lease back.
+func (f *Follower) Run(ctx context.Context, queue Queue) {
 	var led *leadership
 	failing := false
 	tick := time.NewTicker(f.terms.every)
@@ -65,7 +68,7 @@ func (f *Follower) Run(ctx context.Context) {
 			if led != nil {
 				led.end()
 			}
-			led = f.begin(ctx, until)
+			led = f.begin(ctx, until, queue)
 		}
 		select {
 		case <-ctx.Done():
@@ -99,13 +102,13 @@ func (f *Follower) release(ctx context.Context) {
 }
 
 // begin leads until an instant, in the background.
-func (f *Follower) begin(ctx context.Context, until time.Time) *leadership {
+func (f *Follower) begin(ctx context.Context, until time.Time, queue Queue) *leadership {
 	l := &leadership{done: make(chan struct{})}
 	l.ctx, l.stop = context.WithCancel(ctx)
 	l.ends = time.AfterFunc(time.Until(until), l.stop)
 	go func() {
 		defer close(l.done)
-		f.lead(l.ctx)
+		f.lead(l.ctx, queue)
 	}()
 	return l
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -198,7 +199,10 @@ type replica struct {
 	prices *actualize.Actualizer
 	queue  *queue
 	client *sendclient.Client
+	ahead  atomic.Int64 // ns that its clock is ahead of this machine's
 }
+
+func (r *replica) now() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
 
 // queue is the plain one: it carries out what it is given at once, when it is to,
 // and remembers it.
@@ -247,10 +251,10 @@ func (c *country) replica(change ...func(*Config)) *replica {
 	known := cache.New[positions.Price](cache.Options{Prefix: "test"})
 	c.t.Cleanup(known.Close)
 	r := &replica{c: c, queue: &queue{}, client: client}
-	r.prices = actualize.New(actualize.Config{Store: c.store, Prices: client, Cache: known, SendTimeout: time.Second})
+	r.prices = actualize.New(actualize.Config{Store: c.store, Prices: client, Cache: known, SendTimeout: time.Second, Now: r.now})
 	c.t.Cleanup(func() { r.prices.Close(context.Background()) })
 	cfg := Config{
-		Store: c.store, Directory: c.registry, Platform: client, Prices: r.prices, Queue: r.queue,
+		Store: c.store, Directory: c.registry, Platform: client, Prices: r.prices, Now: r.now,
 		Logger: slog.New(slog.NewTextHandler(c.logs, nil)),
 	}
 	for _, f := range change {
@@ -268,7 +272,7 @@ func (c *country) replica(change ...func(*Config)) *replica {
 func (r *replica) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); r.Run(ctx) }()
+	go func() { defer close(done); r.Run(ctx, r.queue) }()
 	stop = sync.OnceFunc(func() { cancel(); <-done })
 	r.c.t.Cleanup(stop)
 	return stop

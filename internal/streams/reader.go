@@ -17,6 +17,7 @@ import (
 type reader struct {
 	*Follower
 	org      *registry.Organization
+	queue    Queue
 	cursor   positions.StreamCursor
 	known    bool      // cursor is what the store holds
 	verified time.Time // when SEND last said that the stream is active
@@ -41,7 +42,7 @@ func (r *reader) run(ctx context.Context) {
 			failures = 0
 		default:
 			r.known = false
-			if failures == 0 {
+			if failures == 0 || errors.Is(err, errAbandoned) {
 				r.Logger.WarnContext(ctx, "SEND's stream of an organization cannot be read; trying again", "organization", r.org.FiscalCode, "error", err)
 			}
 			failures++
@@ -89,7 +90,7 @@ func (r *reader) turn(ctx context.Context) (pause time.Duration, err error) {
 	case errors.As(err, &call) && call.Kind == sendclient.KindTooEarly:
 		return max(call.RetryAfter, r.terms.idle), nil
 	case errors.As(err, &call) && call.Kind == sendclient.KindGone:
-		return 0, r.abandon(ctx, "was removed")
+		return 0, r.abandon(ctx, "is gone")
 	default:
 		return 0, err
 	}
@@ -113,7 +114,7 @@ func (r *reader) take(ctx context.Context, cred *sendclient.Credential, p *sendc
 		}
 	}
 	if len(events) > 0 {
-		if err := r.Queue.Enqueue(ctx, events); err != nil {
+		if err := r.queue.Enqueue(ctx, events); err != nil {
 			return 0, fmt.Errorf("hand over %d events: %w", len(events), err)
 		}
 		for _, e := range events {
@@ -186,7 +187,7 @@ func (r *reader) verify(ctx context.Context, cred *sendclient.Credential) error 
 	stream, err := r.Platform.Stream(ctx, cred, r.cursor.StreamID)
 	switch {
 	case sendclient.KindOf(err) == sendclient.KindGone:
-		return r.abandon(ctx, "was removed")
+		return r.abandon(ctx, "is gone")
 	case err != nil:
 		return err
 	case stream.Disabled:
@@ -196,11 +197,18 @@ func (r *reader) verify(ctx context.Context, cred *sendclient.Credential) error 
 	return nil
 }
 
-// abandon gives up a stream that tells nothing more. The next turn opens another.
+// errAbandoned is a failure too, because what SEND takes for gone it may list again:
+// without a pause the same stream would be found and lost for ever.
+var errAbandoned = errors.New("it is given up for another, and what happens in between is not told")
+
+// abandon gives up a stream that tells nothing more, which is never without error.
+// The next turn opens another.
 func (r *reader) abandon(ctx context.Context, why string) error {
-	r.Logger.WarnContext(ctx, "a stream of SEND's events "+why+": another takes its place, and what happened in between is not told",
-		"organization", r.org.FiscalCode, "stream", r.cursor.StreamID)
-	return r.move(ctx, positions.StreamCursor{})
+	stream := r.cursor.StreamID
+	if err := r.move(ctx, positions.StreamCursor{}); err != nil {
+		return err
+	}
+	return fmt.Errorf("stream %s %s: %w", stream, why, errAbandoned)
 }
 
 func (r *reader) move(ctx context.Context, to positions.StreamCursor) error {

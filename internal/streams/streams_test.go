@@ -8,6 +8,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/sandbox"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/sendclient"
 )
 
 var (
@@ -261,22 +262,28 @@ func TestWhoseNoticesAnEventConcerns(t *testing.T) {
 	})
 }
 
-func TestANotificationThatCannotBeLookedUpIsKnownByItsPrices(t *testing.T) {
+func TestANotificationThatCannotBeLookedUpIsKnownByItsPricesUntilItCan(t *testing.T) {
 	c := onSQLite(t)
-	nav := c.owes(comune, 1)
-	iun := c.notify(pays(comune, nav))
+	priced, silent := c.owes(comune, 1), c.owes(comune, 2)
+	iun := c.notify(slices.Concat(pays(comune, priced), pays(comune, silent)))
 	c.do(iun, accept)
 	r := c.replica()
 	org, _ := c.registry.Organization(comune)
-	if _, err := r.prices.Quote(t.Context(), org, nav); err != nil {
+	if _, err := r.prices.Quote(t.Context(), org, priced); err != nil {
 		t.Fatal(err)
 	}
 	c.do(iun, letter)
-	_, err := c.send.Inject(sandbox.Fault{Endpoint: sandbox.EndpointSent, Kind: sandbox.WithStatus, Status: 503})
+	_, err := c.send.Inject(sandbox.Fault{Endpoint: sandbox.EndpointSent, Kind: sandbox.WithStatus, Status: 503, Requests: 1})
 	c.must(err)
-	c.must(r.Handle(t.Context(), Event{Organization: comune, Category: "SEND_ANALOG_DOMICILE", IUN: iun, ArrivedAt: time.Now()}))
-	r.activates(comune, nav, positions.SourceCache, 1382)
-	if n := len(c.send.Requests(sandbox.Filter{Endpoint: sandbox.EndpointSent})); n == 0 {
-		t.Fatal("it was not even looked up")
+	sent := Event{Organization: comune, Category: "SEND_ANALOG_DOMICILE", IUN: iun, ArrivedAt: time.Now()}
+	if err := r.Handle(t.Context(), sent); sendclient.KindOf(err) != sendclient.KindServerError {
+		t.Fatalf("%v: the other notice would never hear of it", err)
+	}
+	r.activates(comune, priced, positions.SourceCache, 1382)
+	calls := c.send.Calls(comune, string(priced))
+	c.must(r.Handle(t.Context(), sent))
+	r.activates(comune, silent, positions.SourceCache, 1382)
+	if n := c.send.Calls(comune, string(priced)); n != calls {
+		t.Fatalf("%d more calls for what was known", n-calls)
 	}
 }

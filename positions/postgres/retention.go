@@ -32,6 +32,7 @@ func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before ti
 		positions.KeptAnswers:    `SELECT count(*) FROM answers WHERE at < $1`,
 		positions.KeptReceipts:   `SELECT count(*) FROM receipts WHERE received_at < $1 AND anonymized_at IS NULL`,
 		positions.KeptDeliveries: `SELECT count(*) FROM deliveries WHERE ended_at < $1 AND state <> 'PENDING'`,
+		positions.KeptNotified:   `SELECT count(DISTINCT iun) FROM notified_notices WHERE created_at < $1`,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -47,6 +48,7 @@ func (s *Store) Expire(ctx context.Context, what positions.Kept, before time.Tim
 		positions.KeptAnswers:    expireAnswers,
 		positions.KeptReceipts:   expireReceipts,
 		positions.KeptDeliveries: expireDeliveries,
+		positions.KeptNotified:   expireNotified,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -115,4 +117,21 @@ func expireDeliveries(ctx context.Context, tx pgx.Tx, before time.Time, limit in
 	row, err := tx.Exec(ctx, `DELETE FROM deliveries WHERE id IN
 		(SELECT id FROM deliveries WHERE ended_at < $1 AND state <> 'PENDING' ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)`, before, limit)
 	return int(row.RowsAffected()), err
+}
+
+// expireNotified deletes the notices of a notification together, because fewer would
+// pass for all of them: who has its first one has them all.
+func expireNotified(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (int, error) {
+	rows, err := tx.Query(ctx, `SELECT iun FROM notified_notices n WHERE created_at < $1 AND NOT EXISTS
+			(SELECT FROM notified_notices m WHERE m.iun = n.iun AND (m.rec_index, m.organization, m.nav) < (n.rec_index, n.organization, n.nav))
+		ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED`, before, limit)
+	if err != nil {
+		return 0, err
+	}
+	old, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM notified_notices WHERE iun = ANY ($1)`, old)
+	return len(old), err
 }

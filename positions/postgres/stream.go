@@ -62,8 +62,8 @@ func (s *Store) KeepNotified(ctx context.Context, iun string, notices []position
 		recipients[i], organizations[i], navs[i] = int16(n.RecIndex), n.OrganizationFiscalCode, string(n.NAV)
 	}
 	return s.read(ctx, "keep notified", func() error {
-		_, err := s.pool.Exec(ctx, `INSERT INTO notified_notices (iun, rec_index, organization, nav)
-			SELECT $1, * FROM unnest($2::smallint[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING`, iun, recipients, organizations, navs)
+		_, err := s.pool.Exec(ctx, `INSERT INTO notified_notices (iun, created_at, rec_index, organization, nav)
+			SELECT $1, now(), * FROM unnest($2::smallint[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING`, iun, recipients, organizations, navs)
 		return err
 	})
 }

@@ -15,6 +15,7 @@ func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before ti
 		positions.KeptAnswers:    `SELECT count(*) FROM answers WHERE at < ?`,
 		positions.KeptReceipts:   `SELECT count(*) FROM receipts WHERE received_at < ? AND anonymized_at IS NULL`,
 		positions.KeptDeliveries: `SELECT count(*) FROM deliveries WHERE ended_at < ? AND state <> 'PENDING'`,
+		positions.KeptNotified:   `SELECT count(DISTINCT iun) FROM notified_notices WHERE created_at < ?`,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -29,6 +30,7 @@ func (s *Store) Expire(ctx context.Context, what positions.Kept, before time.Tim
 		positions.KeptAnswers:    expireAnswers,
 		positions.KeptReceipts:   expireReceipts,
 		positions.KeptDeliveries: expireDeliveries,
+		positions.KeptNotified:   expireNotified,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -90,4 +92,15 @@ func expireReceipts(ctx context.Context, tx *sql.Tx, before time.Time, limit int
 func expireDeliveries(ctx context.Context, tx *sql.Tx, before time.Time, limit int) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN
 		(SELECT id FROM deliveries WHERE ended_at < ? AND state <> 'PENDING' ORDER BY ended_at LIMIT ?)`, micros(before), limit))
+}
+
+// expireNotified deletes the notices of a notification together: fewer would pass for
+// all of them.
+func expireNotified(ctx context.Context, tx *sql.Tx, before time.Time, limit int) (n int, err error) {
+	const old = `(SELECT DISTINCT iun FROM notified_notices WHERE created_at < ?1 ORDER BY iun LIMIT ?2)`
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM `+old, micros(before), limit).Scan(&n); err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM notified_notices WHERE iun IN `+old, micros(before), limit)
+	return n, err
 }

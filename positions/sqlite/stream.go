@@ -57,10 +57,11 @@ func (s *Store) KeepNotified(ctx context.Context, iun string, notices []position
 	if len(notices) == 0 {
 		notices = []positions.NotifiedNotice{{RecIndex: -1}}
 	}
+	now := micros(time.Now())
 	return s.change(ctx, "keep notified", func(tx *sql.Tx) error {
 		for _, n := range notices {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO notified_notices (iun, rec_index, organization, nav) VALUES (?, ?, ?, ?)
-				ON CONFLICT DO NOTHING`, iun, n.RecIndex, n.OrganizationFiscalCode, string(n.NAV)); err != nil {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO notified_notices (iun, rec_index, organization, nav, created_at) VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT DO NOTHING`, iun, n.RecIndex, n.OrganizationFiscalCode, string(n.NAV), now); err != nil {
 				return err
 			}
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // kept is all that Expire knows.
-var kept = []positions.Kept{positions.KeptAnswers, positions.KeptReceipts, positions.KeptDeliveries}
+var kept = []positions.Kept{positions.KeptAnswers, positions.KeptReceipts, positions.KeptDeliveries, positions.KeptNotified}
 
 var retentionTests = []test{
 	{"answers from before an instant are deleted, a batch at a time, and no others", func(t *testing.T, s positions.Store) {
@@ -127,6 +127,32 @@ var retentionTests = []test{
 		if !got(s.SaveReceipt(t.Context(), pushed(comune, "delivered", q.NAV)))(t) {
 			t.Fatal("a receipt whose delivery is gone is new again")
 		}
+	}},
+	{"the notices of a notification are deleted together, a batch of notifications at a time", func(t *testing.T, s positions.Store) {
+		keep := func(iuns ...string) {
+			t.Helper()
+			for _, iun := range iuns {
+				must(t, s.KeepNotified(t.Context(), iun, []positions.NotifiedNotice{
+					{RecIndex: 0, OrganizationFiscalCode: comune, NAV: "301000000000000001"},
+					{RecIndex: 1, OrganizationFiscalCode: comune, NAV: "301000000000000002"},
+				}))
+			}
+		}
+		keep("AAAA-AAAA-AAAA-202611-A-1", "BBBB-BBBB-BBBB-202611-B-1", thisIUN)
+		must(t, s.KeepNotified(t.Context(), "NONE-NONE-NONE-202611-A-1", nil))
+		same(t, "before their time", got(s.Expire(t.Context(), positions.KeptNotified, time.Now().Add(-time.Hour), 9))(t), 0)
+		later := time.Now().Add(time.Hour)
+		for left, want := range []int{3, 1, 0} {
+			same(t, "counted", got(s.CountExpired(t.Context(), positions.KeptNotified, later))(t), []int{4, 1, 0}[left])
+			same(t, "deleted", got(s.Expire(t.Context(), positions.KeptNotified, later, 3))(t), want)
+			for _, iun := range []string{"AAAA-AAAA-AAAA-202611-A-1", "BBBB-BBBB-BBBB-202611-B-1", thisIUN} {
+				if notices, known, err := s.NotifiedNotices(t.Context(), iun); err != nil || known != (len(notices) == 2) {
+					t.Fatalf("of %s %d notices are left, %v", iun, len(notices), err)
+				}
+			}
+		}
+		keep(thisIUN) // told again
+		same(t, "told again", got(s.CountExpired(t.Context(), positions.KeptNotified, later))(t), 1)
 	}},
 	{"records of a name that nobody knows are refused", func(t *testing.T, s positions.Store) {
 		_, err := s.Expire(t.Context(), "positions", noon, 1)

@@ -17,12 +17,14 @@ CREATE TABLE streams (
 
 -- The notices of each notification that was asked about. rec_index -1: none.
 CREATE TABLE notified_notices (
-    iun          text     NOT NULL,
-    rec_index    smallint NOT NULL,
-    organization text     NOT NULL,
-    nav          text     NOT NULL,
+    iun          text        NOT NULL,
+    rec_index    smallint    NOT NULL,
+    organization text        NOT NULL,
+    nav          text        NOT NULL,
+    created_at   timestamptz NOT NULL,
     PRIMARY KEY (iun, rec_index, organization, nav)
 );
+CREATE INDEX notified_notices_age ON notified_notices (created_at);
 
 -- Beside the price, not in it: it outlives one that was asked for before.
 ALTER TABLE notice_prices ADD COLUMN stale_since timestamptz;

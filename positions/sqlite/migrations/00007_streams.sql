@@ -21,8 +21,10 @@ CREATE TABLE notified_notices (
     rec_index    INTEGER NOT NULL,
     organization TEXT    NOT NULL,
     nav          TEXT    NOT NULL,
+    created_at   INTEGER NOT NULL,
     PRIMARY KEY (iun, rec_index, organization, nav)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX notified_notices_age ON notified_notices (created_at);
 
 -- Beside the price, not in it: it outlives one that was asked for before.
 ALTER TABLE notice_prices ADD COLUMN stale_since INTEGER;
