@@ -209,6 +209,19 @@ func (s *Store) ReconciliationTotals(ctx context.Context, f positions.Reconcilia
 	return t, failure("reconciliation totals", err)
 }
 
+// reconciliationSums looks at what is open or was found wrong, by the indexes of
+// these alone.
+const reconciliationSums = `SELECT coalesce(sum(due_fee - charged_fee) FILTER (WHERE state = 'UNDER_COLLECTED'), 0),
+	coalesce(sum(charged_fee - due_fee) FILTER (WHERE state = 'OVER_COLLECTED'), 0),
+	(SELECT count(*) FROM reconciliations WHERE state = 'OPEN')
+	FROM reconciliations WHERE state IN ('UNDER_COLLECTED', 'OVER_COLLECTED')`
+
+// ReconciliationSums implements [positions.Store].
+func (s *Store) ReconciliationSums(ctx context.Context) (t positions.ReconciliationTotals, err error) {
+	err = s.reader.QueryRowContext(ctx, reconciliationSums).Scan(&t.UnderCollected, &t.OverCollected, &t.Open)
+	return t, failure("reconciliation sums", err)
+}
+
 func reconciliationConditions(f positions.ReconciliationFilter) (string, []any) {
 	var w filter
 	w.is("organization", f.OrganizationFiscalCode)

@@ -376,6 +376,8 @@ var reconciliationTests = []test{
 		check("after one", positions.ReconciliationFilter{AfterID: &all[1].ID}, positions.ReconciliationTotals{OverCollected: 300, Open: 1, Count: 3}, 2, 3, 4)
 		everybody := got(s.ReconciliationTotals(t.Context(), positions.ReconciliationFilter{}))(t)
 		same(t, "everybody's totals", everybody, positions.ReconciliationTotals{UnderCollected: 1224, OverCollected: 300, Open: 2, Count: 6})
+		everybody.Count = 0
+		same(t, "everybody's sums", got(s.ReconciliationSums(t.Context()))(t), everybody)
 		var added positions.ReconciliationTotals
 		for i := range all {
 			added.Add(&all[i])
