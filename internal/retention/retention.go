@@ -1,5 +1,5 @@
-// Package retention ends the keeping of what was kept long enough: answers and
-// ended deliveries are deleted, receipts lose what could name people (GDPR, art.
+// Package retention ends the keeping of what was kept long enough: answers, what
+// they left to reconcile without a payment, and ended deliveries are deleted, receipts lose what could name people (GDPR, art.
 // 5(1)(e)). It works in small batches with a pause after each, so that nobody who
 // pays waits for it, and may be stopped at any moment: the next run goes on.
 package retention
@@ -101,6 +101,7 @@ func (j *Job) plan() Summary {
 		{What: positions.KeptAnswers, Period: j.Periods.Answers},
 		{What: positions.KeptReceipts, Period: j.Periods.Receipts},
 		{What: positions.KeptDeliveries, Period: j.Periods.Deliveries},
+		{What: positions.KeptReconciliations, Period: j.Periods.Answers}, // they tell what answers left
 	}
 	for i := range summary {
 		if period := summary[i].Period; period > 0 {

@@ -29,9 +29,10 @@ func (s *Store) long(ctx context.Context, operation string, f func(pgx.Tx) error
 // CountExpired implements [positions.Store].
 func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before time.Time) (n int, err error) {
 	query, ok := map[positions.Kept]string{
-		positions.KeptAnswers:    `SELECT count(*) FROM answers WHERE at < $1`,
-		positions.KeptReceipts:   `SELECT count(*) FROM receipts WHERE received_at < $1 AND anonymized_at IS NULL`,
-		positions.KeptDeliveries: `SELECT count(*) FROM deliveries WHERE ended_at < $1 AND state <> 'PENDING'`,
+		positions.KeptAnswers:         `SELECT count(*) FROM answers WHERE at < $1`,
+		positions.KeptReceipts:        `SELECT count(*) FROM receipts WHERE received_at < $1 AND anonymized_at IS NULL`,
+		positions.KeptDeliveries:      `SELECT count(*) FROM deliveries WHERE ended_at < $1 AND state <> 'PENDING'`,
+		positions.KeptReconciliations: `SELECT count(*) FROM reconciliations WHERE judged_at < $1 AND state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL`,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -44,9 +45,10 @@ func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before ti
 // other's rows.
 func (s *Store) Expire(ctx context.Context, what positions.Kept, before time.Time, limit int) (n int, err error) {
 	expire, ok := map[positions.Kept]func(context.Context, pgx.Tx, time.Time, int) (int, error){
-		positions.KeptAnswers:    expireAnswers,
-		positions.KeptReceipts:   expireReceipts,
-		positions.KeptDeliveries: expireDeliveries,
+		positions.KeptAnswers:         expireAnswers,
+		positions.KeptReceipts:        expireReceipts,
+		positions.KeptDeliveries:      expireDeliveries,
+		positions.KeptReconciliations: expireReconciliations,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -114,5 +116,12 @@ func expireReceipts(ctx context.Context, tx pgx.Tx, before time.Time, limit int)
 func expireDeliveries(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (int, error) {
 	row, err := tx.Exec(ctx, `DELETE FROM deliveries WHERE id IN
 		(SELECT id FROM deliveries WHERE ended_at < $1 AND state <> 'PENDING' ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)`, before, limit)
+	return int(row.RowsAffected()), err
+}
+
+// expireReconciliations passes over those that are being opened again.
+func expireReconciliations(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (int, error) {
+	row, err := tx.Exec(ctx, `DELETE FROM reconciliations WHERE id IN
+		(SELECT id FROM reconciliations WHERE judged_at < $1 AND state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL ORDER BY judged_at LIMIT $2 FOR UPDATE SKIP LOCKED)`, before, limit)
 	return int(row.RowsAffected()), err
 }

@@ -12,9 +12,10 @@ import (
 // CountExpired implements [positions.Store].
 func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before time.Time) (n int, err error) {
 	query, ok := map[positions.Kept]string{
-		positions.KeptAnswers:    `SELECT count(*) FROM answers WHERE at < ?`,
-		positions.KeptReceipts:   `SELECT count(*) FROM receipts WHERE received_at < ? AND anonymized_at IS NULL`,
-		positions.KeptDeliveries: `SELECT count(*) FROM deliveries WHERE ended_at < ? AND state <> 'PENDING'`,
+		positions.KeptAnswers:         `SELECT count(*) FROM answers WHERE at < ?`,
+		positions.KeptReceipts:        `SELECT count(*) FROM receipts WHERE received_at < ? AND anonymized_at IS NULL`,
+		positions.KeptDeliveries:      `SELECT count(*) FROM deliveries WHERE ended_at < ? AND state <> 'PENDING'`,
+		positions.KeptReconciliations: `SELECT count(*) FROM reconciliations WHERE judged_at < ? AND state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL`,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -26,9 +27,10 @@ func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before ti
 // Expire implements [positions.Store].
 func (s *Store) Expire(ctx context.Context, what positions.Kept, before time.Time, limit int) (n int, err error) {
 	expire, ok := map[positions.Kept]func(context.Context, *sql.Tx, time.Time, int) (int, error){
-		positions.KeptAnswers:    expireAnswers,
-		positions.KeptReceipts:   expireReceipts,
-		positions.KeptDeliveries: expireDeliveries,
+		positions.KeptAnswers:         expireAnswers,
+		positions.KeptReceipts:        expireReceipts,
+		positions.KeptDeliveries:      expireDeliveries,
+		positions.KeptReconciliations: expireReconciliations,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -90,4 +92,9 @@ func expireReceipts(ctx context.Context, tx *sql.Tx, before time.Time, limit int
 func expireDeliveries(ctx context.Context, tx *sql.Tx, before time.Time, limit int) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN
 		(SELECT id FROM deliveries WHERE ended_at < ? AND state <> 'PENDING' ORDER BY ended_at LIMIT ?)`, micros(before), limit))
+}
+
+func expireReconciliations(ctx context.Context, tx *sql.Tx, before time.Time, limit int) (int, error) {
+	return deleted(tx.ExecContext(ctx, `DELETE FROM reconciliations WHERE id IN
+		(SELECT id FROM reconciliations WHERE judged_at < ? AND state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL ORDER BY judged_at LIMIT ?)`, micros(before), limit))
 }

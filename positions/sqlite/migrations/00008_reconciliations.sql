@@ -32,6 +32,8 @@ CREATE INDEX reconciliations_opened ON reconciliations (organization, opened_at 
 -- which look at this index alone.
 CREATE INDEX reconciliations_missing ON reconciliations (organization, iun, state, due_fee, charged_fee)
     WHERE state IN ('UNDER_COLLECTED', 'OVER_COLLECTED');
+-- What ended without a payment, for the retention.
+CREATE INDEX reconciliations_ended ON reconciliations (judged_at) WHERE state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL;
 
 -- Organizations whose SEND did not answer, and is left alone for a while.
 CREATE TABLE reconciliation_holds (
