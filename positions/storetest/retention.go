@@ -135,9 +135,14 @@ var retentionTests = []test{
 			paid  bool
 			hours int // until the verdict
 		}{
-			{positions.ReconciliationRepriced, false, 1}, {positions.ReconciliationLapsed, false, 2}, {positions.ReconciliationRepriced, false, 3},
-			{positions.ReconciliationOpen, false, 0}, {positions.ReconciliationLapsed, true, 1}, {positions.ReconciliationEven, true, 1},
-			{positions.ReconciliationUnder, true, 1}, {positions.ReconciliationOver, true, 1},
+			{positions.ReconciliationRepriced, false, 1},
+			{positions.ReconciliationLapsed, false, 2},
+			{positions.ReconciliationRepriced, false, 3},
+			{positions.ReconciliationOpen, false, 0},
+			{positions.ReconciliationLapsed, true, 1},
+			{positions.ReconciliationEven, true, 1},
+			{positions.ReconciliationUnder, true, 1},
+			{positions.ReconciliationOver, true, 1},
 		} {
 			p := bound(t, s, fmt.Sprint("iupd-", i))
 			must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, positions.SourceNone)}))
