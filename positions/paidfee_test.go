@@ -37,9 +37,15 @@ func TestAPaidOptionKeepsTheFeeThatItWasPaidWith(t *testing.T) {
 	if fee, _ := o.KnownFee("77777777777", &Price{TotalPrice: 2557, PaidElsewhere: 1424}); fee != 1424 {
 		t.Errorf("it reads %d", fee)
 	}
+	if fee, _ := o.KnownFee("77777777777", &Price{NoCost: "CANCELLED"}); fee != 1424 {
+		t.Errorf("cancelled afterwards, it reads %d", fee)
+	}
+	o.Payment = &OptionPayment{Amount: 10000}
 	o.Payment.SetFee(0, iun)
-	if fee, _ := o.KnownFee("77777777777", &Price{TotalPrice: 2557, PaidElsewhere: 2557}); fee != 0 {
-		t.Errorf("paid without, it reads %d", fee)
+	for _, price := range []*Price{nil, {TotalPrice: 1424}, {TotalPrice: 2557, PaidElsewhere: 2557}} {
+		if fee, _ := o.KnownFee("77777777777", price); fee != 0 {
+			t.Errorf("paid without a fee, which is %+v by now, it reads %d", price, fee)
+		}
 	}
 }
 

@@ -178,19 +178,20 @@ func (o *PaymentOption) KnownSource(price *Price) FeeSource {
 
 // KnownFee is the fee, in cents, that the last price stored for an option adds to
 // it, and the index of the transfer that carries it; 0 when there is none, or no
-// transfer of the organization that could. An option that was paid with a fee
-// keeps that one, whatever the price came to afterwards.
+// transfer of the organization that could. A payment settles it: the fee is the
+// part of the payment that was one, none included, whatever the price came to
+// afterwards and whoever has to bear the difference.
 func (o *PaymentOption) KnownFee(organization string, price *Price) (fee money.Cents, carrier int) {
-	switch o.KnownSource(price) {
-	case SourceNotBound, SourceNone, SourceNoCost:
-		return 0, 0
-	}
 	carrier, ok := o.FeeTransfer(organization)
 	if !ok {
 		return 0, 0
 	}
-	if paid := o.Payment; paid != nil && paid.NotificationFee > 0 {
-		return paid.NotificationFee, carrier
+	if o.Payment != nil {
+		return o.Payment.NotificationFee, carrier
+	}
+	switch o.KnownSource(price) {
+	case SourceNotBound, SourceNone, SourceNoCost:
+		return 0, 0
 	}
 	return price.Fee(), carrier
 }

@@ -46,6 +46,9 @@ type Receipt struct {
 	Message []byte `json:"-"`
 	// Outgoing is what the caller wants to leave once the receipt is stored.
 	Outgoing Outgoing `json:"-"`
+	// Unjudged is why the receipt was stored with [FlagNotJudged], for the log. It
+	// is never kept.
+	Unjudged error `json:"-"`
 }
 
 // Flags of a receipt's verdict.
@@ -55,6 +58,7 @@ const (
 	FlagBroadcast     = "BROADCAST"      // the primary creditor is another organization
 	FlagNotOwed       = "NOT_OWED"       // paid when nothing was owed here: withdrawn, handed over, closed, not in force yet
 	FlagNotOK         = "OUTCOME_NOT_OK" // the receipt itself does not say OK
+	FlagNotJudged     = "NOT_JUDGED"     // our books would not take it: kept, but its position does not know; see Unjudged
 )
 
 // Settle applies a receipt to its position: it marks the option paid, unless it

@@ -241,6 +241,9 @@ type Reconciliations interface {
 	Reconciliations(ctx context.Context, f ReconciliationFilter) ([]Reconciliation, error)
 	// ReconciliationTotals adds up all that the filter leaves, whatever its page.
 	ReconciliationTotals(ctx context.Context, f ReconciliationFilter) (ReconciliationTotals, error)
+	// ReconciliationSums are the totals of all organizations that can be had without
+	// reading what ended well: UnderCollected, OverCollected and Open.
+	ReconciliationSums(ctx context.Context) (ReconciliationTotals, error)
 }
 
 // ReconciliationQueue is an organization with something due.

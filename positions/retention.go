@@ -13,6 +13,10 @@ const (
 	KeptAnswers    Kept = "answers"    // what the Nodo was told: deleted
 	KeptReceipts   Kept = "receipts"   // receipts: anonymised, see [Receipt.Anonymize]
 	KeptDeliveries Kept = "deliveries" // deliveries that are not PENDING: deleted
+	// REPRICED and LAPSED reconciliations of no payment: deleted. Those of payments are
+	// the organization's accounts, and the sums that the metrics tell; they name nobody
+	// by themselves and stay.
+	KeptReconciliations Kept = "reconciliations"
 )
 
 // KeptNotified are the notices of notifications, counted by notification: deleted,
@@ -22,7 +26,9 @@ const KeptNotified Kept = "notifications"
 // Retention ends the keeping of records whose time is over: the law wants
 // personal data kept no longer than needed (GDPR, art. 5(1)(e)). The time of an
 // answer begins with the request, of a receipt with its arrival, of a delivery
-// with its end, of a notification when its notices were first told. Errors are as in [Store]; Invalid for records of another name.
+// with its end, of a notification when its notices were first told, of a
+// reconciliation with its verdict. Errors are as in [Store]; Invalid for records of
+// another name.
 type Retention interface {
 	// Expire deletes or anonymises at most limit records, in one short transaction,
 	// whose time began before an instant, and tells how many: fewer than limit when

@@ -150,6 +150,11 @@ type Store interface {
 	// it, see [AfterReceipt], and what has to leave by [Receipt.Deliveries] is stored
 	// with it, due at once. On success r is what was stored: with its flags,
 	// LastAnswered and ReceivedAt, which is filled when zero.
+	//
+	// When any of what follows from the receipt fails, and not because the store does
+	// not answer, the receipt is stored all the same, by itself and with its delivery
+	// to the debt system: it is flagged [FlagNotJudged] then, and r.Unjudged tells
+	// why, which is for the caller to log.
 	SaveReceipt(ctx context.Context, r *Receipt) (duplicate bool, err error)
 	// Receipts lists receipts, newest first, without their messages, and how
 	// many there are.

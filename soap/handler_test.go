@@ -420,6 +420,22 @@ func TestAReceiptNeverGetsAKOForAFaultOfOurs(t *testing.T) {
 	}
 }
 
+func TestAReceiptThatCouldNotBeJudgedIsAcceptedAndLoggedOnce(t *testing.T) {
+	d := open(t, nil)
+	d.desk.receipt = func(_ context.Context, r *positions.Receipt) (bool, error) {
+		r.Flags = append(r.Flags, positions.FlagNotJudged)
+		r.Unjudged = &positions.Error{Code: positions.Internal, Message: "save receipt: refused", Err: errors.New("a trigger")}
+		return false, nil
+	}
+	if status, a := d.ask(t, pafornode.SendRTV2, nil); status != 200 || a.Outcome != "OK" {
+		t.Fatalf("%d %+v", status, a)
+	}
+	logged := d.logs.String()
+	if strings.Count(logged, `"level":"ERROR"`) != 1 || !strings.Contains(logged, `"receipt":"r1","error":"save receipt: refused","cause":"a trigger"`) {
+		t.Fatal(logged)
+	}
+}
+
 func TestAnIdenticalReceiptIsAnsweredByPolicy(t *testing.T) {
 	for policy, outcome := range map[string]string{"OK": "OK", "DUPLICATA": "KO"} {
 		d := open(t, func(_ *Config, o *positions.Organization) { o.Policy.DuplicateReceipt = policy })

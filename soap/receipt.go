@@ -3,6 +3,7 @@ package soap
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strconv"
 
@@ -30,6 +31,11 @@ func (h *Handler) receipt(ctx context.Context, x *exchange) {
 			slog.String("receipt", receipt.ReceiptID), slog.String("error", err.Error()))
 		x.resubmit()
 		return
+	}
+	if receipt.Unjudged != nil {
+		h.Logger.LogAttrs(ctx, slog.LevelError, "receipt stored, but its position could not follow: somebody has to look",
+			slog.String("organization", x.request.IDPA), slog.String("nav", string(receipt.NAV)),
+			slog.String("receipt", receipt.ReceiptID), slog.String("error", receipt.Unjudged.Error()), slog.Any("cause", errors.Unwrap(receipt.Unjudged)))
 	}
 	if duplicate && org.Policy.DuplicateReceipt == "DUPLICATA" {
 		h.refuse(x, faultReceiptKnown, "Una ricevuta con lo stesso receiptId è già stata accettata.")

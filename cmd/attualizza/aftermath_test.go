@@ -45,5 +45,12 @@ func aged(t *testing.T) func(ts *testscript.TestScript, neg bool, args []string)
 		ts.Check(err)
 		d.State, d.EndedAt = positions.DeliveryDelivered, decade.Add(3*time.Hour)
 		ts.Check(store.SettleDelivery(t.Context(), d))
+		doubtful := activation("302000000000000380", now)
+		doubtful.Operation, doubtful.Source = "paVerifyPaymentNotice", positions.SourceNone
+		ts.Check(store.RecordAnswers(t.Context(), []positions.Answer{doubtful}))
+		open, err := store.DueReconciliations(t.Context(), loadtest.Organization, now, 1)
+		ts.Check(err)
+		open[0].Lapse(decade)
+		ts.Check(store.SettleReconciliation(t.Context(), &open[0]))
 	}
 }

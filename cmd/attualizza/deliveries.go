@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -50,8 +51,7 @@ func (c *deliveriesList) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if c.Format == "csv" {
-		_, err := fmt.Fprintln(std.out, deliveriesTable(deliveries).RenderCSV())
-		return err
+		return writeDeliveriesCSV(std.out, deliveries)
 	}
 	if total == 0 {
 		_, err := fmt.Fprintf(std.out, "there are no %s\n", what)
@@ -70,18 +70,40 @@ func (c *deliveriesList) Run(ctx context.Context, std stdio) error {
 
 func deliveriesTable(deliveries []positions.Delivery) table.Writer {
 	t := table.NewWriter()
-	t.AppendHeader(table.Row{"id", "kind", "organization", "notice", "receipt", "state", "created", "attempts", "last attempt", "status", "error"})
+	header := table.Row{}
+	for _, column := range deliveriesHeader {
+		header = append(header, column)
+	}
+	t.AppendHeader(header)
 	for i := range deliveries {
-		d := &deliveries[i]
-		status := ""
-		if d.LastStatus != 0 {
-			status = fmt.Sprint(d.LastStatus)
-		}
-		t.AppendRow(table.Row{
-			d.ID, d.Kind, d.OrganizationFiscalCode, d.NAV, d.ReceiptID, d.State, instantOf(d.CreatedAt), d.Attempts, instantOf(d.LastAttemptAt), status, d.LastError,
-		})
+		t.AppendRow(deliveryLine(&deliveries[i]))
 	}
 	return t
+}
+
+var deliveriesHeader = []string{"id", "kind", "organization", "notice", "receipt", "state", "created", "attempts", "last attempt", "status", "error"}
+
+func deliveryLine(d *positions.Delivery) []any {
+	status := ""
+	if d.LastStatus != 0 {
+		status = fmt.Sprint(d.LastStatus)
+	}
+	return []any{
+		d.ID, d.Kind, d.OrganizationFiscalCode, d.NAV, d.ReceiptID, d.State, instantOf(d.CreatedAt), d.Attempts, instantOf(d.LastAttemptAt), status, d.LastError,
+	}
+}
+
+func writeDeliveriesCSV(w io.Writer, deliveries []positions.Delivery) error {
+	report, err := newCSVReport(w, deliveriesHeader...)
+	if err != nil {
+		return err
+	}
+	for i := range deliveries {
+		if err := report.line(deliveryLine(&deliveries[i])...); err != nil {
+			return err
+		}
+	}
+	return report.end()
 }
 
 // instantOf is an instant on the clocks of Italy, with its offset.
@@ -180,8 +202,10 @@ func allThere(ctx context.Context, store positions.Store, ids []int64) error {
 // narrowed is the filter that flags ask for, and what to call that which it lets
 // through.
 func narrowed(organization, state, kind string) (f positions.DeliveryFilter, what string, err error) {
-	if organization != "" && !positions.FiscalCodePA(organization) {
-		return f, "", fmt.Errorf("--organization must be the 11 digits of an organization's tax code, %q is not", organization)
+	if organization != "" {
+		if err := checkOrganization(organization); err != nil {
+			return f, "", err
+		}
 	}
 	words := []string{kind, "deliveries"}
 	f = positions.DeliveryFilter{OrganizationFiscalCode: organization, Kind: positions.DeliveryKind(kind)}

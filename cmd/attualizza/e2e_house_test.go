@@ -46,6 +46,7 @@ func (s suite) Run() int {
 	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
 		_ = flag.Set("test.parallel", "8") // the scenarios mostly wait: for SEND, for a breaker
 	}
+	totalsEvery = time.Second
 	code := s.M.Run()
 	if built != "" {
 		_ = os.RemoveAll(built)

@@ -219,6 +219,15 @@ func replay(t *testing.T, h *house) {
 		if r.ChargedFee != c.charged || r.DueFee == nil || *r.DueFee != c.due || r.Difference != c.difference {
 			t.Errorf("%s: charged %s, due %s, difference %s; want %s, %s, %s", c.name, r.ChargedFee, show(r.DueFee), r.Difference, c.charged, c.due, c.difference)
 		}
+		fee := c.due // of today for who has not paid, and paid for with a new activation
+		if c.state != positions.ReconciliationRepriced {
+			fee = c.charged // what was paid is what is shown, whatever it should have been
+		}
+		var o rest.PaymentOptionWithDebtor
+		s.e.mustREST(t, http.MethodGet, "/paymentoptions/"+string(s.nav), s.e.key, nil, http.StatusOK, &o)
+		if o.NotificationFee != fee || o.Amount != s.amount+fee {
+			t.Errorf("%s: its option shows %s with a fee of %s, want %s", c.name, o.Amount, o.NotificationFee, fee)
+		}
 	}
 	h.reportsTheOutage(t, enti)
 	h.nothingPersonal(t)
@@ -269,7 +278,7 @@ func (h *house) reportsTheOutage(t *testing.T, enti map[positions.SendUnavailabl
 	if !strings.Contains(said.String(), money.Cents(outageNet).String()) {
 		t.Errorf("the totals of the report are not there:\n%s", said.String())
 	}
-	eventually(t, 2*totalsEvery, "the metrics tell it", func() bool {
+	eventually(t, 20*time.Second, "the metrics tell it", func() bool {
 		return h.counter(t, "attualizza_under_collected_cents_total") == outageUnder &&
 			h.counter(t, "attualizza_over_collected_cents_total") == outageOver && h.counter(t, "attualizza_reconciliation_open") == 0
 	})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"strconv"
@@ -20,9 +19,9 @@ type missingReceiptsCommand struct {
 	config.Config `embed:""`
 	Organization  string        `required:"" help:"Tax code of the organization whose notices they are." placeholder:"CODE"`
 	OlderThan     time.Duration `default:"2h" help:"How long ago the activation must be at least; ${default} unless given, 1h or more."`
-	From          romeInstant   `help:"Only activations from this day of Rome (2026-11-01) or instant (RFC 3339); 30 days before the end unless given, at most 92." placeholder:"DAY"`
-	To            romeInstant   `help:"Only activations before this day or instant; now unless given." placeholder:"DAY"`
-	Format        string        `enum:"table,csv" default:"table" help:"table, or csv with semicolons and amounts in cents; ${default} unless given." placeholder:"FORMAT"`
+	From          moment        `help:"Only activations from this day in Italy (2026-11-01) or instant (RFC 3339) on; 30 days before the end unless given, at most 92." placeholder:"DAY"`
+	To            moment        `help:"Only activations up to this day, which is included, or before this instant; now unless given." placeholder:"DAY"`
+	Format        string        `enum:"table,csv" default:"table" help:"table or csv, with amounts in cents; ${default} unless given." placeholder:"FORMAT"`
 }
 
 // mostListed bounds one report: who has more narrows the period.
@@ -34,7 +33,7 @@ func (c *missingReceiptsCommand) Run(ctx context.Context, std stdio) error {
 		return &usageError{err}
 	}
 	now := time.Now()
-	from, to, err := positions.MissingReceiptPeriod(c.From.Time, c.To.Time, now, c.OlderThan)
+	from, to, err := positions.MissingReceiptPeriod(c.From.first, c.To.after, now, c.OlderThan)
 	if err != nil {
 		return &usageError{err}
 	}
@@ -83,29 +82,16 @@ non consegnata è rispedita ogni ora per due giorni; dopo si può chiedere a pag
 	return err
 }
 
-// writeMissingCSV is for programs: names and units are the API's.
+// writeMissingCSV is for programs: names are the API's.
 func writeMissingCSV(w io.Writer, missing []positions.MissingReceipt) error {
-	out := csv.NewWriter(w)
-	out.Comma = ';'
-	rows := [][]string{{"nav", "iupd", "activatedAt", "activations", "amount", "status"}}
+	report, err := newCSVReport(w, "nav", "iupd", "activatedAt", "activations", "amount_cents", "status")
+	if err != nil {
+		return err
+	}
 	for _, m := range missing {
-		rows = append(rows, []string{
-			string(m.NAV), m.IUPD, m.ActivatedAt.Format(time.RFC3339), strconv.Itoa(m.Activations), strconv.FormatInt(int64(m.Amount), 10), string(m.Status),
-		})
+		if err := report.line(m.NAV, m.IUPD, m.ActivatedAt, m.Activations, m.Amount, m.Status); err != nil {
+			return err
+		}
 	}
-	return out.WriteAll(rows)
-}
-
-// romeInstant is an instant, or the beginning of a day in Rome.
-type romeInstant struct{ time.Time }
-
-// UnmarshalText reads 2026-11-01 or 2026-11-01T10:00:00+01:00.
-func (i *romeInstant) UnmarshalText(b []byte) (err error) {
-	if i.Time, err = time.ParseInLocation(time.DateOnly, string(b), calendar.Rome); err == nil {
-		return nil
-	}
-	if i.Time, err = time.Parse(time.RFC3339, string(b)); err != nil {
-		return fmt.Errorf("%q is neither a day such as 2026-11-01 nor an instant such as 2026-11-01T10:00:00+01:00", b)
-	}
-	return nil
+	return report.end()
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,7 +62,7 @@ type totalsInHand struct {
 	asked  int
 }
 
-func (s *totalsInHand) ReconciliationTotals(ctx context.Context, _ positions.ReconciliationFilter) (positions.ReconciliationTotals, error) {
+func (s *totalsInHand) ReconciliationSums(ctx context.Context) (positions.ReconciliationTotals, error) {
 	s.asked++
 	if _, bounded := ctx.Deadline(); !bounded {
 		return positions.ReconciliationTotals{}, errors.New("the store may be waited for without end")
@@ -70,7 +72,8 @@ func (s *totalsInHand) ReconciliationTotals(ctx context.Context, _ positions.Rec
 
 func TestTheTotalsAreReadNowAndThenAndOutliveTheStore(t *testing.T) {
 	store := &totalsInHand{err: errors.New("down")}
-	observed := &observedTotals{store: store}
+	var logs strings.Builder
+	observed := &observedTotals{store: store, logger: slog.New(slog.NewTextHandler(&logs, nil))}
 	wants := func(asked int, known bool, open int) {
 		t.Helper()
 		totals, is := observed.read(t.Context())
@@ -80,6 +83,9 @@ func TestTheTotalsAreReadNowAndThenAndOutliveTheStore(t *testing.T) {
 	}
 	wants(1, false, 0)
 	wants(1, false, 0) // nobody is asked at every scrape, a broken store least of all
+	if !strings.Contains(logs.String(), "not up to date") || !strings.Contains(logs.String(), "down") {
+		t.Errorf("the log does not tell that the totals are not known: %s", logs.String())
+	}
 	observed.at = time.Now().Add(-totalsEvery)
 	store.err, store.totals.Open = nil, 3
 	wants(2, true, 3)
@@ -89,4 +95,7 @@ func TestTheTotalsAreReadNowAndThenAndOutliveTheStore(t *testing.T) {
 	wants(3, true, 4)
 	observed.at, store.err = time.Now().Add(-totalsEvery), errors.New("down")
 	wants(4, true, 4)
+	if n := strings.Count(logs.String(), "not up to date"); n != 1 {
+		t.Errorf("the log is told %d times in a minute", n)
+	}
 }

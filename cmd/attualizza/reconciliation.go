@@ -2,35 +2,40 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 )
 
-// How often the totals are looked at, however often the metrics are, and how long
-// a scrape waits for them.
-const (
-	totalsEvery = 10 * time.Second
-	totalsLimit = 500 * time.Millisecond
-)
+// totalsEvery is how often the totals are looked at, however often the metrics are.
+// It is no constant because the tests do not wait for it.
+var totalsEvery = time.Minute
+
+// totalsLimit is how long a scrape waits for them.
+const totalsLimit = 500 * time.Millisecond
 
 // observedTotals are what is known of the reconciliations of all organizations.
 // The store is asked when somebody wants to know, and not too often.
 type observedTotals struct {
 	store interface {
-		ReconciliationTotals(ctx context.Context, f positions.ReconciliationFilter) (positions.ReconciliationTotals, error)
+		ReconciliationSums(ctx context.Context) (positions.ReconciliationTotals, error)
 	}
-	mu    sync.Mutex
-	at    time.Time // of the last attempt
-	known bool
-	last  positions.ReconciliationTotals
+	logger *slog.Logger
+	told   telemetry.Complaints
+	mu     sync.Mutex
+	at     time.Time // of the last attempt
+	known  bool
+	last   positions.ReconciliationTotals
 }
 
-// read returns the totals, which may be some seconds old, or those from before the
-// store stopped answering. known is false as long as it never did.
+// read returns the totals, which may be a minute old, or those from before the
+// store stopped answering, of which the log is told. known is false as long as it
+// never did.
 func (o *observedTotals) read(ctx context.Context) (totals positions.ReconciliationTotals, known bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -38,8 +43,11 @@ func (o *observedTotals) read(ctx context.Context) (totals positions.Reconciliat
 		ctx, cancel := context.WithTimeout(ctx, totalsLimit)
 		defer cancel()
 		o.at = time.Now()
-		if fresh, err := o.store.ReconciliationTotals(ctx, positions.ReconciliationFilter{}); err == nil { // /readyz tells of a store that does not answer
+		switch fresh, err := o.store.ReconciliationSums(ctx); {
+		case err == nil:
 			o.last, o.known = fresh, true
+		case o.told.Due("sums", o.at):
+			o.logger.WarnContext(ctx, "the metrics of the reconciliation are not up to date: the store did not tell the sums in time", "error", err)
 		}
 	}
 	return o.last, o.known
@@ -63,7 +71,7 @@ func (s *service) observeReconciliations(meter metric.Meter) error {
 	if err != nil {
 		return err
 	}
-	observed := &observedTotals{store: s.store}
+	observed := &observedTotals{store: s.store, logger: s.logger}
 	_, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		if totals, known := observed.read(ctx); known {
 			o.ObserveInt64(open, int64(totals.Open))

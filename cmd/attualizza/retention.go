@@ -25,7 +25,7 @@ func retentionPeriods(c *config.Config) retention.Periods {
 	}
 }
 
-// Run does at once what the service does daily.
+// Run does at once what the service does every hour.
 func (c *retentionCommand) Run(ctx context.Context, std stdio) error {
 	store, err := openPrepared(ctx, string(c.DatabaseURL))
 	if err != nil {
@@ -59,7 +59,8 @@ func (c *retentionCommand) Run(ctx context.Context, std stdio) error {
 // becomes tells what is done to records, by their kind.
 var becomes = map[positions.Kept]string{
 	positions.KeptAnswers: "deleted", positions.KeptReceipts: "anonymised", positions.KeptDeliveries: "deleted",
-	positions.KeptNotified: "deleted",
+	positions.KeptNotified:        "deleted",
+	positions.KeptReconciliations: "deleted",
 }
 
 func (c *retentionCommand) table(std stdio, summary retention.Summary) {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/sendclient"
 )
@@ -42,10 +43,12 @@ const (
 )
 
 // Pauses of an organization whose SEND does not answer, and of a notice that it
-// gives no usable answer for: twice as long each time.
+// gives no usable answer for: twice as long each time. What is wrong with one notice
+// alone lasts until somebody mends it.
 const (
-	firstPause   = 30 * time.Second
-	longestPause = 15 * time.Minute
+	firstPause         = 30 * time.Second
+	longestPause       = 15 * time.Minute
+	longestNoticePause = 6 * time.Hour
 )
 
 // Store is what a round needs of the positions' store; see [positions.Store].
@@ -79,7 +82,10 @@ type Config struct {
 }
 
 // Reconciler makes rounds, one at a time. It starts nothing by itself.
-type Reconciler struct{ Config }
+type Reconciler struct {
+	Config
+	told telemetry.Complaints // of notices that cannot be reconciled, by organization
+}
 
 // New returns a Reconciler.
 func New(cfg Config) *Reconciler {
@@ -89,7 +95,7 @@ func New(cfg Config) *Reconciler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Reconciler{cfg}
+	return &Reconciler{Config: cfg}
 }
 
 // Summary is what a round came to.
@@ -216,7 +222,7 @@ func (c *Reconciler) organization(ctx, begin context.Context, q positions.Reconc
 // hold leaves an organization alone for a while.
 func (c *Reconciler) hold(ctx context.Context, q positions.ReconciliationQueue, sum *Summary, why error) error {
 	sum.Held++
-	until := c.Now().Add(pause(q.Failures))
+	until := c.Now().Add(pause(q.Failures, longestPause))
 	if q.Failures == 0 { // the answers tell too that SEND is silent; this is said once an outage
 		c.Logger.InfoContext(ctx, "reconciliation waits for SEND", "organization", q.OrganizationFiscalCode, "error", why)
 	}
@@ -224,8 +230,8 @@ func (c *Reconciler) hold(ctx context.Context, q positions.ReconciliationQueue, 
 }
 
 // pause is how long to wait after some failures before the one at hand.
-func pause(before int) time.Duration {
-	return min(firstPause<<min(before, 10), longestPause)
+func pause(before int, longest time.Duration) time.Duration {
+	return min(firstPause<<min(before, 10), longest)
 }
 
 // reconcile settles one. asked tells that SEND answered; unanswered is why it did
@@ -247,14 +253,14 @@ func (c *Reconciler) reconcile(ctx, begin context.Context, org *registry.Organiz
 		}
 		// It gets another turn too, so that a notice which SEND cannot answer for is not
 		// the one that is tried every time.
-		if err := c.postpone(ctx, r, sum); err != nil {
-			return false, nil, err
+		if !concernsNoticeOnly(refusal) {
+			return false, refusal, c.postpone(ctx, r, longestPause, sum)
 		}
-		if concernsNoticeOnly(refusal) {
-			c.Logger.WarnContext(ctx, "a notice cannot be reconciled yet", "organization", r.OrganizationFiscalCode, "nav", r.NAV, "error", refusal)
-			return true, nil, nil
+		if c.told.Due(r.OrganizationFiscalCode, c.Now()) {
+			c.Logger.WarnContext(ctx, "a notice cannot be reconciled yet", "organization", r.OrganizationFiscalCode, "nav", r.NAV,
+				"attempts", r.Attempts+1, "error", refusal)
 		}
-		return false, refusal, nil
+		return true, nil, c.postpone(ctx, r, longestNoticePause, sum)
 	}
 	// Again, with what was paid in the meantime and what goes with the price.
 	if n, err = c.notice(ctx, r); err != nil {
@@ -266,7 +272,7 @@ func (c *Reconciler) reconcile(ctx, begin context.Context, org *registry.Organiz
 	}
 	if n.Price == nil || n.Price.Pushed || n.Price.FetchedAt.Before(price.FetchedAt) {
 		// The store did not take it in time, or somebody pushed another since.
-		return true, nil, c.postpone(ctx, r, sum)
+		return true, nil, c.postpone(ctx, r, longestPause, sum)
 	}
 	elsewhere, err := c.Store.MissingElsewhere(ctx, r.OrganizationFiscalCode, n.Price.IUN, n.Position.Debtor.FiscalCode, r.NAV)
 	if err != nil {
@@ -302,8 +308,8 @@ func concernsNoticeOnly(err error) bool {
 }
 
 // postpone gives a reconciliation a later turn.
-func (c *Reconciler) postpone(ctx context.Context, r *positions.Reconciliation, sum *Summary) error {
-	r.DueAt = c.Now().Add(pause(r.Attempts))
+func (c *Reconciler) postpone(ctx context.Context, r *positions.Reconciliation, longest time.Duration, sum *Summary) error {
+	r.DueAt = c.Now().Add(pause(r.Attempts, longest))
 	r.Attempts++
 	sum.Postponed++
 	return c.settle(ctx, r, sum)

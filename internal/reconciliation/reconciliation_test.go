@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -259,6 +261,32 @@ func TestANoticeThatSENDCannotAnswerForDoesNotKeepTheOthersWaiting(t *testing.T)
 		r.now = r.now.Add(time.Minute)
 		r.wrong = nil
 		r.round(Summary{Repriced: 1})
+	})
+}
+
+func TestANoticeThatSENDCannotAnswerForIsAskedAboutLessAndLessAndToldOnceInAWhile(t *testing.T) {
+	each(t, func(r *room) {
+		var logs strings.Builder
+		r.Logger = slog.New(slog.NewTextHandler(&logs, nil))
+		for i := range 3 {
+			r.notice(comune, i, 0)
+		}
+		r.wrong = func(positions.NoticeNumber) error { return &sendclient.Error{Kind: sendclient.KindAnomaly} }
+		r.round(Summary{Postponed: 3})
+		if n := strings.Count(logs.String(), "cannot be reconciled yet"); n != 1 {
+			t.Errorf("three notices of one organization are told %d times:\n%s", n, logs.String())
+		}
+		pause := 30 * time.Second
+		for range 14 {
+			r.now = r.now.Add(pause - time.Second)
+			r.round(Summary{})
+			r.now = r.now.Add(time.Second)
+			r.round(Summary{Postponed: 3})
+			pause = min(2*pause, 6*time.Hour)
+		}
+		r.wrong = nil
+		r.now = r.now.Add(6 * time.Hour)
+		r.round(Summary{Repriced: 3})
 	})
 }
 

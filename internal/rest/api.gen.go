@@ -1309,7 +1309,8 @@ type Receipt struct {
 	// Example: 8700
 	Fee Cents `json:"fee"`
 
-	// Flags What was odd: `UNKNOWN_NOTICE`, `ALREADY_PAID` (to be refunded), `NOT_OWED` (paid though the position was not payable), `BROADCAST`, `OUTCOME_NOT_OK`, and the paths
+	// Flags What was odd: `UNKNOWN_NOTICE`, `ALREADY_PAID` (to be refunded), `NOT_OWED` (paid though the position was not payable), `BROADCAST`, `OUTCOME_NOT_OK`,
+	// `NOT_JUDGED` (kept, but a fault on our side kept its position from following: somebody has to report the payment), and the paths
 	// of elements that broke the schema.
 	Flags []string `json:"flags"`
 

@@ -1,5 +1,6 @@
-// Package retention ends the keeping of what was kept long enough: answers,
-// ended deliveries and the notices of notifications are deleted, receipts lose what could name people (GDPR, art.
+// Package retention ends the keeping of what was kept long enough: answers, what
+// they left to reconcile without a payment, ended deliveries and the notices of
+// notifications are deleted, receipts lose what could name people (GDPR, art.
 // 5(1)(e)). It works in small batches with a pause after each, so that nobody who
 // pays waits for it, and may be stopped at any moment: the next run goes on.
 package retention
@@ -106,6 +107,7 @@ func (j *Job) plan() Summary {
 		{What: positions.KeptReceipts, Period: j.Periods.Receipts},
 		{What: positions.KeptDeliveries, Period: j.Periods.Deliveries},
 		{What: positions.KeptNotified, Period: notifiedFor},
+		{What: positions.KeptReconciliations, Period: j.Periods.Answers}, // they tell what answers left
 	}
 	for i := range summary {
 		if period := summary[i].Period; period > 0 {

@@ -26,8 +26,9 @@ const (
 
 var now = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
-// house is a store with an answer and a receipt of each of the last ten days, and
-// a delivery of each receipt that ended the day after.
+// house is a store with an answer and a receipt of each of the last ten days,
+// a delivery of each receipt that ended the day after, and a reconciliation that
+// ended without a payment five days ago.
 func house(t *testing.T) positions.Store {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
@@ -47,6 +48,11 @@ func house(t *testing.T) positions.Store {
 		d.State, d.EndedAt = positions.DeliveryDelivered, at.Add(day)
 		must(t, s.SettleDelivery(t.Context(), d))
 	}
+	must(t, s.RecordAnswers(t.Context(), []positions.Answer{{At: now, OrganizationFiscalCode: ente, NAV: "302000000000000279", Operation: "paGetPaymentV2", Outcome: "OK", Source: positions.SourceNone}}))
+	open, err := s.DueReconciliations(t.Context(), ente, now, 1)
+	must(t, err)
+	open[0].Lapse(now.Add(-5 * day))
+	must(t, s.SettleReconciliation(t.Context(), &open[0]))
 	return s
 }
 
@@ -74,6 +80,7 @@ func TestARunHandlesAllThatADryRunCounted(t *testing.T) {
 		{What: positions.KeptReceipts, Period: 5 * day, Before: now.Add(-5 * day), Rows: 5},
 		{What: positions.KeptDeliveries, Period: 6 * day, Before: now.Add(-6 * day), Rows: 3},
 		{What: positions.KeptNotified, Period: 730 * day, Before: now.Add(-730 * day)},
+		{What: positions.KeptReconciliations, Period: 3 * day, Before: now.Add(-3 * day), Rows: 1},
 	}
 	if d := cmp.Diff(want, counted); d != "" {
 		t.Fatal(d)
@@ -87,10 +94,10 @@ func TestARunHandlesAllThatADryRunCounted(t *testing.T) {
 	j.Progress = func(o retention.Outcome) { told = append(told, fmt.Sprint(o.What, " ", o.Rows)) }
 	done, err := j.Run(t.Context())
 	must(t, err)
-	if d := cmp.Diff(want, done); d != "" || done.Rows() != 15 {
+	if d := cmp.Diff(want, done); d != "" || done.Rows() != 16 {
 		t.Fatal(done.Rows(), d)
 	}
-	batches := []string{"answers 2", "answers 4", "answers 6", "answers 7", "receipts 2", "receipts 4", "receipts 5", "deliveries 2", "deliveries 3", "notifications 0"}
+	batches := []string{"answers 2", "answers 4", "answers 6", "answers 7", "receipts 2", "receipts 4", "receipts 5", "deliveries 2", "deliveries 3", "notifications 0", "reconciliations 1"}
 	if d := cmp.Diff(batches, told); d != "" {
 		t.Errorf("the batches:\n%s", d)
 	}
@@ -112,7 +119,7 @@ func TestAPeriodOfZeroKeepsForEver(t *testing.T) {
 	for name, f := range map[string]func(context.Context) (retention.Summary, error){"dry": j.DryRun, "run": j.Run} {
 		s, err := f(t.Context())
 		must(t, err)
-		if d := cmp.Diff([]int{0, 5, 0, 0}, rows(s)); d != "" || !s[0].Before.IsZero() {
+		if d := cmp.Diff([]int{0, 5, 0, 0, 0}, rows(s)); d != "" || !s[0].Before.IsZero() {
 			t.Errorf("%s: %v", name, s)
 		}
 	}
@@ -130,7 +137,7 @@ func TestARunStopsWithItsContextAndTheNextGoesOn(t *testing.T) {
 	}
 	done, err = job(s, periods).Run(t.Context())
 	must(t, err)
-	if d := cmp.Diff([]int{5, 5, 3, 0}, rows(done)); d != "" {
+	if d := cmp.Diff([]int{5, 5, 3, 0, 1}, rows(done)); d != "" {
 		t.Error(d)
 	}
 }

@@ -20,24 +20,48 @@ import (
 func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicate bool, err error) {
 	received := *r
 	received.ReceivedAt = document.Instant(r.ReceivedAt)
-	var judged document.Judged
+	kept, err := document.Keep(&received, func(unjudged *document.Judged) (document.Judged, error) {
+		return s.saveReceipt(ctx, &received, unjudged)
+	})
+	if errors.Is(err, document.ErrDuplicate) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	*r = kept.Receipt
+	return false, nil
+}
+
+// saveReceipt writes a receipt and all that follows from it, or nothing. What
+// follows is judged, unless unjudged tells it; then no position is looked at.
+func (s *Store) saveReceipt(ctx context.Context, r *positions.Receipt, unjudged *document.Judged) (judged document.Judged, err error) {
 	err = s.change(ctx, "save receipt", func(tx pgx.Tx) error {
-		at, known, err := lockNotice(ctx, tx, &received)
+		var at row
+		var known bool
+		if unjudged == nil {
+			var err error
+			if at, known, err = lockNotice(ctx, tx, r); err != nil {
+				return err
+			}
+		}
+		inserted, err := tx.Exec(ctx, `INSERT INTO receipt_ids (organization, receipt_id, received_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			r.OrganizationFiscalCode, r.ReceiptID, r.ReceivedAt)
 		if err != nil {
 			return err
 		}
-		row, err := tx.Exec(ctx, `INSERT INTO receipt_ids (organization, receipt_id, received_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			received.OrganizationFiscalCode, received.ReceiptID, received.ReceivedAt)
-		if err != nil {
-			return err
+		if inserted.RowsAffected() == 0 {
+			return document.ErrDuplicate
 		}
-		if row.RowsAffected() == 0 {
-			return errDuplicate
-		}
-		if !known {
-			judged = document.Judge(&received, nil, positions.Asked{})
-		} else if judged, err = judge(ctx, tx, at, &received); err != nil {
-			return err
+		switch {
+		case unjudged != nil:
+			judged = *unjudged
+		case !known:
+			judged = document.Judge(r, nil, positions.Asked{})
+		default:
+			if judged, err = judge(ctx, tx, at, r); err != nil {
+				return err
+			}
 		}
 		body, err := document.Write(&judged.Receipt)
 		if err != nil {
@@ -53,18 +77,8 @@ func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicat
 		queueDeliveries(b, judged.Deliveries)
 		return send(ctx, tx, b)
 	})
-	if errors.Is(err, errDuplicate) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	*r = judged.Receipt
-	return false, nil
+	return judged, err
 }
-
-// errDuplicate rolls back the transaction of a receipt that is there already.
-var errDuplicate = errors.New("receipt is there already")
 
 // lockNotice locks the position of a receipt's notice, if it is known here and
 // the receipt is its creditor's.

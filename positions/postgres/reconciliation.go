@@ -66,10 +66,13 @@ func reconcileReceipt(ctx context.Context, tx pgx.Tx, p *positions.Position, rec
 		return err
 	}
 	next := positions.AfterReceipt(waiting, p, receipt, last)
-	switch {
-	case next == nil:
+	if next == nil {
 		return nil
-	case next.ID != 0:
+	}
+	if err := reuseReconciliation(ctx, tx, next); err != nil {
+		return err
+	}
+	if next.ID != 0 {
 		_, err = writeReconciliation(ctx, tx, next)
 		return err
 	}
@@ -79,6 +82,27 @@ func reconcileReceipt(ctx context.Context, tx pgx.Tx, p *positions.Position, rec
 		next.OrganizationFiscalCode, string(next.NAV), next.IUPD, next.ReceiptID, string(next.State), string(next.Source), next.Operation,
 		optional(next.AnsweredAt), int64(next.Amount), int64(next.ChargedFee), int64(next.DueFee), next.IUN, next.OpenedAt,
 		optional(next.PaidAt), next.Attempts, next.DueAt)
+	return err
+}
+
+// reuseReconciliation makes next, which a payment left, the row of its receipt where
+// there is one: of the same payment when it was reported by other means, judged, and
+// taken back before its receipt came. What waited for a payment makes room.
+func reuseReconciliation(ctx context.Context, tx pgx.Tx, next *positions.Reconciliation) error {
+	if next.ReceiptID == "" {
+		return nil
+	}
+	waiting := next.ID
+	err := tx.QueryRow(ctx, `SELECT id, revision FROM reconciliations
+		WHERE organization = $1 AND nav = $2 AND receipt_id = $3 AND receipt_id <> '' FOR UPDATE`,
+		next.OrganizationFiscalCode, string(next.NAV), next.ReceiptID).Scan(&next.ID, &next.Revision)
+	switch {
+	case absent(err):
+		return nil
+	case err != nil || waiting == 0 || waiting == next.ID:
+		return err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM reconciliations WHERE id = $1`, waiting)
 	return err
 }
 
@@ -187,6 +211,21 @@ func (s *Store) ReconciliationTotals(ctx context.Context, f positions.Reconcilia
 				coalesce(sum(charged_fee - due_fee) FILTER (WHERE state = 'OVER_COLLECTED'), 0)::bigint,
 				count(*) FILTER (WHERE state = 'OPEN'), count(*) FILTER (WHERE state = 'REPRICED'), count(*)
 			FROM reconciliations`+where, args...).Scan(&t.UnderCollected, &t.OverCollected, &t.Open, &t.Repriced, &t.Count)
+	})
+	return t, err
+}
+
+// reconciliationSums looks at what is open or was found wrong, by the indexes of
+// these alone.
+const reconciliationSums = `SELECT coalesce(sum(due_fee - charged_fee) FILTER (WHERE state = 'UNDER_COLLECTED'), 0)::bigint,
+	coalesce(sum(charged_fee - due_fee) FILTER (WHERE state = 'OVER_COLLECTED'), 0)::bigint,
+	(SELECT count(*) FROM reconciliations WHERE state = 'OPEN')
+	FROM reconciliations WHERE state IN ('UNDER_COLLECTED', 'OVER_COLLECTED')`
+
+// ReconciliationSums implements [positions.Store].
+func (s *Store) ReconciliationSums(ctx context.Context) (t positions.ReconciliationTotals, err error) {
+	err = s.read(ctx, "reconciliation sums", func() error {
+		return s.pool.QueryRow(ctx, reconciliationSums).Scan(&t.UnderCollected, &t.OverCollected, &t.Open)
 	})
 	return t, err
 }

@@ -29,10 +29,11 @@ func (s *Store) long(ctx context.Context, operation string, f func(pgx.Tx) error
 // CountExpired implements [positions.Store].
 func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before time.Time) (n int, err error) {
 	query, ok := map[positions.Kept]string{
-		positions.KeptAnswers:    `SELECT count(*) FROM answers WHERE at < $1`,
-		positions.KeptReceipts:   `SELECT count(*) FROM receipts WHERE received_at < $1 AND anonymized_at IS NULL`,
-		positions.KeptDeliveries: `SELECT count(*) FROM deliveries WHERE ended_at < $1 AND state <> 'PENDING'`,
-		positions.KeptNotified:   `SELECT count(DISTINCT iun) FROM notified_notices WHERE created_at < $1`,
+		positions.KeptAnswers:         `SELECT count(*) FROM answers WHERE at < $1`,
+		positions.KeptReceipts:        `SELECT count(*) FROM receipts WHERE received_at < $1 AND anonymized_at IS NULL`,
+		positions.KeptDeliveries:      `SELECT count(*) FROM deliveries WHERE ended_at < $1 AND state <> 'PENDING'`,
+		positions.KeptNotified:        `SELECT count(DISTINCT iun) FROM notified_notices WHERE created_at < $1`,
+		positions.KeptReconciliations: `SELECT count(*) FROM reconciliations WHERE judged_at < $1 AND state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL`,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -45,10 +46,11 @@ func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before ti
 // other's rows.
 func (s *Store) Expire(ctx context.Context, what positions.Kept, before time.Time, limit int) (n int, err error) {
 	expire, ok := map[positions.Kept]func(context.Context, pgx.Tx, time.Time, int) (int, error){
-		positions.KeptAnswers:    expireAnswers,
-		positions.KeptReceipts:   expireReceipts,
-		positions.KeptDeliveries: expireDeliveries,
-		positions.KeptNotified:   expireNotified,
+		positions.KeptAnswers:         expireAnswers,
+		positions.KeptReceipts:        expireReceipts,
+		positions.KeptDeliveries:      expireDeliveries,
+		positions.KeptNotified:        expireNotified,
+		positions.KeptReconciliations: expireReconciliations,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -134,4 +136,11 @@ func expireNotified(ctx context.Context, tx pgx.Tx, before time.Time, limit int)
 	}
 	_, err = tx.Exec(ctx, `DELETE FROM notified_notices WHERE iun = ANY ($1)`, old)
 	return len(old), err
+}
+
+// expireReconciliations passes over those that are being opened again.
+func expireReconciliations(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (int, error) {
+	row, err := tx.Exec(ctx, `DELETE FROM reconciliations WHERE id IN
+		(SELECT id FROM reconciliations WHERE judged_at < $1 AND state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL ORDER BY judged_at LIMIT $2 FOR UPDATE SKIP LOCKED)`, before, limit)
+	return int(row.RowsAffected()), err
 }

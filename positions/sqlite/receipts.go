@@ -15,10 +15,25 @@ import (
 func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicate bool, err error) {
 	received := *r
 	received.ReceivedAt = document.Instant(r.ReceivedAt)
-	var judged document.Judged
+	kept, err := document.Keep(&received, func(unjudged *document.Judged) (document.Judged, error) {
+		return s.saveReceipt(ctx, &received, unjudged)
+	})
+	if errors.Is(err, document.ErrDuplicate) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	*r = kept.Receipt
+	return false, nil
+}
+
+// saveReceipt writes a receipt and all that follows from it, or nothing. What
+// follows is judged, unless unjudged tells it.
+func (s *Store) saveReceipt(ctx context.Context, r *positions.Receipt, unjudged *document.Judged) (judged document.Judged, err error) {
 	err = s.change(ctx, "save receipt", func(tx *sql.Tx) error {
 		row, err := tx.ExecContext(ctx, `INSERT INTO receipt_ids (organization, receipt_id, received_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-			received.OrganizationFiscalCode, received.ReceiptID, micros(received.ReceivedAt))
+			r.OrganizationFiscalCode, r.ReceiptID, micros(r.ReceivedAt))
 		if err != nil {
 			return err
 		}
@@ -27,10 +42,11 @@ func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicat
 			return err
 		}
 		if inserted == 0 {
-			duplicate = true
-			return nil
+			return document.ErrDuplicate
 		}
-		if judged, err = judge(ctx, tx, &received); err != nil {
+		if unjudged != nil {
+			judged = *unjudged
+		} else if judged, err = judge(ctx, tx, r); err != nil {
 			return err
 		}
 		body, err := document.Write(&judged.Receipt)
@@ -48,11 +64,7 @@ func (s *Store) SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicat
 		}
 		return insertDeliveries(ctx, tx, judged.Deliveries)
 	})
-	if err != nil || duplicate {
-		return duplicate && err == nil, err
-	}
-	*r = judged.Receipt
-	return false, nil
+	return judged, err
 }
 
 // judge lets the position of a receipt follow and returns the verdict.

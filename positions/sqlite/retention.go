@@ -12,10 +12,11 @@ import (
 // CountExpired implements [positions.Store].
 func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before time.Time) (n int, err error) {
 	query, ok := map[positions.Kept]string{
-		positions.KeptAnswers:    `SELECT count(*) FROM answers WHERE at < ?`,
-		positions.KeptReceipts:   `SELECT count(*) FROM receipts WHERE received_at < ? AND anonymized_at IS NULL`,
-		positions.KeptDeliveries: `SELECT count(*) FROM deliveries WHERE ended_at < ? AND state <> 'PENDING'`,
-		positions.KeptNotified:   `SELECT count(DISTINCT iun) FROM notified_notices WHERE created_at < ?`,
+		positions.KeptAnswers:         `SELECT count(*) FROM answers WHERE at < ?`,
+		positions.KeptReceipts:        `SELECT count(*) FROM receipts WHERE received_at < ? AND anonymized_at IS NULL`,
+		positions.KeptDeliveries:      `SELECT count(*) FROM deliveries WHERE ended_at < ? AND state <> 'PENDING'`,
+		positions.KeptNotified:        `SELECT count(DISTINCT iun) FROM notified_notices WHERE created_at < ?`,
+		positions.KeptReconciliations: `SELECT count(*) FROM reconciliations WHERE judged_at < ? AND state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL`,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -27,10 +28,11 @@ func (s *Store) CountExpired(ctx context.Context, what positions.Kept, before ti
 // Expire implements [positions.Store].
 func (s *Store) Expire(ctx context.Context, what positions.Kept, before time.Time, limit int) (n int, err error) {
 	expire, ok := map[positions.Kept]func(context.Context, *sql.Tx, time.Time, int) (int, error){
-		positions.KeptAnswers:    expireAnswers,
-		positions.KeptReceipts:   expireReceipts,
-		positions.KeptDeliveries: expireDeliveries,
-		positions.KeptNotified:   expireNotified,
+		positions.KeptAnswers:         expireAnswers,
+		positions.KeptReceipts:        expireReceipts,
+		positions.KeptDeliveries:      expireDeliveries,
+		positions.KeptNotified:        expireNotified,
+		positions.KeptReconciliations: expireReconciliations,
 	}[what]
 	if !ok {
 		return 0, positions.UnknownKept(what)
@@ -103,4 +105,9 @@ func expireNotified(ctx context.Context, tx *sql.Tx, before time.Time, limit int
 	}
 	_, err = tx.ExecContext(ctx, `DELETE FROM notified_notices WHERE iun IN `+old, micros(before), limit)
 	return n, err
+}
+
+func expireReconciliations(ctx context.Context, tx *sql.Tx, before time.Time, limit int) (int, error) {
+	return deleted(tx.ExecContext(ctx, `DELETE FROM reconciliations WHERE id IN
+		(SELECT id FROM reconciliations WHERE judged_at < ? AND state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL ORDER BY judged_at LIMIT ?)`, micros(before), limit))
 }

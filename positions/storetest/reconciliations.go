@@ -84,6 +84,35 @@ func judged(t *testing.T, s positions.Store, r positions.Reconciliation, due mon
 }
 
 var reconciliationTests = []test{
+	{"a payment that was reported, judged and taken back does not keep its receipt away", func(t *testing.T, s positions.Store) {
+		for i, answered := range []bool{false, true} { // asked for once more, without SEND's price, before the receipt came
+			p := bound(t, s, fmt.Sprint("iupd-", i))
+			nav, id := p.Options[0].NAV, fmt.Sprint("rt-", i)
+			must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 0, positions.SourceNone)}))
+			must(t, p.Pay(nav, positions.OptionPayment{ReceiptID: id, Amount: p.Options[0].Amount, Date: noon}, noon))
+			must(t, s.UpdatePosition(t.Context(), p, positions.Change{Action: string(positions.EventPay), At: noon}))
+			all := reconciliationsOf(t, s, comune)
+			before := all[len(all)-1]
+			before.ReceiptID, before.PaidAt = id, noon
+			before = judged(t, s, before, 200, thisIUN)
+			reopen(t, s, p)
+			want := opened(p, 0, positions.SourceNone)
+			if answered {
+				want.AnsweredAt = noon.Add(2 * time.Hour)
+				want.OpenedAt = want.AnsweredAt
+				must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, want.AnsweredAt, 0, positions.SourceNone)}))
+			}
+			r := paidFor(p, id, 0)
+			got(s.SaveReceipt(t.Context(), r))(t)
+			same(t, "flags", r.Flags, []string(nil))
+			all = reconciliationsOf(t, s, comune)
+			if len(all) != i+1 || all[i].ID != before.ID || all[i].Revision != before.Revision+1 {
+				t.Fatalf("after the receipt: %+v", all)
+			}
+			want.IUPD, want.ReceiptID, want.PaidAt, want.DueAt = p.IUPD, id, r.PaymentDateTime, r.ReceivedAt
+			sameReconciliation(t, all[i], want)
+		}
+	}},
 	{"only an OK without SEND's price opens one, with the answer", func(t *testing.T, s positions.Store) {
 		want := map[positions.FeeSource]bool{positions.SourceLastKnown: true, positions.SourceBase: true, positions.SourceNone: true}
 		for i, source := range []positions.FeeSource{
@@ -347,6 +376,8 @@ var reconciliationTests = []test{
 		check("after one", positions.ReconciliationFilter{AfterID: &all[1].ID}, positions.ReconciliationTotals{OverCollected: 300, Open: 1, Count: 3}, 2, 3, 4)
 		everybody := got(s.ReconciliationTotals(t.Context(), positions.ReconciliationFilter{}))(t)
 		same(t, "everybody's totals", everybody, positions.ReconciliationTotals{UnderCollected: 1224, OverCollected: 300, Open: 2, Count: 6})
+		everybody.Count = 0
+		same(t, "everybody's sums", got(s.ReconciliationSums(t.Context()))(t), everybody)
 		var added positions.ReconciliationTotals
 		for i := range all {
 			added.Add(&all[i])

@@ -12,7 +12,7 @@ import (
 )
 
 // kept is all that Expire knows.
-var kept = []positions.Kept{positions.KeptAnswers, positions.KeptReceipts, positions.KeptDeliveries, positions.KeptNotified}
+var kept = []positions.Kept{positions.KeptAnswers, positions.KeptReceipts, positions.KeptDeliveries, positions.KeptNotified, positions.KeptReconciliations}
 
 var retentionTests = []test{
 	{"answers from before an instant are deleted, a batch at a time, and no others", func(t *testing.T, s positions.Store) {
@@ -153,6 +153,45 @@ var retentionTests = []test{
 		}
 		keep(thisIUN) // told again
 		same(t, "told again", got(s.CountExpired(t.Context(), positions.KeptNotified, later))(t), 1)
+	}},
+	{"reconciliations of no payment are deleted once they ended; those of payments and the open ones stay", func(t *testing.T, s positions.Store) {
+		var stay []positions.Reconciliation
+		for i, c := range []struct {
+			state positions.ReconciliationState
+			paid  bool
+			hours int // until the verdict
+		}{
+			{positions.ReconciliationRepriced, false, 1},
+			{positions.ReconciliationLapsed, false, 2},
+			{positions.ReconciliationRepriced, false, 3},
+			{positions.ReconciliationOpen, false, 0},
+			{positions.ReconciliationLapsed, true, 1},
+			{positions.ReconciliationEven, true, 1},
+			{positions.ReconciliationUnder, true, 1},
+			{positions.ReconciliationOver, true, 1},
+		} {
+			p := bound(t, s, fmt.Sprint("iupd-", i))
+			must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, positions.SourceNone)}))
+			all := reconciliationsOf(t, s, comune)
+			r := all[len(all)-1]
+			if c.state != positions.ReconciliationOpen {
+				r.State, r.JudgedAt = c.state, noon.Add(time.Duration(c.hours)*time.Hour)
+				if c.paid {
+					r.PaidAt, r.ReceiptID = noon, fmt.Sprint("rt-", i)
+				}
+				must(t, s.SettleReconciliation(t.Context(), &r))
+			}
+			if i > 1 {
+				stay = append(stay, r)
+			}
+		}
+		before := noon.Add(3 * time.Hour) // the verdict of that very instant stays
+		for _, want := range []int{1, 1, 0} {
+			left := got(s.CountExpired(t.Context(), positions.KeptReconciliations, before))(t)
+			same(t, "deleted", got(s.Expire(t.Context(), positions.KeptReconciliations, before, 1))(t), want)
+			same(t, "what is left", got(s.CountExpired(t.Context(), positions.KeptReconciliations, before))(t), left-want)
+		}
+		same(t, "what stays", reconciliationsOf(t, s, comune), stay)
 	}},
 	{"records of a name that nobody knows are refused", func(t *testing.T, s positions.Store) {
 		_, err := s.Expire(t.Context(), "positions", noon, 1)

@@ -79,6 +79,7 @@ func everyMethod(ctx context.Context, s positions.Store, p *positions.Position, 
 	errs["SettleReconciliation"] = s.SettleReconciliation(ctx, &positions.Reconciliation{OpenedAt: noon, DueAt: noon})
 	_, errs["MissingElsewhere"] = s.MissingElsewhere(ctx, comune, thisIUN, "RSSMRA80A01H501U", nav)
 	_, errs["Reconciliations"] = s.Reconciliations(ctx, positions.ReconciliationFilter{})
+	_, errs["ReconciliationSums"] = s.ReconciliationSums(ctx)
 	_, errs["ReconciliationTotals"] = s.ReconciliationTotals(ctx, positions.ReconciliationFilter{})
 	_, errs["BeginAttempt"] = s.BeginAttempt(ctx, attempt("k"), noon)
 	errs["FinishAttempt"] = s.FinishAttempt(ctx, attempt("k"), &positions.KeptAnswer{})

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -53,6 +54,35 @@ func Judge(r *positions.Receipt, p *positions.Position, asked positions.Asked) J
 	}
 	j.Deliveries = Pending(r.Deliveries(paid), j.ReceivedAt)
 	return j
+}
+
+// ErrDuplicate rolls back the transaction of a receipt that is there already.
+var ErrDuplicate = errors.New("receipt is there already")
+
+// Keep stores a receipt by save, whose errors are those of a store: first with its
+// verdict (nil), and where that fails in a way that would not pass, unjudged as it
+// is told to: a receipt tells of money, and the Nodo would send it in vain for
+// ever. Then it changes nothing and only itself leaves, or not even that, where the
+// delivery cannot be written.
+func Keep(r *positions.Receipt, save func(unjudged *Judged) (Judged, error)) (Judged, error) {
+	kept, err := save(nil)
+	if !lasting(err) {
+		return kept, err
+	}
+	unjudged := Judged{Receipt: *r}
+	unjudged.Flags = append(slices.Clone(r.Flags), positions.FlagNotJudged)
+	unjudged.LastAnswered, unjudged.Receipt.Unjudged = nil, err
+	unjudged.Deliveries = Pending(r.Deliveries(nil), r.ReceivedAt)
+	if kept, err = save(&unjudged); lasting(err) && len(unjudged.Deliveries) > 0 {
+		unjudged.Deliveries = nil
+		kept, err = save(&unjudged)
+	}
+	return kept, err
+}
+
+// lasting tells errors that the same again would meet again.
+func lasting(err error) bool {
+	return err != nil && !errors.Is(err, ErrDuplicate) && positions.CodeOf(err) != positions.Unavailable
 }
 
 func verdict(r *positions.Receipt, p *positions.Position, asked positions.Asked) Judged {

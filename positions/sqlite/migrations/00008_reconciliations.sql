@@ -28,7 +28,12 @@ CREATE UNIQUE INDEX reconciliations_unpaid ON reconciliations (organization, nav
 CREATE UNIQUE INDEX reconciliations_receipt ON reconciliations (organization, nav, receipt_id) WHERE receipt_id <> '';
 CREATE INDEX reconciliations_due ON reconciliations (organization, due_at) WHERE state = 'OPEN';
 CREATE INDEX reconciliations_opened ON reconciliations (organization, opened_at DESC);
-CREATE INDEX reconciliations_missing ON reconciliations (organization, iun) WHERE state IN ('UNDER_COLLECTED', 'OVER_COLLECTED');
+-- What was found missing, or too much: by notification, and summed up for the metrics,
+-- which look at this index alone.
+CREATE INDEX reconciliations_missing ON reconciliations (organization, iun, state, due_fee, charged_fee)
+    WHERE state IN ('UNDER_COLLECTED', 'OVER_COLLECTED');
+-- What ended without a payment, for the retention.
+CREATE INDEX reconciliations_ended ON reconciliations (judged_at) WHERE state IN ('REPRICED', 'LAPSED') AND paid_at IS NULL;
 
 -- Organizations whose SEND did not answer, and is left alone for a while.
 CREATE TABLE reconciliation_holds (

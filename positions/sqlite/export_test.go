@@ -1,0 +1,4 @@
+package sqlite
+
+// ReconciliationSums is the query of the method of that name.
+const ReconciliationSums = reconciliationSums
