@@ -63,8 +63,8 @@ func (s *service) runJobs(ctx context.Context) {
 			err = runner.Start(context.WithoutCancel(ctx)) // ended by stopJobs, which lets them finish
 		}
 		if err == nil {
-			s.jobs.Store(runner)
-			break
+			s.work.Go(func() { s.besides(ctx, runner) })
+			return
 		}
 		if ctx.Err() != nil {
 			return
@@ -76,20 +76,40 @@ func (s *service) runJobs(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
-	runner := s.jobs.Load()
-	if runner == nil { // stopped already
-		return
-	}
+}
+
+// running is a runner at work, and what puts jobs in for it.
+type running struct {
+	runner *jobs.Runner
+	follow context.CancelFunc // ends the following of the streams
+	done   chan struct{}      // closed when they are followed no more
+}
+
+// besides puts in what the runner has to do, until ctx ends.
+func (s *service) besides(ctx context.Context, runner *jobs.Runner) {
+	following, cancel := context.WithCancel(ctx)
+	at := &running{runner: runner, follow: cancel, done: make(chan struct{})}
+	s.jobs.Store(at)
 	telemetry.TuneMemory() // the start is over
 	s.work.Go(func() { s.courier.Watch(ctx) })
-	s.work.Go(func() { s.follower.Run(ctx, streams.Jobs{Inserter: runner}) })
+	s.work.Go(func() {
+		defer close(at.done)
+		s.follower.Run(following, streams.Jobs{Inserter: runner})
+	})
 	s.courier.Run(ctx, runner)
 }
 
-// stopJobs takes no more jobs, lets those under way end, and cancels what has not
-// by the end of ctx.
+// stopJobs lets another replica follow the streams, takes no more jobs, lets those
+// under way end, and cancels what has not by the end of ctx.
 func (s *service) stopJobs(ctx context.Context) {
-	if runner := s.jobs.Swap(nil); runner != nil {
-		s.logIf("jobs", runner.Stop(ctx))
+	at := s.jobs.Swap(nil)
+	if at == nil {
+		return
 	}
+	at.follow()
+	select {
+	case <-at.done:
+	case <-ctx.Done():
+	}
+	s.logIf("jobs", at.runner.Stop(ctx))
 }

@@ -48,7 +48,7 @@ type service struct {
 	recorder   *actualize.Recorder
 	actualizer *actualize.Actualizer
 	engine     jobs.Engine
-	jobs       atomic.Pointer[jobs.Runner] // nil: not started, or stopped
+	jobs       atomic.Pointer[running] // nil: not started, or stopped
 	courier    *deliveries.Courier
 	follower   *streams.Follower
 	reconciler *reconciliation.Reconciler
