@@ -129,6 +129,11 @@ func pdndKey(t testing.TB) (*rsa.PrivateKey, string) {
 // callREST makes a call below the organization's path and decodes a 2xx into a
 // value, anything else into the problem.
 func (e *ente) callREST(method, path, key string, body, into any) (int, rest.Problem, error) {
+	return e.callVersion("v1", method, path, key, body, into)
+}
+
+// callVersion does the same in a version of the API.
+func (e *ente) callVersion(version, method, path, key string, body, into any) (int, rest.Problem, error) {
 	var problem rest.Problem
 	var content io.Reader = http.NoBody
 	if body != nil {
@@ -138,7 +143,7 @@ func (e *ente) callREST(method, path, key string, body, into any) (int, rest.Pro
 		}
 		content = bytes.NewReader(encoded)
 	}
-	request, err := http.NewRequest(method, "http://"+e.h.address("api")+"/v1/organizations/"+e.fiscalCode+path, content)
+	request, err := http.NewRequest(method, "http://"+e.h.address("api")+"/"+version+"/organizations/"+e.fiscalCode+path, content)
 	if err != nil {
 		return 0, problem, err
 	}

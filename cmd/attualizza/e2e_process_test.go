@@ -70,7 +70,7 @@ func startChild(t *testing.T, cfg *config.Config) *child {
 	c.cmd.Dir = t.TempDir()
 	c.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"),
-		"ATTUALIZZA_NODO_LISTEN=127.0.0.1:0", "ATTUALIZZA_API_LISTEN=127.0.0.1:0", "ATTUALIZZA_OPS_LISTEN=127.0.0.1:0",
+		"ATTUALIZZA_NODO_LISTEN=" + cfg.NodoListen, "ATTUALIZZA_API_LISTEN=" + cfg.APIListen, "ATTUALIZZA_OPS_LISTEN=" + cfg.OpsListen,
 		"ATTUALIZZA_DATABASE_URL=" + string(cfg.DatabaseURL), "ATTUALIZZA_REDIS_URL=" + string(cfg.RedisURL),
 		"ATTUALIZZA_SEND_URL=" + cfg.SendURL, "ATTUALIZZA_PDND_TOKEN_URL=" + cfg.PDNDTokenURL, "ATTUALIZZA_API_RATE_LIMIT=" + cfg.APIRateLimit.String(),
 		"ATTUALIZZA_ADMIN_KEY=" + string(cfg.AdminKey), "ATTUALIZZA_MASTER_KEY=" + string(cfg.MasterKey),
@@ -105,7 +105,8 @@ func startChild(t *testing.T, cfg *config.Config) *child {
 		_ = c.cmd.Process.Kill() // it may have ended already
 		<-c.ended
 		if t.Failed() {
-			t.Logf("the process said:\n%s", c.log)
+			said := c.log.String()
+			t.Logf("the process said at last:\n%s", said[max(0, len(said)-lastWords):])
 		}
 	})
 	select {
@@ -117,6 +118,10 @@ func startChild(t *testing.T, cfg *config.Config) *child {
 	}
 	return c
 }
+
+// lastWords is how much of the log of a process is shown when its test failed, in
+// bytes.
+const lastWords = 64 << 10
 
 // ready asks /readyz.
 func (c *child) ready() bool {
