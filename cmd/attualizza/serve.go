@@ -58,7 +58,7 @@ func (c *migrateCommand) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
+	defer engine.Close(engineTimeout)
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	if err := applyMigrations(ctx, store, engine, logger); err != nil {

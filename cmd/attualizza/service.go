@@ -298,6 +298,9 @@ func (s *service) address(name string) string {
 const (
 	closeTimeout = 2500 * time.Millisecond
 	flushTimeout = 1500 * time.Millisecond
+	// engineTimeout is how long the jobs' connections are waited for: one that hangs in
+	// a query that nobody can cut is left to the end of the process.
+	engineTimeout = 500 * time.Millisecond
 )
 
 // Drain tells load balancers to look elsewhere and goes on answering for the
@@ -362,7 +365,7 @@ func (s *service) Close() {
 		s.logIf("redis", s.redis.Close())
 	}
 	if s.engine != nil {
-		s.engine.Close()
+		s.engine.Close(engineTimeout)
 	}
 	if s.store != nil {
 		s.logIf("store", s.store.Close())

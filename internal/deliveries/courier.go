@@ -21,6 +21,7 @@ const (
 	receiversAtOnce = 8  // attempts at once towards the receiver of one organization
 	sendAtOnce      = 16 // payment events at once towards SEND
 	sendQueue       = "send_payments"
+	storeAtOnce     = 4 // questions to the store at once: payments use the same connections
 )
 
 // GiveUpAfter is how long a delivery is tried before it is parked.
@@ -81,6 +82,7 @@ type Courier struct {
 	meters *meters
 	wake   chan struct{}
 	again  lookedAtAgain
+	store  chan struct{} // places of who asks the store
 	told   telemetry.Complaints
 }
 
@@ -97,7 +99,7 @@ func New(cfg Config) (*Courier, error) {
 		cfg.Transport = newTransport()
 	}
 	c := &Courier{
-		Config: cfg, wake: make(chan struct{}, 1),
+		Config: cfg, wake: make(chan struct{}, 1), store: make(chan struct{}, storeAtOnce),
 		client: &http.Client{
 			Transport: cfg.Transport,
 			// A receipt goes where it was registered to go.
@@ -142,3 +144,16 @@ func newTransport() *http.Transport {
 	t.MaxResponseHeaderBytes = 32 << 10
 	return t
 }
+
+// enter waits for a place among those who ask the store; leave gives it back. It
+// reports false when ctx ends first.
+func (c *Courier) enter(ctx context.Context) bool {
+	select {
+	case c.store <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (c *Courier) leave() { <-c.store }

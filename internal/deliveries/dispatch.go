@@ -17,7 +17,7 @@ const (
 	lookAgain    = time.Second                     // for queues that were being worked
 	gather       = 30 * time.Millisecond           // between two looks: what comes meanwhile shares the next one
 	putOff       = jobs.Visibility + 5*time.Second // until a queue whose job is put in is looked after again
-	batch        = 500                             // deliveries of one look
+	batch        = 50                              // deliveries of one look: nobody who pays waits long for its transactions
 	maxAgain     = 4096                            // queues remembered for another look; the rest falls due again
 	storeTimeout = 2 * time.Second
 )
@@ -117,6 +117,10 @@ func (c *Courier) dispatch(ctx context.Context, runner Jobs, again []positions.D
 		}
 		if err := c.put(ctx, runner, due); err != nil {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(gather):
 		}
 	}
 	return nil

@@ -3,13 +3,15 @@ package deliveries
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/url"
 	"strconv"
+	"syscall"
 	"time"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -40,7 +42,7 @@ func (c *Courier) pushReceipt(ctx context.Context, d *positions.Delivery) outcom
 	if org.Delivery == nil {
 		return outcome{ended: true, err: errors.New("the organization has no delivery.url any more")}
 	}
-	receipt, err := c.Outbox.Receipt(ctx, d.OrganizationFiscalCode, d.ReceiptID)
+	receipt, err := c.receipt(ctx, d)
 	if err != nil {
 		return outcome{err: fmt.Errorf("read the receipt: %w", err)}
 	}
@@ -120,15 +122,32 @@ func (c *Courier) post(r *http.Request) outcome {
 	return o
 }
 
-// bare drops the URL that net/http puts around its errors: its path may hold a
-// secret.
+// bare tells what went wrong without what the other side wrote: net/http repeats
+// the URL, whose path may hold a secret, and pieces of an answer that is none.
 func bare(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	var certificate *tls.CertificateVerificationError
+	var network *net.OpError
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("no answer within %v", attemptTimeout)
+	case errors.As(err, &certificate):
+		return errors.New("the receiver's certificate is not to be trusted")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("the connection was refused")
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the connection broke")
+	case errors.As(err, &network) && network.Op == "dial":
+		return errors.New("the receiver cannot be reached")
+	case errors.As(err, &network):
+		return errors.New("the connection broke")
 	}
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err
+	return errors.New("the receiver's answer is not HTTP, or the connection failed")
+}
+
+func (c *Courier) receipt(ctx context.Context, d *positions.Delivery) (*positions.Receipt, error) {
+	if !c.enter(ctx) {
+		return nil, ctx.Err()
 	}
-	return err
+	defer c.leave()
+	return c.Outbox.Receipt(ctx, d.OrganizationFiscalCode, d.ReceiptID)
 }

@@ -67,7 +67,7 @@ func onBoth(t *testing.T, test func(t *testing.T, open func(t *testing.T) databa
 			t.Cleanup(func() { must(t, store.Close()) })
 			engine, err := jobs.Postgres(t.Context(), url)
 			must(t, err)
-			t.Cleanup(engine.Close)
+			t.Cleanup(func() { engine.Close(10 * time.Second) })
 			db := database{store, engine}
 			migrate(t, db)
 			return db

@@ -48,7 +48,11 @@ func (c *Courier) tellSEND(ctx context.Context, d *positions.Delivery) outcome {
 // back or another one took its place: SEND would send no more letters about a debt
 // that is still there. A notice that was removed stays paid.
 func (c *Courier) takenBack(ctx context.Context, d *positions.Delivery) (outcome, bool) {
+	if !c.enter(ctx) {
+		return outcome{err: ctx.Err()}, true
+	}
 	n, err := c.Outbox.Notice(ctx, d.OrganizationFiscalCode, d.NAV)
+	c.leave()
 	switch {
 	case positions.CodeOf(err) == positions.NotFound:
 		return outcome{}, false

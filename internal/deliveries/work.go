@@ -3,7 +3,9 @@ package deliveries
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/riverqueue/river"
 
@@ -62,6 +64,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 }
 
 func (c *Courier) claim(ctx context.Context, q positions.DeliveryQueue) (*positions.Delivery, error) {
+	if !c.enter(ctx) {
+		return nil, ctx.Err()
+	}
+	defer c.leave()
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	now := c.Now()
@@ -73,6 +79,10 @@ func (c *Courier) claim(ctx context.Context, q positions.DeliveryQueue) (*positi
 func (c *Courier) settle(ctx context.Context, d *positions.Delivery) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
+	if !c.enter(ctx) {
+		return ctx.Err()
+	}
+	defer c.leave()
 	for pause := 50 * time.Millisecond; ; pause *= 2 {
 		err = c.Outbox.SettleDelivery(ctx, d)
 		if positions.CodeOf(err) != positions.Unavailable {
@@ -111,7 +121,7 @@ func (c *Courier) attempt(ctx context.Context, d *positions.Delivery) {
 	now := c.Now()
 	d.LastStatus, d.LastError = o.status, ""
 	if o.err != nil {
-		d.LastError = o.err.Error()
+		d.LastError = plain(o.err.Error())
 	}
 	switch {
 	case o.ended:
@@ -127,6 +137,23 @@ func (c *Courier) attempt(ctx context.Context, d *positions.Delivery) {
 	}
 	c.tell(ctx, d, o)
 }
+
+// plain makes the text of an error fit to be kept and shown, whatever the other side
+// put into it.
+func plain(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	if runes := []rune(text); len(runes) > maxError {
+		return string(runes[:maxError])
+	}
+	return text
+}
+
+const maxError = 200 // characters
 
 // tell counts what became of an attempt and tells the log what somebody should
 // look at: a failing receiver once in a while, a parked delivery always.

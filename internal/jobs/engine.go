@@ -23,8 +23,9 @@ type Engine interface {
 	// Migrate makes River's tables, or brings them up to date. Replicas may start
 	// together.
 	Migrate(ctx context.Context, logger *slog.Logger) error
-	// Close ends the engine's own connections. Its runners must have been stopped.
-	Close()
+	// Close ends the engine's own connections, and waits no longer than limit for those
+	// in use. Its runners must have been stopped.
+	Close(limit time.Duration)
 
 	client(cfg *river.Config) (client, error)
 }
@@ -75,7 +76,17 @@ func (e *postgresEngine) client(cfg *river.Config) (client, error) {
 	return asClient(river.NewClient(riverpgxv5.New(e.pool), cfg))
 }
 
-func (e *postgresEngine) Close() { e.pool.Close() }
+func (e *postgresEngine) Close(limit time.Duration) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		e.pool.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(limit):
+	}
+}
 
 // migrationLock is the advisory lock under which River's tables are made, because
 // River itself does not keep two replicas apart. The number has no meaning.
@@ -107,7 +118,7 @@ func (e *sqliteEngine) client(cfg *river.Config) (client, error) {
 	return asClient(river.NewClient(riversqlite.New(e.db), cfg))
 }
 
-func (e *sqliteEngine) Close() {}
+func (e *sqliteEngine) Close(time.Duration) {}
 
 func (e *sqliteEngine) Migrate(ctx context.Context, logger *slog.Logger) error {
 	if err := migrate(ctx, riversqlite.New(e.db), logger); err != nil {

@@ -39,11 +39,14 @@ type Runner struct {
 	client client
 	mu     sync.RWMutex // River reads its queues without a lock where it does not listen
 	queues map[string]bool
+	broken chan struct{}
+	spoil  func()
 }
 
 // New prepares a runner. Its engine's migrations must be applied before Start.
 func New(cfg Config) (*Runner, error) {
-	r := &Runner{queues: map[string]bool{}}
+	r := &Runner{queues: map[string]bool{}, broken: make(chan struct{})}
+	r.spoil = sync.OnceFunc(func() { close(r.broken) })
 	if cfg.Visibility == 0 {
 		cfg.Visibility = Visibility
 	}
@@ -105,7 +108,12 @@ func (r *Runner) Stop(ctx context.Context) error {
 
 const lastMoment = 500 * time.Millisecond
 
+// Broken is closed when a queue could not be added. River remembers such a queue
+// and never works it: the runner has to be stopped and another one made.
+func (r *Runner) Broken() <-chan struct{} { return r.broken }
+
 // Work begins to work a queue, if it is not worked yet, with so many jobs at once.
+// After an error the runner is [Runner.Broken].
 func (r *Runner) Work(queue string, workers int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,6 +121,7 @@ func (r *Runner) Work(queue string, workers int) error {
 		return nil
 	}
 	if err := r.client.Queues().Add(queue, river.QueueConfig{MaxWorkers: workers, FetchPollInterval: pollOfTheAdded}); err != nil {
+		r.spoil()
 		return fmt.Errorf("queue %s: %w", queue, err)
 	}
 	r.queues[queue] = true

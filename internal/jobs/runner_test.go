@@ -23,7 +23,7 @@ func onBoth(t *testing.T, test func(t *testing.T, engine func() jobs.Engine)) {
 		test(t, func() jobs.Engine {
 			engine, err := jobs.Postgres(t.Context(), url)
 			must(t, err)
-			t.Cleanup(engine.Close)
+			t.Cleanup(func() { engine.Close(10 * time.Second) })
 			must(t, engine.Migrate(t.Context(), slog.Default()))
 			return engine
 		})
@@ -227,7 +227,7 @@ func TestReplicasCanMigrateTogether(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer engine.Close()
+			defer engine.Close(10 * time.Second)
 			if err := engine.Migrate(t.Context(), slog.Default()); err != nil {
 				t.Error(err)
 			}

@@ -154,7 +154,30 @@ type schema struct {
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 
 // theOwnContract is api.yaml read once: nothing changes it afterwards.
-var theOwnContract = sync.OnceValues(func() (*contract, error) { return readContract(source) })
+var theOwnContract = sync.OnceValues(func() (*contract, error) {
+	c, err := readContract(source)
+	if err == nil {
+		c.forgetExamples()
+	}
+	return c, err
+})
+
+// forgetExamples lets go of what only the page was made of: some two megabytes.
+func (c *contract) forgetExamples() {
+	c.Components.Schemas = nil
+	c.Components.Responses = nil
+	for _, op := range c.operations {
+		if op.RequestBody != nil {
+			for kind := range op.RequestBody.Content {
+				op.RequestBody.Content[kind] = media{}
+			}
+		}
+		for status, r := range op.Responses {
+			r.Content = nil
+			op.Responses[status] = r
+		}
+	}
+}
 
 // readContract reads api.yaml. Every operation must say who may call it, and
 // only one without x-access PUBLIC may do without a key.

@@ -33,6 +33,12 @@ func (s *server) ListMissingReceipts(ctx context.Context, r ListMissingReceiptsR
 	if who := callerOf(ctx); who.key != nil {
 		f.SegregationCodes = who.key.SegregationCodes
 	}
+	// One at a time: it may take seconds of the store, on the connections that
+	// payments use.
+	if !s.surveying.TryLock() {
+		return nil, positions.Errorf(positions.Unavailable, "missing receipts are being listed for somebody else: try again in a few seconds")
+	}
+	defer s.surveying.Unlock()
 	missing, total, err := s.Store.MissingReceipts(ctx, f)
 	if err != nil {
 		return nil, err

@@ -138,6 +138,7 @@ type server struct {
 	// registering lets one registration at a time read and replace the secrets
 	// that it keeps.
 	registering sync.Mutex
+	surveying   sync.Mutex // one list of missing receipts at a time
 }
 
 // New returns the API as a handler, safe for concurrent use. It has no listener

@@ -49,7 +49,7 @@ func withJobs(t *testing.T, test func(t *testing.T, c *country, engine jobs.Engi
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(engine.Close)
+		t.Cleanup(func() { engine.Close(10 * time.Second) })
 		prepare(t, s, engine)
 	})
 }
