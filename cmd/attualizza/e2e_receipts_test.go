@@ -241,6 +241,7 @@ func (c *receiptCase) play(t *testing.T, e *ente, op pafornode.Operation) {
 	}
 	d := e.publish(t, oneLetter)
 	request := e.receipt(t, d, activation)
+	e.answersOnRecord(t, d.nav, 1) // what was asked is known from there
 	if c.change != nil {
 		c.change(request)
 	}

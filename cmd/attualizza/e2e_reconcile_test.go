@@ -175,9 +175,12 @@ func replay(t *testing.T, h *house) {
 		}
 		s.play(t, c.payer, c.asked)
 	}
-	sum, err := h.reconcileAt(0).Round(t.Context())
-	if err != nil || sum.Judged() != 0 || sum.Held != len(probes) {
-		t.Errorf("a round during the outage came to %+v, %v", sum, err)
+	// The service makes rounds of its own; after this one everybody is left alone.
+	for round := range 2 {
+		sum, err := h.reconcileAt(0).Round(t.Context())
+		if err != nil || sum.Judged() != 0 || round > 0 && sum.Held+sum.Postponed != 0 {
+			t.Errorf("round %d during the outage came to %+v, %v", round, sum, err)
+		}
 	}
 	for _, e := range enti {
 		if r := e.reconciliations(t, ""); r.Totals.Net != 0 || r.Totals.Open != r.Totals.Count || r.Totals.Open == 0 {
