@@ -4,6 +4,7 @@ GO        ?= go
 FUZZTIME  ?= 30s
 BENCH     ?= .
 COUNT     ?= 6
+SEED      ?= 1
 PKG       ?= ./...
 API_RULES ?= https://raw.githubusercontent.com/italia/api-oas-checker/6a5683f8ed8d87d5748b92479edde2b6d8df3008/spectral-modi.yml
 
@@ -20,7 +21,7 @@ tests = $(if $(filter ./...,$(PKG)),\
 	$(GO) test -shuffle=on -count=1 $(1) $(PKG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test test-race servers lint fmt bench bench-compare import-figures generate check-contract check-api fuzz clean
+.PHONY: help demo run build test test-race crash servers lint fmt bench bench-compare import-figures generate check-contract check-api fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,11 @@ test: servers ## all tests, against real PostgreSQL and Redis
 
 test-race: servers ## all tests under the race detector
 	$(call tests,-race -timeout=15m)
+
+crash: servers ## kill the service 20 times under load, on both stores: SEED=number, COUNT runs with the seeds after it
+	@for seed in $$(seq $(SEED) $$(($(SEED) + $(COUNT) - 1))); do \
+		ATTUALIZZA_CRASH_SEED=$$seed $(GO) test ./cmd/attualizza -run HoweverOftenTheServiceIsKilled -v -count=1 -timeout=15m || exit 1; \
+	done
 
 servers: # the binaries that the tests start; installed when missing and possible
 	@.ci/servers
