@@ -138,7 +138,7 @@ func AfterReceipt(waiting *Reconciliation, p *Position, r *Receipt, last *Answer
 		next.Source, next.Operation, next.AnsweredAt, next.Amount = SourceStandIn, "", time.Time{}, r.PaymentAmount
 	case !r.StandIn && last != nil && last.Source.Degraded():
 		next.Source, next.Operation, next.AnsweredAt, next.Amount = last.Source, last.Operation, last.At, last.Amount
-	case last == nil && open:
+	case open && (last == nil || r.PaymentAmount < last.Amount): // it followed an earlier answer
 	case open:
 		next.State, next.DueFee, next.JudgedAt = ReconciliationRepriced, o.Payment.NotificationFee, r.ReceivedAt
 		return &next

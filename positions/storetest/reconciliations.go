@@ -207,6 +207,15 @@ var reconciliationTests = []test{
 		want.Operation, want.State, want.DueFee, want.JudgedAt = "paVerifyPaymentNotice", positions.ReconciliationRepriced, 200, receipt.ReceivedAt
 		sameReconciliation(t, theOnly(t, s), want)
 	}},
+	{"a payment of less than SEND's price came to followed the answer before it", func(t *testing.T, s positions.Store) {
+		p := bound(t, s, "iupd-1")
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 0, positions.SourceNone), said(p, noon.Add(time.Minute), 200, positions.SourceLive)}))
+		receipt := paidFor(p, "rt-1", 0)
+		got(s.SaveReceipt(t.Context(), receipt))(t)
+		want := opened(p, 0, positions.SourceNone)
+		want.IUPD, want.ReceiptID, want.PaidAt, want.DueAt = p.IUPD, receipt.ReceiptID, receipt.PaymentDateTime, receipt.ReceivedAt
+		sameReconciliation(t, theOnly(t, s), want)
+	}},
 	{"a payment without an activation on record counts as paid by what a verify said, and without that is nobody's business", func(t *testing.T, s positions.Store) {
 		p, silent := bound(t, s, "iupd-1"), bound(t, s, "iupd-2")
 		verify := said(p, noon, 0, positions.SourceNone)
