@@ -164,6 +164,9 @@ func TestWhatSENDSaysOfAPaymentIsToldApart(t *testing.T) {
 	status := func(n int, code string) *sandbox.Fault {
 		return &sandbox.Fault{Kind: sandbox.WithStatus, Status: n, Code: code}
 	}
+	anotherKey := &Credential{OrganizationFiscalCode: "80099999999", APIKey: "the-other-key"}
+	revokedKey := &Credential{OrganizationFiscalCode: org, APIKey: "revoked"}
+	bareKey := &Credential{OrganizationFiscalCode: org, APIKey: "the-pdnd-key"}
 	for name, tt := range map[string]struct {
 		cred  *Credential
 		nav   string
@@ -172,9 +175,9 @@ func TestWhatSENDSaysOfAPaymentIsToldApart(t *testing.T) {
 		ends  bool
 	}{
 		"a notice that was never notified": {cred: apiKeyOnly, nav: "302012345678909999", want: KindNotNotified, ends: true},
-		"a key that is not the sender's":   {cred: &Credential{OrganizationFiscalCode: "80099999999", APIKey: "the-other-key"}, nav: notice, want: KindNotNotified, ends: true},
-		"a key that SEND does not know":    {cred: &Credential{OrganizationFiscalCode: org, APIKey: "revoked"}, nav: notice, want: KindDenied},
-		"a key without its voucher":        {cred: &Credential{OrganizationFiscalCode: org, APIKey: "the-pdnd-key"}, nav: notice, want: KindDenied},
+		"a key that is not the sender's":   {cred: anotherKey, nav: notice, want: KindNotNotified, ends: true},
+		"a key that SEND does not know":    {cred: revokedKey, nav: notice, want: KindDenied},
+		"a key without its voucher":        {cred: bareKey, nav: notice, want: KindDenied},
 		"a 404 of the gateway":             {cred: apiKeyOnly, nav: notice, fault: status(404, "PN_GENERIC_ERROR"), want: KindAnomaly},
 		"a 400":                            {cred: apiKeyOnly, nav: notice, fault: status(400, "PN_GENERIC_INVALIDPARAMETER_PATTERN"), want: KindBadRequest},
 		"a 403":                            {cred: apiKeyOnly, nav: notice, fault: status(403, ""), want: KindDenied},
@@ -183,7 +186,7 @@ func TestWhatSENDSaysOfAPaymentIsToldApart(t *testing.T) {
 		"a 504 of the gateway":             {cred: apiKeyOnly, nav: notice, fault: status(504, ""), want: KindServerError},
 		"a 200 is no acknowledgement":      {cred: apiKeyOnly, nav: notice, fault: &sandbox.Fault{Kind: sandbox.Malformed}, want: KindUnreadable},
 		"a connection that breaks":         {cred: apiKeyOnly, nav: notice, fault: &sandbox.Fault{Kind: sandbox.Reset}, want: KindTransport},
-		"a 404 of a notification that is not there": {cred: apiKeyOnly, nav: notice, fault: status(404, "PN_DELIVERY_NOTIFICATIONNOTFOUND"), want: KindNotNotified, ends: true},
+		"a 404 of an unknown notification": {cred: apiKeyOnly, nav: notice, fault: status(404, "PN_DELIVERY_NOTIFICATIONNOTFOUND"), want: KindNotNotified, ends: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sim, c, n := simulator(t, Config{})
