@@ -118,8 +118,8 @@ func (c *Courier) AddTo(workers *river.Workers) { river.AddWorker(workers, &work
 // an organization has something to be sent to.
 func (c *Courier) Queues() map[string]int { return map[string]int{sendQueue: sendAtOnce} }
 
-// Wake tells that something may be due. It never blocks; unheard, it costs a few
-// seconds.
+// Wake tells that something may be due. It never blocks; unheard, it costs a
+// second.
 func (c *Courier) Wake() {
 	select {
 	case c.wake <- struct{}{}:

@@ -13,8 +13,7 @@ import (
 
 // Bounds of the dispatch.
 const (
-	lookEvery    = time.Second                     // for what falls due, and what another replica left behind
-	lookAgain    = time.Second                     // for queues that were being worked
+	lookEvery    = time.Second                     // for what falls due, what another replica left behind, and queues that were being worked
 	gather       = 30 * time.Millisecond           // between two looks: what comes meanwhile shares the next one
 	putOff       = jobs.Visibility + 5*time.Second // until a queue whose job is put in is looked after again
 	batch        = 50                              // deliveries of one look: nobody who pays waits long for its transactions
@@ -71,22 +70,18 @@ func (l *lookedAtAgain) take() (some []positions.DeliveryQueue) {
 // Run puts in jobs for what is due, at once when woken and otherwise every second,
 // until ctx ends.
 func (c *Courier) Run(ctx context.Context, runner Jobs) {
-	due, again := time.NewTicker(lookEvery), time.NewTicker(lookAgain)
-	defer due.Stop()
-	defer again.Stop()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
 	for {
-		var some []positions.DeliveryQueue
+		var again []positions.DeliveryQueue
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
-		case <-due.C:
-		case <-again.C:
-			if some = c.again.take(); len(some) == 0 {
-				continue
-			}
+		case <-tick.C:
+			again = c.again.take()
 		}
-		if err := c.dispatch(ctx, runner, some); err != nil && ctx.Err() == nil && c.told.Due("", c.Now()) {
+		if err := c.dispatch(ctx, runner, again); err != nil && ctx.Err() == nil && c.told.Due("", c.Now()) {
 			c.Logger.WarnContext(ctx, "deliveries not looked after, trying again in seconds", "error", err)
 		}
 		select { // River tells of new jobs only so often

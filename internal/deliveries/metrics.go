@@ -82,14 +82,5 @@ func (c *Courier) look(ctx context.Context) {
 	if err != nil {
 		return // the readiness of the store is told elsewhere; the last numbers stay
 	}
-	for _, kind := range []positions.DeliveryKind{positions.DeliverReceipt, positions.DeliverToSEND} {
-		known := false
-		for _, b := range found {
-			known = known || b.Kind == kind
-		}
-		if !known { // none is a number, too
-			found = append(found, positions.DeliveryBacklog{Kind: kind})
-		}
-	}
 	c.meters.backlog.Store(&found)
 }
