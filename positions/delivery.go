@@ -73,18 +73,16 @@ type Outgoing struct {
 
 // Deliveries keeps what has to leave. Errors are as in [Store].
 type Deliveries interface {
-	// DueDeliveries returns the queues of at most limit PENDING deliveries that are
-	// due by now, the longest due first, and hides these deliveries from here until
-	// until, so that nobody else looks after them in the meantime.
-	DueDeliveries(ctx context.Context, now, until time.Time, limit int) ([]DeliveryQueue, error)
-	// ClaimDelivery takes the first PENDING delivery of a queue for one attempt:
-	// it counts the attempt and keeps the delivery for the caller until until.
-	// NotFound: nothing is PENDING. Conflict: nothing is taken, because somebody else
-	// has the first, whose claim ends by itself if they died, or, with [NotDue],
-	// because the first waits for its next attempt.
-	ClaimDelivery(ctx context.Context, q DeliveryQueue, now, until time.Time) (*Delivery, error)
+	// DueDeliveries tells in which lanes something may be attempted now, and how many
+	// deliveries at least, most at most. It changes nothing.
+	DueDeliveries(ctx context.Context, now time.Time, most int) ([]DueLane, error)
+	// ClaimDelivery takes for one attempt what is due the longest in a lane, if it is
+	// the first PENDING delivery about its notice: it counts the attempt and keeps
+	// the delivery for the caller until until. NotFound: nothing can be taken now.
+	ClaimDelivery(ctx context.Context, l DeliveryLane, now, until time.Time) (*Delivery, error)
 	// SettleDelivery writes what an attempt came to: State, DueAt, Attempts,
-	// LastStatus, LastError and EndedAt of d, and gives the claim back. Stale when
+	// LastStatus, LastError and EndedAt of d, and gives the claim back; the next one
+	// about the notice follows once this one is not PENDING any more. Stale when
 	// the claim was somebody else's by then, or the delivery has been replayed
 	// since: nothing is written.
 	SettleDelivery(ctx context.Context, d *Delivery) error
@@ -101,17 +99,17 @@ type Deliveries interface {
 	DeliveryBacklog(ctx context.Context) ([]DeliveryBacklog, error)
 }
 
-// NotDue is the cause of a refused claim of a delivery that waits until At.
-type NotDue struct{ At time.Time }
-
-func (e NotDue) Error() string { return "not due before " + e.At.Format(time.RFC3339) }
-
-// DeliveryQueue names the deliveries that leave one after the other: those of
-// one kind about one notice.
-type DeliveryQueue struct {
+// DeliveryLane names the deliveries that have one receiver: those of one kind of
+// one organization.
+type DeliveryLane struct {
 	Kind                   DeliveryKind
 	OrganizationFiscalCode string
-	NAV                    NoticeNumber
+}
+
+// DueLane is a lane in which something may be attempted.
+type DueLane struct {
+	DeliveryLane
+	Due int // deliveries that are due, as far as they were counted; some may follow others about their notice
 }
 
 // DeliveryFilter narrows deliveries. Zero fields do not filter.

@@ -41,7 +41,7 @@ func aged(t *testing.T) func(ts *testscript.TestScript, neg bool, args []string)
 			})
 			ts.Check(err)
 		}
-		d, err := store.ClaimDelivery(t.Context(), positions.DeliveryQueue{Kind: positions.DeliverReceipt, OrganizationFiscalCode: loadtest.Organization, NAV: paid}, decade.Add(2*time.Hour), decade.Add(3*time.Hour))
+		d, err := store.ClaimDelivery(t.Context(), positions.DeliveryLane{Kind: positions.DeliverReceipt, OrganizationFiscalCode: loadtest.Organization}, decade.Add(2*time.Hour), decade.Add(3*time.Hour))
 		ts.Check(err)
 		d.State, d.EndedAt = positions.DeliveryDelivered, decade.Add(3*time.Hour)
 		ts.Check(store.SettleDelivery(t.Context(), d))

@@ -85,7 +85,7 @@ func parked(t *testing.T, database, organization, receipt string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := store.ClaimDelivery(t.Context(), positions.DeliveryQueue{Kind: positions.DeliverReceipt, OrganizationFiscalCode: organization, NAV: nav}, at, at.Add(time.Minute))
+	d, err := store.ClaimDelivery(t.Context(), positions.DeliveryLane{Kind: positions.DeliverReceipt, OrganizationFiscalCode: organization}, at, at.Add(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

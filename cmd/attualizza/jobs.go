@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -57,21 +56,19 @@ func periodic(every time.Duration, args river.JobArgs) *river.PeriodicJob {
 }
 
 // runJobs carries out what happens beside the payments until stopJobs. A database
-// that does not answer is waited for, and a runner that broke is replaced.
+// that does not answer is waited for.
 func (s *service) runJobs(ctx context.Context) {
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		runner, err := s.newRunner()
 		if err == nil {
 			err = runner.Start(context.WithoutCancel(ctx)) // ended by stopJobs, which lets them finish
 		}
-		if err == nil && s.besides(ctx, runner) {
+		if err == nil {
+			s.besides(ctx, runner)
 			return
 		}
 		if ctx.Err() != nil {
 			return
-		}
-		if err == nil {
-			err = errors.New("a queue could not be added")
 		}
 		s.logger.WarnContext(ctx, "jobs not running, trying again", "error", err)
 		select {
@@ -89,36 +86,19 @@ type running struct {
 	done   chan struct{}      // closed when they are followed no more
 }
 
-// besides puts in what the runner has to do, until ctx ends; false: until it broke,
-// and was stopped.
-func (s *service) besides(ctx context.Context, runner *jobs.Runner) bool {
-	ctx, cancel := context.WithCancel(ctx)
+// besides puts in what the runner has to do, until ctx ends.
+func (s *service) besides(ctx context.Context, runner *jobs.Runner) {
+	following, cancel := context.WithCancel(ctx)
 	defer cancel()
 	at := &running{runner: runner, follow: cancel, done: make(chan struct{})}
 	s.jobs.Store(at)
 	telemetry.TuneMemory() // the start is over
 	var work sync.WaitGroup
 	work.Go(func() { s.courier.Watch(ctx) })
-	work.Go(func() {
-		defer close(at.done)
-		s.follower.Run(ctx, streams.Jobs{Inserter: runner})
-	})
 	work.Go(func() { s.courier.Run(ctx, runner) })
-	select {
-	case <-ctx.Done():
-		work.Wait()
-		return true
-	case <-runner.Broken():
-	}
-	cancel()
+	s.follower.Run(following, streams.Jobs{Inserter: runner})
+	close(at.done)
 	work.Wait()
-	soft, done := context.WithTimeout(context.WithoutCancel(ctx), jobs.Timeout)
-	defer done()
-	if s.jobs.CompareAndSwap(at, nil) {
-		s.logIf("jobs", runner.Stop(soft))
-		return false
-	}
-	return true // somebody else is stopping it
 }
 
 // stopJobs lets another replica follow the streams, takes no more jobs, lets those

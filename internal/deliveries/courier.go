@@ -18,10 +18,11 @@ import (
 
 // Bounds of the work, of one replica.
 const (
-	receiversAtOnce = 8  // attempts at once towards the receiver of one organization
-	sendAtOnce      = 16 // payment events at once towards SEND
-	sendQueue       = "send_payments"
-	storeAtOnce     = 4 // questions to the store at once: payments use the same connections
+	receiptQueue   = "receipts"
+	receiptsAtOnce = 64 // lanes of receipts at work: of a receiver that hangs, mostly one attempt is under way
+	sendQueue      = "send_payments"
+	sendAtOnce     = 16
+	storeAtOnce    = 4 // questions to the store at once: payments use the same connections
 )
 
 // GiveUpAfter is how long a delivery is tried before it is parked.
@@ -37,15 +38,13 @@ type Outbox interface {
 // Directory knows the registered organizations.
 type Directory interface {
 	Organization(fiscalCode string) (*registry.Organization, bool)
-	Organizations() []*registry.Organization
 	// Current reports whether who is not found is really unknown.
 	Current() bool
 }
 
 // Jobs is where jobs are put in; see [jobs.Runner].
 type Jobs interface {
-	Work(queue string, workers int) error
-	Insert(ctx context.Context, jobs []river.InsertManyParams) (busy []int, err error)
+	Insert(ctx context.Context, jobs []river.InsertManyParams) error
 }
 
 // Reporter tells SEND of payments.
@@ -81,7 +80,7 @@ type Courier struct {
 	client *http.Client
 	meters *meters
 	wake   chan struct{}
-	again  lookedAtAgain
+	lanes  lanes
 	store  chan struct{} // places of who asks the store
 	told   telemetry.Complaints
 }
@@ -114,9 +113,11 @@ func New(cfg Config) (*Courier, error) {
 // AddTo adds the worker of the deliveries to a runner's.
 func (c *Courier) AddTo(workers *river.Workers) { river.AddWorker(workers, &worker{courier: c}) }
 
-// Queues are the queues that are worked from the start; the others are added when
-// an organization has something to be sent to.
-func (c *Courier) Queues() map[string]int { return map[string]int{sendQueue: sendAtOnce} }
+// Queues are the queues of the courier's jobs, and how many of each this replica
+// carries out at once.
+func (c *Courier) Queues() map[string]int {
+	return map[string]int{receiptQueue: receiptsAtOnce, sendQueue: sendAtOnce}
+}
 
 // Wake tells that something may be due. It never blocks; unheard, it costs a
 // second.
@@ -138,7 +139,7 @@ func (c *Courier) Close() error {
 // wait for each other.
 func newTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConns, t.MaxIdleConnsPerHost = 64, receiversAtOnce
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = receiptsAtOnce, slots
 	t.IdleConnTimeout = 50 * time.Second
 	t.TLSHandshakeTimeout = 3 * time.Second
 	t.MaxResponseHeaderBytes = 32 << 10

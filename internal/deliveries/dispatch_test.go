@@ -3,9 +3,10 @@ package deliveries
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"slices"
 	"testing"
+	"time"
 
 	"github.com/riverqueue/river"
 
@@ -20,17 +21,14 @@ type unsteady struct {
 	taken []river.InsertManyParams
 }
 
-func (u *unsteady) Work(string, int) error { return nil }
-
-func (u *unsteady) Insert(_ context.Context, jobs []river.InsertManyParams) ([]int, error) {
+func (u *unsteady) Insert(_ context.Context, jobs []river.InsertManyParams) error {
 	if u.fails == nil {
 		u.taken = append(u.taken, jobs...)
 	}
-	return nil, u.fails
+	return u.fails
 }
 
-// The store hides what it told of for a minute: whoever asked must not forget it.
-func TestQueuesWhoseJobsCouldNotBePutInAreLookedAtAgain(t *testing.T) {
+func TestWhatCouldNotBePutInIsLookedAtAgain(t *testing.T) {
 	db, c := sqliteOnly(t), &clock{}
 	register(t, db, comune, "https://gestionale.example")
 	box, err := secrets.New(masterKey)
@@ -42,24 +40,33 @@ func TestQueuesWhoseJobsCouldNotBePutInAreLookedAtAgain(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { must(t, courier.Close()) })
 	r := &replica{database: db, courier: courier, clock: c}
-	r.save(t, comune, notice(1), "r-1/0")
-
-	runner := &unsteady{fails: errors.New("the database is gone")}
-	want := positions.DeliveryQueue{Kind: positions.DeliverReceipt, OrganizationFiscalCode: comune, NAV: notice(1)}
-	if err := courier.dispatch(t.Context(), runner, nil); !errors.Is(err, runner.fails) {
-		t.Fatal(err)
+	for i := range 3 {
+		r.save(t, comune, notice(i), fmt.Sprintf("r-%d/0", i))
 	}
-	for range 2 {
-		again := courier.again.take()
-		if !slices.Equal(again, []positions.DeliveryQueue{want}) {
-			t.Fatalf("to be looked at again: %v", again)
-		}
-		if err := courier.dispatch(t.Context(), runner, again); !errors.Is(err, runner.fails) {
-			t.Fatal(err)
+	lane := positions.DeliveryLane{Kind: positions.DeliverReceipt, OrganizationFiscalCode: comune}
+	runner := &unsteady{fails: errors.New("the database is gone")}
+	look := func() (time.Duration, error) {
+		t.Helper()
+		c.advance(lookGap)
+		return courier.dispatch(t.Context(), runner)
+	}
+	for range 3 {
+		if pause, err := look(); !errors.Is(err, runner.fails) || pause > lookGap {
+			t.Fatal(pause, err)
 		}
 	}
 	runner.fails = nil
-	if err := courier.dispatch(t.Context(), runner, courier.again.take()); err != nil || len(courier.again.take()) != 0 || len(runner.taken) != 1 {
-		t.Fatalf("put in: %d jobs, %v", len(runner.taken), err)
+	_, err = look()
+	must(t, err)
+	if len(runner.taken) != 1 {
+		t.Fatalf("%d jobs for a receiver of which nobody knows whether it works", len(runner.taken))
+	}
+	if !courier.lanes.note(lane, c.now(), false, false, 0) {
+		t.Fatal("a receiver that works is not worth more jobs")
+	}
+	_, err = look()
+	must(t, err)
+	if len(runner.taken) != 1+3 {
+		t.Fatalf("%d more jobs for three deliveries", len(runner.taken)-1)
 	}
 }

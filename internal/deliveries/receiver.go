@@ -44,7 +44,7 @@ func (c *Courier) pushReceipt(ctx context.Context, d *positions.Delivery) outcom
 	}
 	receipt, err := c.receipt(ctx, d)
 	if err != nil {
-		return outcome{err: fmt.Errorf("read the receipt: %w", err)}
+		return outcome{err: fmt.Errorf("read the receipt: %w", err), general: true}
 	}
 	data, err := c.Render(receipt)
 	if err != nil {
@@ -56,10 +56,10 @@ func (c *Courier) pushReceipt(ctx context.Context, d *positions.Delivery) outcom
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, org.Delivery.URL, bytes.NewReader(body))
 	if err != nil {
-		return outcome{err: errors.New("delivery.url cannot be called")}
+		return outcome{err: errors.New("delivery.url cannot be called"), general: true}
 	}
 	if err := c.sign(request, org, d, body); err != nil {
-		return outcome{err: err}
+		return outcome{err: err, general: true}
 	}
 	return c.post(request)
 }
@@ -74,7 +74,7 @@ func (c *Courier) organization(d *positions.Delivery) (*registry.Organization, o
 	case current:
 		return nil, outcome{ended: true, err: errors.New("the organization is not registered any more")}
 	}
-	return nil, outcome{err: errors.New("the organizations are not loaded yet")}
+	return nil, outcome{err: errors.New("the organizations are not loaded yet"), general: true}
 }
 
 // sign sets the headers. The identifier is the delivery's, so that a receiver
@@ -108,18 +108,29 @@ func (c *Courier) sign(r *http.Request, org *registry.Organization, d *positions
 func (c *Courier) post(r *http.Request) outcome {
 	response, err := c.client.Do(r)
 	if err != nil {
-		return outcome{err: bare(r.Context(), err)}
+		return outcome{err: bare(r.Context(), err), general: true}
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer)) // only so that the connection lives on
 	o := outcome{status: response.StatusCode}
 	if response.StatusCode/100 != 2 {
-		o.err = fmt.Errorf("the receiver answered HTTP %d", response.StatusCode)
+		o.err, o.general = fmt.Errorf("the receiver answered HTTP %d", response.StatusCode), general(response.StatusCode)
 		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
 			o.wait = time.Duration(min(seconds, 3600)) * time.Second
 		}
 	}
 	return o
+}
+
+// general tells whether an HTTP status is about the receiver, or the way to it,
+// rather than about what it was sent.
+func general(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 // bare tells what went wrong without what the other side wrote: net/http repeats

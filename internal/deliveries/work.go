@@ -17,37 +17,32 @@ import (
 const (
 	attemptTimeout = 10 * time.Second
 	settleTimeout  = 2 * time.Second // beyond the attempt: what it came to is worth a wait
-	claimedAgain   = 5 * time.Second // before another look at a queue that somebody else has
 )
 
-// worker takes the deliveries of one queue, in order.
+// worker holds one place in a lane.
 type worker struct {
 	river.WorkerDefaults[args]
 	courier *Courier
 }
 
-// Work delivers what is pending in the job's queue until nothing is, something
-// fails, or the job's time is up. When the next attempt may be made is written in
-// the delivery: the dispatch puts in another job then.
+// Work makes one attempt after the other in the job's lane until nothing is due, the
+// lane is to be left alone, or the job's time is up: then others have a turn first.
+// When the next attempt may be made is written in each delivery: the dispatch puts
+// in another job then.
 func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
-	c, q := w.courier, job.Args.queue()
+	c, l := w.courier, job.Args.lane()
 	deadline, bounded := ctx.Deadline()
-	for first := true; ; first = false {
-		if !first && bounded && time.Until(deadline) < attemptTimeout+settleTimeout {
-			c.again.add(q)
+	for job.Args.Slot < c.lanes.open(l, c.Now()) && ctx.Err() == nil {
+		if bounded && time.Until(deadline) < attemptTimeout+settleTimeout {
+			c.lanes.hurry(l)
+			c.Wake()
 			return nil
 		}
-		d, err := c.claim(ctx, q)
-		switch positions.CodeOf(err) {
-		case "":
-		case positions.NotFound:
+		d, err := c.claim(ctx, l)
+		switch {
+		case positions.CodeOf(err) == positions.NotFound:
 			return nil
-		case positions.Conflict:
-			if errors.As(err, new(positions.NotDue)) {
-				return nil
-			}
-			return river.JobSnooze(claimedAgain)
-		default:
+		case err != nil:
 			return jobs.Again(job.JobRow) // the dispatch tells of a store that does not answer
 		}
 		c.attempt(ctx, d)
@@ -57,13 +52,11 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 				"delivery", d.ID, "organization", d.OrganizationFiscalCode, "nav", d.NAV, "state", d.State, "error", err)
 			return jobs.Again(job.JobRow)
 		}
-		if d.State == positions.DeliveryPending {
-			return nil
-		}
 	}
+	return nil
 }
 
-func (c *Courier) claim(ctx context.Context, q positions.DeliveryQueue) (*positions.Delivery, error) {
+func (c *Courier) claim(ctx context.Context, l positions.DeliveryLane) (*positions.Delivery, error) {
 	if !c.enter(ctx) {
 		return nil, ctx.Err()
 	}
@@ -71,7 +64,7 @@ func (c *Courier) claim(ctx context.Context, q positions.DeliveryQueue) (*positi
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	now := c.Now()
-	return c.Outbox.ClaimDelivery(ctx, q, now, now.Add(jobs.Visibility))
+	return c.Outbox.ClaimDelivery(ctx, l, now, now.Add(jobs.Visibility))
 }
 
 // settle writes what an attempt came to, also when the service is stopping. A
@@ -102,6 +95,8 @@ type outcome struct {
 	ended  bool          // there is nobody to tell
 	parked bool          // trying again cannot help
 	err    error         // nil: delivered
+	// general: whatever goes to this receiver would fail now, and not this delivery alone.
+	general bool
 	wait   time.Duration // what the receiver asks for, at least
 }
 
@@ -115,8 +110,6 @@ func (c *Courier) attempt(ctx context.Context, d *positions.Delivery) {
 		o = c.pushReceipt(try, d)
 	case positions.DeliverToSEND:
 		o = c.tellSEND(try, d)
-	default:
-		o = outcome{ended: true, err: errors.New("a kind of delivery that this release does not know")}
 	}
 	now := c.Now()
 	d.LastStatus, d.LastError = o.status, ""
@@ -135,7 +128,20 @@ func (c *Courier) attempt(ctx context.Context, d *positions.Delivery) {
 	default:
 		d.DueAt = now.Add(max(jobs.Pause(d.Attempts), min(o.wait, time.Hour)))
 	}
+	c.learn(ctx, d, o, now)
 	c.tell(ctx, d, o)
+}
+
+// learn takes in what an attempt tells of its receiver. One that parks its delivery
+// leaves the lane open: what has waited for a week is parked as fast as it fails.
+func (c *Courier) learn(ctx context.Context, d *positions.Delivery, o outcome, now time.Time) {
+	if ctx.Err() != nil || d.State == positions.DeliveryParked || d.State == positions.DeliveryEnded && o.status == 0 {
+		return
+	}
+	l := positions.DeliveryLane{Kind: d.Kind, OrganizationFiscalCode: d.OrganizationFiscalCode}
+	if c.lanes.note(l, now, o.err != nil && !o.ended, o.general, o.wait) {
+		c.Wake()
+	}
 }
 
 // plain makes the text of an error fit to be kept and shown, whatever the other side

@@ -37,7 +37,6 @@ type client interface {
 	StopAndCancel(ctx context.Context) error
 	InsertMany(ctx context.Context, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
 	JobRetry(ctx context.Context, id int64) (*rivertype.JobRow, error)
-	Queues() *river.QueueBundle
 }
 
 // maxConns bounds River's connections of one replica; one of them listens.

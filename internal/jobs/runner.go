@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -22,8 +21,7 @@ const (
 type Config struct {
 	Engine  Engine
 	Workers *river.Workers
-	// Queues are worked from the start; others can be added.
-	Queues map[string]int // jobs at once, of this replica, by name
+	Queues  map[string]int // jobs at once, of this replica, by the queue's name
 	// Periodic jobs are put in by one replica at a time.
 	Periodic []*river.PeriodicJob
 	Logger   *slog.Logger
@@ -35,28 +33,18 @@ type Config struct {
 }
 
 // Runner carries jobs out. It is safe for concurrent use.
-type Runner struct {
-	client client
-	mu     sync.RWMutex // River reads its queues without a lock where it does not listen
-	queues map[string]bool
-	broken chan struct{}
-	spoil  func()
-}
+type Runner struct{ client client }
 
 // New prepares a runner. Its engine's migrations must be applied before Start.
 func New(cfg Config) (*Runner, error) {
-	r := &Runner{queues: map[string]bool{}, broken: make(chan struct{})}
-	r.spoil = sync.OnceFunc(func() { close(r.broken) })
 	if cfg.Visibility == 0 {
 		cfg.Visibility = Visibility
 	}
 	queues := map[string]river.QueueConfig{}
 	for name, workers := range cfg.Queues {
 		queues[name] = river.QueueConfig{MaxWorkers: workers, FetchPollInterval: poll}
-		r.queues[name] = true
 	}
-	var err error
-	r.client, err = cfg.Engine.client(&river.Config{
+	client, err := cfg.Engine.client(&river.Config{
 		Queues: queues, Workers: cfg.Workers, PeriodicJobs: cfg.Periodic, Logger: quiet(cfg.Logger),
 		// River tells of new jobs of a queue once in this while; what it does not tell
 		// of waits to be polled.
@@ -70,7 +58,7 @@ func New(cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return r, nil
+	return &Runner{client}, nil
 }
 
 // maxAttempts is River's bound of attempts. Who gives a job up is its worker,
@@ -78,12 +66,10 @@ func New(cfg Config) (*Runner, error) {
 const maxAttempts = 1000
 
 // Queues are told of new jobs: by LISTEN in PostgreSQL, by the process itself on
-// SQLite. Polling only finds what that missed and jobs that woke up by themselves,
-// and there can be hundreds of queues that have nothing to do.
+// SQLite. Polling only finds what that missed and jobs that woke up by themselves.
 const (
-	cooldown       = 20 * time.Millisecond
-	poll           = time.Second // of the queues that are worked from the start
-	pollOfTheAdded = 15 * time.Second
+	cooldown = 20 * time.Millisecond
+	poll     = time.Second
 )
 
 // Start begins to work. Jobs stop when ctx ends; call Stop before that.
@@ -108,56 +94,24 @@ func (r *Runner) Stop(ctx context.Context) error {
 
 const lastMoment = 500 * time.Millisecond
 
-// Broken is closed when a queue could not be added. River remembers such a queue
-// and never works it: the runner has to be stopped and another one made.
-func (r *Runner) Broken() <-chan struct{} { return r.broken }
-
-// Work begins to work a queue, if it is not worked yet, with so many jobs at once.
-// After an error the runner is [Runner.Broken].
-func (r *Runner) Work(queue string, workers int) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.queues[queue] {
+// Insert puts jobs in, all or none. One that is there already (see [Once]) is
+// not put in again; if it is asleep until a later attempt it is woken.
+func (r *Runner) Insert(ctx context.Context, jobs []river.InsertManyParams) error {
+	if len(jobs) == 0 {
 		return nil
 	}
-	if err := r.client.Queues().Add(queue, river.QueueConfig{MaxWorkers: workers, FetchPollInterval: pollOfTheAdded}); err != nil {
-		r.spoil()
-		return fmt.Errorf("queue %s: %w", queue, err)
-	}
-	r.queues[queue] = true
-	return nil
-}
-
-// Insert puts jobs in, all or none. One that is there already (see [Once]) is
-// not put in again; if it is asleep until a later attempt it is woken. busy are
-// the indexes of those that were not put in because their like is running: it may
-// have looked for the last time before the reason for this one was there.
-func (r *Runner) Insert(ctx context.Context, jobs []river.InsertManyParams) (busy []int, err error) {
-	if len(jobs) == 0 {
-		return nil, nil
-	}
-	r.mu.RLock()
 	results, err := r.client.InsertMany(ctx, jobs)
-	r.mu.RUnlock()
 	if err != nil {
-		return nil, fmt.Errorf("insert jobs: %w", err)
+		return fmt.Errorf("insert jobs: %w", err)
 	}
-	for i, result := range results {
-		switch {
-		case !result.UniqueSkippedAsDuplicate:
-		case result.Job.State == rivertype.JobStateRunning:
-			busy = append(busy, i)
-		case asleep(result.Job):
-			job, err := r.client.JobRetry(ctx, result.Job.ID)
-			switch {
-			case err != nil:
-				return nil, fmt.Errorf("wake job %d: %w", result.Job.ID, err)
-			case job.State == rivertype.JobStateRunning: // it woke by itself meanwhile
-				busy = append(busy, i)
+	for _, result := range results {
+		if result.UniqueSkippedAsDuplicate && asleep(result.Job) {
+			if _, err := r.client.JobRetry(ctx, result.Job.ID); err != nil {
+				return fmt.Errorf("wake job %d: %w", result.Job.ID, err)
 			}
 		}
 	}
-	return busy, nil
+	return nil
 }
 
 func asleep(job *rivertype.JobRow) bool {

@@ -26,7 +26,7 @@ func (h *house) park(t *testing.T, organization, receiptID string, nav positions
 		Outgoing: positions.Outgoing{Receipt: true},
 	})
 	must(t, err)
-	q := positions.DeliveryQueue{Kind: positions.DeliverReceipt, OrganizationFiscalCode: organization, NAV: nav}
+	q := positions.DeliveryLane{Kind: positions.DeliverReceipt, OrganizationFiscalCode: organization}
 	d, err := h.store.ClaimDelivery(ctx, q, at, at.Add(time.Minute))
 	must(t, err)
 	d.State, d.LastStatus, d.LastError, d.EndedAt = positions.DeliveryParked, 500, "the receiver answered 500", at.Add(time.Second)

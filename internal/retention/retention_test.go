@@ -43,7 +43,7 @@ func house(t *testing.T) positions.Store {
 			Message: []byte("Maria Rossi"), Outgoing: positions.Outgoing{Receipt: true},
 		})
 		must(t, err)
-		d, err := s.ClaimDelivery(t.Context(), positions.DeliveryQueue{Kind: positions.DeliverReceipt, OrganizationFiscalCode: ente, NAV: nav}, at, at.Add(time.Minute))
+		d, err := s.ClaimDelivery(t.Context(), positions.DeliveryLane{Kind: positions.DeliverReceipt, OrganizationFiscalCode: ente}, at, at.Add(time.Minute))
 		must(t, err)
 		d.State, d.EndedAt = positions.DeliveryDelivered, at.Add(day)
 		must(t, s.SettleDelivery(t.Context(), d))

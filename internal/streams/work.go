@@ -36,7 +36,7 @@ func (args) Kind() string { return "notification_event" }
 
 // Inserter is where jobs are put in; see [jobs.Runner].
 type Inserter interface {
-	Insert(ctx context.Context, jobs []river.InsertManyParams) (busy []int, err error)
+	Insert(ctx context.Context, jobs []river.InsertManyParams) error
 }
 
 // Jobs is a [Queue] of jobs, carried out by the workers of [Follower.AddTo].
@@ -48,8 +48,7 @@ func (j Jobs) Enqueue(ctx context.Context, events []Event) error {
 	for i, e := range events {
 		params[i] = river.InsertManyParams{Args: args{e.Organization, e.ID, e}, InsertOpts: jobs.Once(eventQueue)}
 	}
-	_, err := j.Insert(ctx, params)
-	return err
+	return j.Insert(ctx, params)
 }
 
 // AddTo adds what carries the events out, and the queue that they wait in.

@@ -25,74 +25,80 @@ func queueDeliveries(b *pgx.Batch, deliveries []positions.Delivery) {
 	}
 }
 
-// dueLock is the advisory lock of whoever looks for due deliveries. The number
-// means nothing; it must not be another one's.
-const dueLock = 0x61747476
-
-// DueDeliveries implements [positions.Deliveries]. One replica looks at a time:
-// one that finds another at it leaves it to that one.
-func (s *Store) DueDeliveries(ctx context.Context, now, until time.Time, limit int) (due []positions.DeliveryQueue, err error) {
-	waiting := false // mostly there is nothing, and this is asked for every moment
+// DueDeliveries implements [positions.Deliveries]. It goes from one organization
+// to the next by the index, however much waits of each.
+func (s *Store) DueDeliveries(ctx context.Context, now time.Time, most int) (due []positions.DueLane, err error) {
 	err = s.read(ctx, "due deliveries", func() error {
-		return s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deliveries WHERE state = 'PENDING' AND look_at <= $1)`, now).Scan(&waiting)
-	})
-	if err != nil || !waiting {
-		return nil, err
-	}
-	err = s.change(ctx, "due deliveries", func(tx pgx.Tx) error {
-		due = nil
-		var alone bool
-		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, dueLock).Scan(&alone); err != nil || !alone {
-			return err
-		}
-		rows, err := tx.Query(ctx, `WITH longest AS (
-				SELECT kind, organization, nav, look_at FROM deliveries WHERE state = 'PENDING' AND look_at <= $1 ORDER BY look_at, id LIMIT $3),
-			queues AS (
-				SELECT kind, organization, nav, min(look_at) AS since FROM longest GROUP BY kind, organization, nav),
-			postponed AS (
-				UPDATE deliveries d SET look_at = $2 FROM queues q
-				WHERE d.organization = q.organization AND d.nav = q.nav AND d.kind = q.kind AND d.state = 'PENDING' AND d.look_at <= $1)
-			SELECT kind, organization, nav FROM queues ORDER BY since`, now, until, max(0, limit))
+		rows, err := s.pool.Query(ctx, `WITH RECURSIVE lanes (kind, organization) AS (
+				SELECT kind, (SELECT min(organization) FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = kinds.kind)
+				FROM (VALUES ('RECEIPT'), ('SEND_PAYMENT')) AS kinds (kind)
+				UNION ALL
+				SELECT kind, (SELECT min(organization) FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = lanes.kind AND d.organization > lanes.organization)
+				FROM lanes WHERE organization IS NOT NULL)
+			SELECT kind, organization, due FROM (
+				SELECT kind, organization, (SELECT count(*) FROM (
+					SELECT FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = lanes.kind AND d.organization = lanes.organization
+						AND d.look_at <= $1 AND (d.claimed_until IS NULL OR d.claimed_until <= $1) LIMIT $2) AS few) AS due
+				FROM lanes WHERE organization IS NOT NULL) AS counted
+			WHERE due > 0`, now, max(0, most))
 		if err != nil {
 			return err
 		}
-		due, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (q positions.DeliveryQueue, err error) {
-			err = r.Scan(&q.Kind, &q.OrganizationFiscalCode, &q.NAV)
-			return q, err
+		due, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (l positions.DueLane, err error) {
+			err = r.Scan(&l.Kind, &l.OrganizationFiscalCode, &l.Due)
+			return l, err
 		})
 		return err
 	})
 	return due, err
 }
 
-// ClaimDelivery implements [positions.Deliveries]. The first delivery is waited
-// for and never passed over: who holds its row is about to take it or to be done
-// with it.
-func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, now, until time.Time) (*positions.Delivery, error) {
+// ClaimDelivery implements [positions.Deliveries]. A delivery whose row somebody
+// has is passed over: they are about to take it or to be done with it. Nobody who
+// has the row of one waits for that of another before it, so that claims never
+// wait for each other; a settlement waits for the claim that looks at the next.
+func (s *Store) ClaimDelivery(ctx context.Context, l positions.DeliveryLane, now, until time.Time) (*positions.Delivery, error) {
 	var d positions.Delivery
+	found := false
 	err := s.change(ctx, "claim delivery", func(tx pgx.Tx) error {
-		var id int64
-		var due time.Time
-		var free bool
-		err := tx.QueryRow(ctx, `SELECT id, due_at, claimed_until IS NULL OR claimed_until <= $4 FROM deliveries
-			WHERE organization = $1 AND nav = $2 AND kind = $3 AND state = 'PENDING' ORDER BY id LIMIT 1 FOR UPDATE`,
-			q.OrganizationFiscalCode, string(q.NAV), string(q.Kind), now).Scan(&id, &due, &free)
-		switch {
-		case absent(err):
-			return document.NothingPending(q)
-		case err != nil:
-			return err
-		case !free:
-			return document.Claimed(q)
-		case due.After(now):
-			return document.NotDue(q, due)
+		found = false
+		for range document.MostPassedOver {
+			var id int64
+			var nav string
+			err := tx.QueryRow(ctx, `SELECT id, nav FROM deliveries
+				WHERE kind = $1 AND organization = $2 AND state = 'PENDING' AND look_at <= $3 AND (claimed_until IS NULL OR claimed_until <= $3)
+				ORDER BY look_at, id LIMIT 1 FOR UPDATE SKIP LOCKED`, string(l.Kind), l.OrganizationFiscalCode, now).Scan(&id, &nav)
+			if absent(err) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			var due time.Time
+			var claimed *time.Time
+			err = tx.QueryRow(ctx, `SELECT due_at, claimed_until FROM deliveries
+				WHERE organization = $1 AND nav = $2 AND kind = $3 AND state = 'PENDING' AND id < $4 ORDER BY id LIMIT 1`,
+				l.OrganizationFiscalCode, nav, string(l.Kind), id).Scan(&due, &claimed)
+			switch {
+			case absent(err):
+				d, err = scanDelivery(tx.QueryRow(ctx, `UPDATE deliveries SET claimed_until = $3, claim = claim + 1, attempts = attempts + 1, last_attempt_at = $2
+					WHERE id = $1 RETURNING `+deliveryColumns, id, now, until))
+				found = err == nil
+				return err
+			case err != nil:
+				return err
+			}
+			if _, err := tx.Exec(ctx, `UPDATE deliveries SET look_at = $2 WHERE id = $1`, id, document.Behind(now, due, maybe(claimed))); err != nil {
+				return err
+			}
 		}
-		d, err = scanDelivery(tx.QueryRow(ctx, `UPDATE deliveries SET claimed_until = $3, claim = claim + 1, attempts = attempts + 1, last_attempt_at = $2
-			WHERE id = $1 RETURNING `+deliveryColumns, id, now, until))
-		return err
+		return nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case !found:
+		return nil, document.NothingDue(l)
 	}
 	return &d, nil
 }
@@ -103,9 +109,17 @@ func (s *Store) SettleDelivery(ctx context.Context, d *positions.Delivery) error
 		row, err := tx.Exec(ctx, `UPDATE deliveries SET claimed_until = NULL, state = $3, due_at = $4, look_at = $4, attempts = $5, last_status = $6, last_error = $7, ended_at = $8
 			WHERE id = $1 AND claim = $2 AND claimed_until IS NOT NULL`,
 			d.ID, d.Claim, string(d.State), d.DueAt, d.Attempts, d.LastStatus, d.LastError, optional(d.EndedAt))
-		if err == nil && row.RowsAffected() == 0 {
+		switch {
+		case err != nil:
+			return err
+		case row.RowsAffected() == 0:
 			return document.Overtaken(d)
+		case d.State == positions.DeliveryPending:
+			return nil
 		}
+		_, err = tx.Exec(ctx, `UPDATE deliveries SET look_at = due_at WHERE id = (SELECT id FROM deliveries
+			WHERE organization = $1 AND nav = $2 AND kind = $3 AND state = 'PENDING' AND id > $4 ORDER BY id LIMIT 1)`,
+			d.OrganizationFiscalCode, string(d.NAV), string(d.Kind), d.ID)
 		return err
 	})
 }

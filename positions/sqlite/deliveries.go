@@ -28,67 +28,69 @@ func insertDeliveries(ctx context.Context, tx *sql.Tx, deliveries []positions.De
 	return nil
 }
 
-// DueDeliveries implements [positions.Deliveries].
-func (s *Store) DueDeliveries(ctx context.Context, now, until time.Time, limit int) (due []positions.DeliveryQueue, err error) {
-	// Mostly there is nothing, and this is asked for every moment: the writer is
-	// left alone then.
-	const longest = `FROM deliveries WHERE state = 'PENDING' AND look_at <= ?`
-	waiting := false
-	if err := s.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 `+longest+`)`, micros(now)).Scan(&waiting); err != nil || !waiting {
-		return nil, failure("due deliveries", err)
-	}
-	err = s.change(ctx, "due deliveries", func(tx *sql.Tx) error {
-		var q positions.DeliveryQueue
-		seen := map[positions.DeliveryQueue]bool{}
-		err := eachRow(ctx, tx, []any{&q.Kind, &q.OrganizationFiscalCode, &q.NAV}, func() {
-			if !seen[q] {
-				seen[q] = true
-				due = append(due, q)
+// DueDeliveries implements [positions.Deliveries]. It goes from one organization
+// to the next by the index, however much waits of each, and leaves the writer
+// alone.
+func (s *Store) DueDeliveries(ctx context.Context, now time.Time, most int) (due []positions.DueLane, err error) {
+	var l positions.DueLane
+	err = eachRow(ctx, s.reader, []any{&l.Kind, &l.OrganizationFiscalCode, &l.Due}, func() { due = append(due, l) },
+		`WITH RECURSIVE lanes (kind, organization) AS (
+			SELECT column1, (SELECT min(organization) FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = column1)
+			FROM (VALUES ('RECEIPT'), ('SEND_PAYMENT'))
+			UNION ALL
+			SELECT kind, (SELECT min(organization) FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = lanes.kind AND d.organization > lanes.organization)
+			FROM lanes WHERE organization IS NOT NULL)
+		SELECT kind, organization, due FROM (
+			SELECT kind, organization, (SELECT count(*) FROM (
+				SELECT 1 FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = lanes.kind AND d.organization = lanes.organization
+					AND d.look_at <= ?1 AND (d.claimed_until IS NULL OR d.claimed_until <= ?1) LIMIT ?2)) AS due
+			FROM lanes WHERE organization IS NOT NULL)
+		WHERE due > 0`, micros(now), max(0, most))
+	return due, failure("due deliveries", err)
+}
+
+// ClaimDelivery implements [positions.Deliveries].
+func (s *Store) ClaimDelivery(ctx context.Context, l positions.DeliveryLane, now, until time.Time) (*positions.Delivery, error) {
+	var d positions.Delivery
+	found := false
+	err := s.change(ctx, "claim delivery", func(tx *sql.Tx) error {
+		for range document.MostPassedOver {
+			var id int64
+			var nav string
+			err := tx.QueryRowContext(ctx, `SELECT id, nav FROM deliveries
+				WHERE kind = ?1 AND organization = ?2 AND state = 'PENDING' AND look_at <= ?3 AND (claimed_until IS NULL OR claimed_until <= ?3)
+				ORDER BY look_at, id LIMIT 1`, string(l.Kind), l.OrganizationFiscalCode, micros(now)).Scan(&id, &nav)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil
 			}
-		}, `SELECT kind, organization, nav `+longest+` ORDER BY look_at, id LIMIT ?`, micros(now), max(0, limit))
-		if err != nil {
-			return err
-		}
-		for _, q := range due {
-			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET look_at = ? WHERE organization = ? AND nav = ? AND kind = ? AND state = 'PENDING' AND look_at <= ?`,
-				micros(until), q.OrganizationFiscalCode, string(q.NAV), string(q.Kind), micros(now))
 			if err != nil {
+				return err
+			}
+			var due int64
+			var claimed sql.NullInt64
+			err = tx.QueryRowContext(ctx, `SELECT due_at, claimed_until FROM deliveries
+				WHERE organization = ? AND nav = ? AND kind = ? AND state = 'PENDING' AND id < ? ORDER BY id LIMIT 1`,
+				l.OrganizationFiscalCode, nav, string(l.Kind), id).Scan(&due, &claimed)
+			switch {
+			case errors.Is(err, sql.ErrNoRows):
+				d, err = scanDelivery(tx.QueryRowContext(ctx, `UPDATE deliveries SET claimed_until = ?, claim = claim + 1, attempts = attempts + 1, last_attempt_at = ?
+					WHERE id = ? RETURNING `+deliveryColumns, micros(until), micros(now), id))
+				found = err == nil
+				return err
+			case err != nil:
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `UPDATE deliveries SET look_at = ? WHERE id = ?`, micros(document.Behind(now, instant(due), maybe(claimed))), id); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	return due, nil
-}
-
-// ClaimDelivery implements [positions.Deliveries].
-func (s *Store) ClaimDelivery(ctx context.Context, q positions.DeliveryQueue, now, until time.Time) (*positions.Delivery, error) {
-	var d positions.Delivery
-	err := s.change(ctx, "claim delivery", func(tx *sql.Tx) error {
-		var id, due int64
-		var free bool
-		err := tx.QueryRowContext(ctx, `SELECT id, due_at, claimed_until IS NULL OR claimed_until <= ? FROM deliveries
-			WHERE organization = ? AND nav = ? AND kind = ? AND state = 'PENDING' ORDER BY id LIMIT 1`,
-			micros(now), q.OrganizationFiscalCode, string(q.NAV), string(q.Kind)).Scan(&id, &due, &free)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return document.NothingPending(q)
-		case err != nil:
-			return err
-		case !free:
-			return document.Claimed(q)
-		case due > micros(now):
-			return document.NotDue(q, instant(due))
-		}
-		d, err = scanDelivery(tx.QueryRowContext(ctx, `UPDATE deliveries SET claimed_until = ?, claim = claim + 1, attempts = attempts + 1, last_attempt_at = ?
-			WHERE id = ? RETURNING `+deliveryColumns, micros(until), micros(now), id))
-		return err
-	})
-	if err != nil {
-		return nil, err
+	case !found:
+		return nil, document.NothingDue(l)
 	}
 	return &d, nil
 }
@@ -102,10 +104,18 @@ func (s *Store) SettleDelivery(ctx context.Context, d *positions.Delivery) error
 		if err != nil {
 			return err
 		}
-		if n, err := row.RowsAffected(); err != nil || n > 0 {
+		switch n, err := row.RowsAffected(); {
+		case err != nil:
 			return err
+		case n == 0:
+			return document.Overtaken(d)
+		case d.State == positions.DeliveryPending:
+			return nil
 		}
-		return document.Overtaken(d)
+		_, err = tx.ExecContext(ctx, `UPDATE deliveries SET look_at = due_at WHERE id = (SELECT id FROM deliveries
+			WHERE organization = ? AND nav = ? AND kind = ? AND state = 'PENDING' AND id > ? ORDER BY id LIMIT 1)`,
+			d.OrganizationFiscalCode, string(d.NAV), string(d.Kind), d.ID)
+		return err
 	})
 }
 

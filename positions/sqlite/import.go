@@ -79,7 +79,9 @@ func publishDrafts(ctx context.Context, tx *sql.Tx, drafts []document.Publicatio
 }
 
 // eachRow scans every row of a query into the same values.
-func eachRow(ctx context.Context, tx *sql.Tx, into []any, do func(), query string, args ...any) error {
+func eachRow(ctx context.Context, tx interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}, into []any, do func(), query string, args ...any) error {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err

@@ -1,8 +1,8 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -19,16 +19,16 @@ func pushed(organization, id string, nav positions.NoticeNumber) *positions.Rece
 }
 
 // deliver stores receipts of a notice that nobody knows, one delivery each.
-func deliver(t *testing.T, s positions.Store, nav positions.NoticeNumber, ids ...string) positions.DeliveryQueue {
+func deliver(t *testing.T, s positions.Store, nav positions.NoticeNumber, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		got(s.SaveReceipt(t.Context(), pushed(comune, id, nav)))(t)
 	}
-	return receiptsOf(nav)
 }
 
-func receiptsOf(nav positions.NoticeNumber) positions.DeliveryQueue {
-	return positions.DeliveryQueue{Kind: positions.DeliverReceipt, OrganizationFiscalCode: comune, NAV: nav}
+// receipts are those of an organization, on their way to it.
+func receipts(organization string) positions.DeliveryLane {
+	return positions.DeliveryLane{Kind: positions.DeliverReceipt, OrganizationFiscalCode: organization}
 }
 
 // deliveries lists all that meet a filter, newest first.
@@ -51,15 +51,31 @@ func about(list []positions.Delivery) (ids []string) {
 	return ids
 }
 
-func claimed(t *testing.T, s positions.Store, q positions.DeliveryQueue, now time.Time) *positions.Delivery {
+// claimed takes a receipt of the municipality for a minute.
+func claimed(t *testing.T, s positions.Store, now time.Time) *positions.Delivery {
 	t.Helper()
-	return got(s.ClaimDelivery(t.Context(), q, now, now.Add(time.Minute)))(t)
+	return got(s.ClaimDelivery(t.Context(), receipts(comune), now, now.Add(time.Minute)))(t)
 }
 
-func refusedClaim(t *testing.T, s positions.Store, q positions.DeliveryQueue, now time.Time, want positions.Code) {
+func nothingToClaim(t *testing.T, s positions.Store, now time.Time) {
 	t.Helper()
-	_, err := s.ClaimDelivery(t.Context(), q, now, now.Add(time.Minute))
-	wantCode(t, err, want)
+	_, err := s.ClaimDelivery(t.Context(), receipts(comune), now, now.Add(time.Minute))
+	wantCode(t, err, positions.NotFound)
+}
+
+// lanes tell how much is due in each.
+type lanes map[positions.DeliveryLane]int
+
+func due(t *testing.T, s positions.Store, now time.Time, most int) lanes {
+	t.Helper()
+	found := lanes{}
+	for _, l := range got(s.DueDeliveries(t.Context(), now, most))(t) {
+		if found[l.DeliveryLane] > 0 {
+			t.Fatalf("lane %v is told twice", l.DeliveryLane)
+		}
+		found[l.DeliveryLane] = l.Due
+	}
+	return found
 }
 
 // end settles a claimed delivery in a state other than PENDING.
@@ -169,52 +185,46 @@ var deliveryTests = []test{
 		}
 		same(t, "the deliveries", list, []positions.Delivery{want})
 	}},
-	{"what is due is told once, the longest due first, and again when nobody settled it", func(t *testing.T, s positions.Store) {
-		navs := []positions.NoticeNumber{option(1).NAV, option(1).NAV, option(1).NAV}
-		for i, minutes := range []int{3, 1, 2, 1} { // two about the first notice
-			r := pushed(comune, fmt.Sprint("rt-", i), navs[i%3])
+	{"what is due is told of every lane, as far as it is counted, until somebody has it", func(t *testing.T, s positions.Store) {
+		same(t, "what is due of nothing", due(t, s, noon, 10), lanes{})
+		bound := option(1)
+		bound.SendBound = true
+		nav := mustCreate(t, s, position(comune, "iupd-1", bound)).Options[0].NAV
+		for i, minutes := range []int{0, 1, 1, 5} {
+			r := pushed(comune, fmt.Sprint("rt-", i), option(1).NAV)
 			r.ReceivedAt = noon.Add(time.Duration(minutes) * time.Minute)
 			if i == 1 {
-				r.ReceivedAt = noon
+				r.NAV, r.Outgoing.SEND = nav, true
 			}
 			got(s.SaveReceipt(t.Context(), r))(t)
 		}
+		got(s.SaveReceipt(t.Context(), pushed(provincia, "rt-4", nav)))(t)
+		ours, theirs, send := receipts(comune), receipts(provincia), positions.DeliveryLane{Kind: positions.DeliverToSEND, OrganizationFiscalCode: comune}
 		for _, step := range []struct {
-			now, until int // minutes
-			limit      int
-			want       []positions.DeliveryQueue
+			minute, most int
+			want         lanes
 		}{
-			{-1, 10, 10, nil},
-			{2, 10, 1, []positions.DeliveryQueue{receiptsOf(navs[1])}},
-			{2, 10, 10, []positions.DeliveryQueue{receiptsOf(navs[0]), receiptsOf(navs[2])}},
-			{2, 10, 10, nil},
-			{3, 20, 10, []positions.DeliveryQueue{receiptsOf(navs[0])}}, // the second about it
-			{9, 30, 10, nil},
-			{20, 30, 10, []positions.DeliveryQueue{receiptsOf(navs[0]), receiptsOf(navs[1]), receiptsOf(navs[2])}},
-			{29, 40, 10, nil},
+			{-1, 10, lanes{}},
+			{0, 10, lanes{ours: 1, theirs: 1}},
+			{1, 10, lanes{ours: 3, theirs: 1, send: 1}},
+			{1, 2, lanes{ours: 2, theirs: 1, send: 1}},
+			{9, 10, lanes{ours: 4, theirs: 1, send: 1}},
+			{9, 0, lanes{}},
 		} {
-			due := got(s.DueDeliveries(t.Context(), noon.Add(time.Duration(step.now)*time.Minute), noon.Add(time.Duration(step.until)*time.Minute), step.limit))(t)
-			slices.SortFunc(due, func(a, b positions.DeliveryQueue) int {
-				if step.now < 20 {
-					return 0 // in the order they come in; later all are due since one instant
-				}
-				return slices.Index(navs, a.NAV) - slices.Index(navs, b.NAV)
-			})
-			same(t, fmt.Sprintf("what is due at %d", step.now), due, step.want)
+			same(t, fmt.Sprintf("what is due at %d", step.minute), due(t, s, noon.Add(time.Duration(step.minute)*time.Minute), step.most), step.want)
 		}
-		d := claimed(t, s, receiptsOf(navs[1]), noon.Add(time.Hour))
-		end(t, s, d, positions.DeliveryDelivered, noon.Add(time.Hour))
-		due := got(s.DueDeliveries(t.Context(), noon.Add(time.Hour), noon.Add(2*time.Hour), 10))(t)
-		if len(due) != 2 || slices.Contains(due, receiptsOf(navs[1])) {
-			t.Fatalf("due are %v", due)
-		}
+		at := noon.Add(time.Hour)
+		d := claimed(t, s, at)
+		same(t, "what is due beside a claim", due(t, s, at, 10), lanes{ours: 3, theirs: 1, send: 1})
+		same(t, "what is due once it lapsed", due(t, s, at.Add(time.Minute), 10), lanes{ours: 4, theirs: 1, send: 1})
+		end(t, s, d, positions.DeliveryDelivered, at)
+		same(t, "what is due after it ended", due(t, s, at.Add(time.Minute), 10), lanes{ours: 3, theirs: 1, send: 1})
 	}},
 	{"a claim counts the attempt, and what it came to is kept", func(t *testing.T, s positions.Store) {
-		nav := option(1).NAV
-		q := deliver(t, s, nav, "rt-1")
+		deliver(t, s, option(1).NAV, "rt-1")
 		before := deliveries(t, s, positions.DeliveryFilter{})[0]
 		at := noon.Add(time.Hour)
-		d := claimed(t, s, q, at)
+		d := claimed(t, s, at)
 		want := before
 		want.Attempts, want.LastAttemptAt, want.Claim = 1, at, d.Claim
 		same(t, "the claimed delivery", d, &want)
@@ -224,68 +234,86 @@ var deliveryTests = []test{
 		same(t, "the failed one", deliveries(t, s, positions.DeliveryFilter{}), []positions.Delivery{*d})
 		wantCode(t, s.SettleDelivery(t.Context(), d), positions.Stale) // its claim is given back
 
-		d = claimed(t, s, q, at.Add(5*time.Second))
+		d = claimed(t, s, at.Add(5*time.Second))
 		if d.Attempts != 2 || d.LastStatus != 503 {
 			t.Fatalf("the second attempt is of %+v", d)
 		}
 		d.LastStatus, d.LastError = 204, ""
 		end(t, s, d, positions.DeliveryDelivered, at.Add(6*time.Second))
 		same(t, "the delivered one", deliveries(t, s, positions.DeliveryFilter{}), []positions.Delivery{*d})
-		refusedClaim(t, s, q, at, positions.NotFound)
+		nothingToClaim(t, s, at.Add(time.Hour))
 	}},
-	{"the deliveries of a queue leave in the order of their IDs, beside those of other queues", func(t *testing.T, s positions.Store) {
+	{"the longest due leaves first, and those about one notice in the order of their IDs", func(t *testing.T, s positions.Store) {
 		bound := option(1)
 		bound.SendBound = true
-		p := mustCreate(t, s, position(comune, "iupd-1", bound))
-		nav := p.Options[0].NAV
-		q := receiptsOf(nav)
-		for _, id := range []string{"rt-1", "rt-2", "rt-3"} {
-			r := pushed(comune, id, nav)
-			r.Outgoing.SEND = true
+		nav, other := mustCreate(t, s, position(comune, "iupd-1", bound)).Options[0].NAV, option(1).NAV
+		for i, n := range []positions.NoticeNumber{nav, nav, other, nav} {
+			r := pushed(comune, fmt.Sprint("rt-", i), n)
+			r.Outgoing.SEND, r.ReceivedAt = true, noon.Add(time.Duration(10-i)*time.Minute) // clocks of replicas may differ
 			got(s.SaveReceipt(t.Context(), r))(t)
 		}
 		got(s.SaveReceipt(t.Context(), pushed(provincia, "rt-4", nav)))(t)
-		for _, id := range []string{"rt-1", "rt-2", "rt-3"} {
-			d := claimed(t, s, q, noon)
-			if d.ReceiptID != id {
-				t.Fatalf("%s leaves in place of %s", d.ReceiptID, id)
-			}
-			refusedClaim(t, s, q, noon, positions.Conflict)
-			end(t, s, d, positions.DeliveryDelivered, noon)
-		}
-		refusedClaim(t, s, q, noon, positions.NotFound)
-		send := claimed(t, s, positions.DeliveryQueue{Kind: positions.DeliverToSEND, OrganizationFiscalCode: comune, NAV: nav}, noon)
-		theirs := claimed(t, s, positions.DeliveryQueue{Kind: positions.DeliverReceipt, OrganizationFiscalCode: provincia, NAV: nav}, noon)
-		same(t, "the others", about([]positions.Delivery{*send, *theirs}), []string{"rt-1", "rt-4"})
+		at := noon.Add(time.Hour)
+		first, second := claimed(t, s, at), claimed(t, s, at)
+		same(t, "what leaves at once", about([]positions.Delivery{*first, *second}), []string{"rt-2", "rt-0"})
+		nothingToClaim(t, s, at)
+		nothingToClaim(t, s, at.Add(2*time.Second))
+		end(t, s, second, positions.DeliveryDelivered, at)
+		next := claimed(t, s, at)
+		end(t, s, next, positions.DeliveryDelivered, at)
+		last := claimed(t, s, at)
+		same(t, "what follows", about([]positions.Delivery{*next, *last}), []string{"rt-1", "rt-3"})
+		send := got(s.ClaimDelivery(t.Context(), positions.DeliveryLane{Kind: positions.DeliverToSEND, OrganizationFiscalCode: comune}, at, at.Add(time.Minute)))(t)
+		theirs := got(s.ClaimDelivery(t.Context(), receipts(provincia), at, at.Add(time.Minute)))(t)
+		same(t, "the others", about([]positions.Delivery{*send, *theirs}), []string{"rt-0", "rt-4"})
 	}},
-	{"one that failed holds the later ones of its queue, a parked or ended one does not", func(t *testing.T, s positions.Store) {
-		q := deliver(t, s, option(1).NAV, "rt-1", "rt-2", "rt-3")
-		d := claimed(t, s, q, noon)
+	{"one that failed holds the later ones about its notice, a parked or ended one does not", func(t *testing.T, s positions.Store) {
+		deliver(t, s, option(1).NAV, "rt-1", "rt-2", "rt-3")
+		d := claimed(t, s, noon)
 		d.DueAt = noon.Add(time.Hour)
 		must(t, s.SettleDelivery(t.Context(), d))
-		_, err := s.ClaimDelivery(t.Context(), q, noon.Add(time.Hour-time.Microsecond), noon.Add(2*time.Hour))
-		wantCode(t, err, positions.Conflict)
-		var waits positions.NotDue
-		if !errors.As(err, &waits) || !waits.At.Equal(noon.Add(time.Hour)) {
-			t.Fatalf("the first waits until %v: %v", waits.At, err)
-		}
-		if d = claimed(t, s, q, noon.Add(time.Hour)); d.ReceiptID != "rt-1" {
+		nothingToClaim(t, s, noon)
+		nothingToClaim(t, s, noon.Add(time.Hour-time.Microsecond))
+		same(t, "what is due of those that were passed over", due(t, s, noon.Add(time.Hour-time.Microsecond), 10), lanes{})
+		if d = claimed(t, s, noon.Add(time.Hour)); d.ReceiptID != "rt-1" {
 			t.Fatalf("%s overtook the first", d.ReceiptID)
 		}
+		nothingToClaim(t, s, noon.Add(time.Hour))
 		end(t, s, d, positions.DeliveryParked, noon)
-		if d = claimed(t, s, q, noon); d.ReceiptID != "rt-2" {
+		if d = claimed(t, s, noon); d.ReceiptID != "rt-2" {
 			t.Fatalf("%s comes after the parked one", d.ReceiptID)
 		}
 		end(t, s, d, positions.DeliveryEnded, noon)
-		if d = claimed(t, s, q, noon); d.ReceiptID != "rt-3" {
+		if d = claimed(t, s, noon); d.ReceiptID != "rt-3" {
 			t.Fatalf("%s comes after the ended one", d.ReceiptID)
 		}
 	}},
+	{"however many follow one that waits, the others leave", func(t *testing.T, s positions.Store) {
+		held, free := option(1).NAV, option(1).NAV
+		for i := range 100 {
+			deliver(t, s, held, fmt.Sprint("held-", i))
+		}
+		deliver(t, s, free, "free")
+		d := claimed(t, s, noon)
+		d.DueAt = noon.Add(time.Hour)
+		must(t, s.SettleDelivery(t.Context(), d))
+		for range 100 {
+			d, err := s.ClaimDelivery(t.Context(), receipts(comune), noon, noon.Add(time.Minute))
+			if positions.CodeOf(err) == positions.NotFound {
+				continue // it passed over as many as it may
+			}
+			if must(t, err); d.ReceiptID != "free" {
+				t.Fatalf("%s leaves", d.ReceiptID)
+			}
+			return
+		}
+		t.Fatal("it never left")
+	}},
 	{"a lapsed claim is taken over, and who had it has no say any more", func(t *testing.T, s positions.Store) {
-		q := deliver(t, s, option(1).NAV, "rt-1")
-		late := claimed(t, s, q, noon)
-		refusedClaim(t, s, q, noon.Add(time.Minute-time.Microsecond), positions.Conflict)
-		d := claimed(t, s, q, noon.Add(time.Minute))
+		deliver(t, s, option(1).NAV, "rt-1")
+		late := claimed(t, s, noon)
+		nothingToClaim(t, s, noon.Add(time.Minute-time.Microsecond))
+		d := claimed(t, s, noon.Add(time.Minute))
 		if d.ID != late.ID || d.Attempts != 2 {
 			t.Fatalf("attempt %d of delivery %d is claimed", d.Attempts, d.ID)
 		}
@@ -296,16 +324,16 @@ var deliveryTests = []test{
 		same(t, "the delivery", deliveries(t, s, positions.DeliveryFilter{}), []positions.Delivery{*d})
 	}},
 	{"a claim that lapsed and that nobody took over is settled", func(t *testing.T, s positions.Store) {
-		q := deliver(t, s, option(1).NAV, "rt-1")
-		d := claimed(t, s, q, noon)
+		deliver(t, s, option(1).NAV, "rt-1")
+		d := claimed(t, s, noon)
 		end(t, s, d, positions.DeliveryDelivered, noon.Add(time.Hour))
 		same(t, "the delivery", deliveries(t, s, positions.DeliveryFilter{}), []positions.Delivery{*d})
 	}},
 	{"a replay takes up again what ended, in whichever way, and hurries what waits", func(t *testing.T, s positions.Store) {
 		day := noon.AddDate(0, 0, 7)
 		for _, state := range []positions.DeliveryState{positions.DeliveryParked, positions.DeliveryEnded, positions.DeliveryDelivered, positions.DeliveryPending} {
-			q := deliver(t, s, option(1).NAV, string(state))
-			d := claimed(t, s, q, noon)
+			deliver(t, s, option(1).NAV, string(state))
+			d := claimed(t, s, noon)
 			d.State, d.DueAt, d.LastStatus, d.LastError = state, noon.AddDate(0, 1, 0), 500, "500"
 			if state != positions.DeliveryPending {
 				d.EndedAt = noon
@@ -318,26 +346,27 @@ var deliveryTests = []test{
 			want := *d
 			want.State, want.PendingSince, want.DueAt, want.Attempts, want.EndedAt, want.Claim = positions.DeliveryPending, day, day, 0, time.Time{}, again[0].Claim
 			same(t, string(state)+" replayed", again, []positions.Delivery{want})
-			same(t, "what is due", got(s.DueDeliveries(t.Context(), day, day.Add(time.Minute), 10))(t), []positions.DeliveryQueue{q})
-			if d := claimed(t, s, q, day); d.Attempts != 1 || d.ReceiptID != string(state) {
+			same(t, "what is due", due(t, s, day, 10), lanes{receipts(comune): 1})
+			if d = claimed(t, s, day); d.Attempts != 1 || d.ReceiptID != string(state) {
 				t.Fatalf("%s: claimed is %+v", state, d)
 			}
+			end(t, s, d, positions.DeliveryDelivered, day)
 		}
 	}},
 	{"an attempt that is being made when its delivery is replayed has no say any more", func(t *testing.T, s positions.Store) {
-		q := deliver(t, s, option(1).NAV, "rt-1")
-		d := claimed(t, s, q, noon)
+		deliver(t, s, option(1).NAV, "rt-1")
+		d := claimed(t, s, noon)
 		got(s.ReplayDeliveries(t.Context(), positions.DeliveryFilter{IDs: []int64{d.ID}}, noon, 1))(t)
 		d.State, d.EndedAt = positions.DeliveryParked, noon
 		wantCode(t, s.SettleDelivery(t.Context(), d), positions.Stale)
-		end(t, s, claimed(t, s, q, noon), positions.DeliveryDelivered, noon)
+		end(t, s, claimed(t, s, noon), positions.DeliveryDelivered, noon)
 	}},
 	{"a replay takes what meets its filter, the oldest first and no more than its limit", func(t *testing.T, s positions.Store) {
 		nav, other := option(1).NAV, option(1).NAV
-		q := deliver(t, s, nav, "rt-1", "rt-2", "rt-3")
+		deliver(t, s, nav, "rt-1", "rt-2", "rt-3")
 		deliver(t, s, other, "rt-4")
 		for range 3 {
-			end(t, s, claimed(t, s, q, noon), positions.DeliveryParked, noon)
+			end(t, s, claimed(t, s, noon), positions.DeliveryParked, noon)
 		}
 		parked := positions.DeliveryFilter{State: positions.DeliveryParked}
 		for _, step := range []struct {
@@ -364,14 +393,14 @@ var deliveryTests = []test{
 	{"who replays again and again at one instant comes to an end, whatever state it is of", func(t *testing.T, s positions.Store) {
 		nav := option(1).NAV
 		deliver(t, s, nav, "rt-1", "rt-2", "rt-3", "rt-4", "rt-5")
-		end(t, s, claimed(t, s, receiptsOf(nav), noon), positions.DeliveryParked, noon)
+		end(t, s, claimed(t, s, noon), positions.DeliveryParked, noon)
 		day := noon.AddDate(0, 0, 1)
 		for _, want := range []int{2, 2, 1, 0} {
 			if n := got(s.ReplayDeliveries(t.Context(), positions.DeliveryFilter{NAV: nav}, day, 2))(t); n != want {
 				t.Fatalf("%d were replayed, want %d", n, want)
 			}
 		}
-		claimed(t, s, receiptsOf(nav), day) // which a replay takes away
+		claimed(t, s, day) // which a replay takes away
 		if n := got(s.ReplayDeliveries(t.Context(), positions.DeliveryFilter{NAV: nav}, day, 10))(t); n != 1 {
 			t.Fatalf("%d were replayed", n)
 		}
@@ -384,7 +413,10 @@ var deliveryTests = []test{
 			got(s.SaveReceipt(t.Context(), r))(t)
 		}
 		got(s.SaveReceipt(t.Context(), pushed(provincia, "rt-3", other)))(t)
-		end(t, s, claimed(t, s, receiptsOf(other), noon.Add(time.Hour)), positions.DeliveryEnded, noon)
+		first := claimed(t, s, noon.Add(time.Hour))
+		end(t, s, claimed(t, s, noon.Add(time.Hour)), positions.DeliveryEnded, noon)
+		first.Attempts, first.LastAttemptAt = 0, time.Time{}
+		must(t, s.SettleDelivery(t.Context(), first))
 		id := deliveries(t, s, positions.DeliveryFilter{ReceiptID: "rt-2"})[0].ID
 		for _, tt := range []struct {
 			f    positions.DeliveryFilter
@@ -414,29 +446,29 @@ var deliveryTests = []test{
 	{"the backlog counts what waits and what is parked of every kind", func(t *testing.T, s positions.Store) {
 		none := []positions.DeliveryBacklog{{Kind: positions.DeliverReceipt}, {Kind: positions.DeliverToSEND}}
 		same(t, "an empty backlog", got(s.DeliveryBacklog(t.Context()))(t), none)
-		q := deliver(t, s, option(1).NAV, "rt-1", "rt-2")
+		deliver(t, s, option(1).NAV, "rt-1", "rt-2")
+		end(t, s, claimed(t, s, noon), positions.DeliveryParked, noon)
 		r := pushed(comune, "rt-3", option(1).NAV)
 		r.ReceivedAt = noon.Add(-time.Hour)
 		got(s.SaveReceipt(t.Context(), r))(t)
-		end(t, s, claimed(t, s, q, noon), positions.DeliveryParked, noon)
 		want := slices.Clone(none)
 		want[0].Pending, want[0].Oldest, want[0].Parked = 2, r.ReceivedAt, 1
 		same(t, "the backlog", got(s.DeliveryBacklog(t.Context()))(t), want)
-		end(t, s, claimed(t, s, q, noon), positions.DeliveryDelivered, noon)
-		end(t, s, claimed(t, s, receiptsOf(r.NAV), noon), positions.DeliveryEnded, noon)
+		end(t, s, claimed(t, s, noon), positions.DeliveryDelivered, noon)
+		end(t, s, claimed(t, s, noon), positions.DeliveryEnded, noon)
 		want[0].Pending, want[0].Oldest = 0, time.Time{}
 		same(t, "the backlog", got(s.DeliveryBacklog(t.Context()))(t), want)
 	}},
-	{"of many who claim one queue at once one has the first delivery, again and again", func(t *testing.T, s positions.Store) {
+	{"of many who claim at once one has the first delivery about a notice, again and again", func(t *testing.T, s positions.Store) {
 		ids := []string{"rt-1", "rt-2", "rt-3"}
-		q := deliver(t, s, option(1).NAV, ids...)
+		deliver(t, s, option(1).NAV, ids...)
 		for _, id := range ids {
 			won := make([]*positions.Delivery, 16)
 			errs := all(len(won), func(i int) (err error) {
-				won[i], err = s.ClaimDelivery(bounded(t), q, noon, noon.Add(time.Minute))
+				won[i], err = s.ClaimDelivery(bounded(t), receipts(comune), noon, noon.Add(time.Minute))
 				return err
 			})
-			if n := count(t, errs, positions.Conflict); n != 1 {
+			if n := count(t, errs, positions.NotFound); n != 1 {
 				t.Fatalf("%d claimed the first", n)
 			}
 			d := won[slices.Index(errs, nil)]
@@ -447,10 +479,10 @@ var deliveryTests = []test{
 		}
 	}},
 	{"of many who settle claims of one delivery only the last claim counts", func(t *testing.T, s positions.Store) {
-		q := deliver(t, s, option(1).NAV, "rt-1")
+		deliver(t, s, option(1).NAV, "rt-1")
 		claims := make([]*positions.Delivery, 16)
 		for i := range claims {
-			claims[i] = claimed(t, s, q, noon.Add(time.Duration(i)*time.Minute))
+			claims[i] = claimed(t, s, noon.Add(time.Duration(i)*time.Minute))
 		}
 		errs := all(len(claims), func(i int) error {
 			claims[i].State, claims[i].LastStatus, claims[i].EndedAt = positions.DeliveryDelivered, 200+i, noon
@@ -460,106 +492,75 @@ var deliveryTests = []test{
 			t.Fatalf("%d settled it; the last claim: %v", n, errs[15])
 		}
 	}},
-	{"workers who drain queues together deliver everything once and in order", func(t *testing.T, s positions.Store) {
-		const queues, each = 4, 5
-		var qs []positions.DeliveryQueue
-		for range queues {
+	{"workers who drain a lane together deliver everything once, and in order about each notice", func(t *testing.T, s positions.Store) {
+		const notices, each = 8, 5
+		var navs []positions.NoticeNumber
+		for range notices {
 			nav := option(1).NAV
 			for i := range each {
 				deliver(t, s, nav, fmt.Sprintf("%s-%d", nav, i))
 			}
-			qs = append(qs, receiptsOf(nav))
+			navs = append(navs, nav)
 		}
 		var mu sync.Mutex
 		left := map[positions.NoticeNumber][]string{}
 		ctx := bounded(t)
-		errs := all(16, func(worker int) error {
-			for _, q := range append(slices.Clone(qs[worker%queues:]), qs[:worker%queues]...) {
-				for {
-					d, err := s.ClaimDelivery(ctx, q, noon, noon.Add(time.Minute))
-					switch positions.CodeOf(err) {
-					case "":
-					case positions.Conflict:
-						continue
-					case positions.NotFound:
-						goto next
-					default:
-						return err
-					}
-					mu.Lock()
-					left[q.NAV] = append(left[q.NAV], d.ReceiptID)
-					mu.Unlock()
-					d.State, d.EndedAt = positions.DeliveryDelivered, noon
-					if err := s.SettleDelivery(ctx, d); err != nil {
-						return err
-					}
-				}
-			next:
-			}
-			return nil
-		})
-		count(t, errs, "")
-		for _, q := range qs {
-			var want []string
-			for i := range each {
-				want = append(want, fmt.Sprintf("%s-%d", q.NAV, i))
-			}
-			same(t, "what left", left[q.NAV], want)
-		}
-	}},
-	{"many who look for what is due at once hand out every queue once", func(t *testing.T, s positions.Store) {
-		const queues = 30
-		for i := range queues {
-			nav := option(1).NAV
-			deliver(t, s, nav, fmt.Sprint("rt-", i, "-a"), fmt.Sprint("rt-", i, "-b"))
-		}
-		now := noon.Add(time.Hour)
-		var mu sync.Mutex
-		told := map[positions.DeliveryQueue]int{}
-		ctx := bounded(t)
 		errs := all(16, func(int) error {
 			for {
-				due, err := s.DueDeliveries(ctx, now, now.Add(time.Hour), 7)
+				d, err := s.ClaimDelivery(ctx, receipts(comune), noon, noon.Add(time.Minute))
+				if positions.CodeOf(err) == positions.NotFound {
+					mu.Lock()
+					done := len(slices.Concat(slices.Collect(maps.Values(left))...)) == notices*each
+					mu.Unlock()
+					if done {
+						return nil
+					}
+					if ctx.Err() != nil {
+						return ctx.Err()
+					}
+					continue
+				}
 				if err != nil {
 					return err
 				}
 				mu.Lock()
-				for _, q := range due {
-					told[q]++
-				}
-				done := len(told) == queues
+				left[d.NAV] = append(left[d.NAV], d.ReceiptID)
 				mu.Unlock()
-				if done {
-					return nil
+				d.State, d.EndedAt = positions.DeliveryDelivered, noon
+				if err := s.SettleDelivery(ctx, d); err != nil {
+					return err
 				}
 			}
 		})
 		count(t, errs, "")
-		for q, times := range told {
-			if times != 1 {
-				t.Fatalf("%v was handed out %d times", q, times)
+		for _, nav := range navs {
+			var want []string
+			for i := range each {
+				want = append(want, fmt.Sprintf("%s-%d", nav, i))
 			}
+			same(t, "what left", left[nav], want)
 		}
 	}},
 	{"replays, claims and looks at what is due at once neither block nor fail each other", func(t *testing.T, s positions.Store) {
-		q := deliver(t, s, option(1).NAV, "rt-1", "rt-2", "rt-3", "rt-4")
+		nav := option(1).NAV
+		deliver(t, s, nav, "rt-1", "rt-2", "rt-3", "rt-4")
 		ctx := bounded(t)
 		errs := all(12, func(i int) error {
 			for round := range 10 {
 				at := noon.Add(time.Duration(round) * time.Minute)
 				switch i % 3 {
 				case 0:
-					if _, err := s.ReplayDeliveries(ctx, positions.DeliveryFilter{NAV: q.NAV}, at, 10); err != nil {
+					if _, err := s.ReplayDeliveries(ctx, positions.DeliveryFilter{NAV: nav}, at, 10); err != nil {
 						return err
 					}
 				case 1:
-					if _, err := s.DueDeliveries(ctx, at.Add(time.Hour), at.Add(2*time.Hour), 10); err != nil {
+					if _, err := s.DueDeliveries(ctx, at.Add(time.Hour), 10); err != nil {
 						return err
 					}
 				default:
-					d, err := s.ClaimDelivery(ctx, q, at, at.Add(time.Second))
-					switch code := positions.CodeOf(err); {
-					case code == positions.Conflict, code == positions.NotFound:
+					d, err := s.ClaimDelivery(ctx, receipts(comune), at, at.Add(time.Second))
+					switch {
+					case positions.CodeOf(err) == positions.NotFound:
 						continue
 					case err != nil:
 						return err

@@ -111,9 +111,10 @@ var retentionTests = []test{
 		same(t, "missing", missing(t, s, lastDay), none)
 	}},
 	{"deliveries that ended are deleted, whatever the end; those that wait or were replayed stay", func(t *testing.T, s positions.Store) {
-		q := deliver(t, s, option(1).NAV, "delivered", "ended", "parked", "late", "waiting")
+		nav := option(1).NAV
+		deliver(t, s, nav, "delivered", "ended", "parked", "late", "waiting")
 		for i, state := range []positions.DeliveryState{positions.DeliveryDelivered, positions.DeliveryEnded, positions.DeliveryParked, positions.DeliveryDelivered} {
-			end(t, s, claimed(t, s, q, noon.Add(time.Hour)), state, noon.Add(time.Duration(i+1)*time.Hour))
+			end(t, s, claimed(t, s, noon.Add(time.Hour)), state, noon.Add(time.Duration(i+1)*time.Hour))
 		}
 		later := noon.Add(4 * time.Hour) // the end of the last of them
 		same(t, "counted", got(s.CountExpired(t.Context(), positions.KeptDeliveries, later))(t), 3)
@@ -124,7 +125,7 @@ var retentionTests = []test{
 		same(t, "what stays", about(deliveries(t, s, positions.DeliveryFilter{})), []string{"waiting", "late", "parked"})
 		same(t, "long after", got(s.Expire(t.Context(), positions.KeptDeliveries, noon.AddDate(9, 0, 0), 9))(t), 1)
 		same(t, "what still waits", about(deliveries(t, s, positions.DeliveryFilter{})), []string{"waiting", "parked"})
-		if !got(s.SaveReceipt(t.Context(), pushed(comune, "delivered", q.NAV)))(t) {
+		if !got(s.SaveReceipt(t.Context(), pushed(comune, "delivered", nav)))(t) {
 			t.Fatal("a receipt whose delivery is gone is new again")
 		}
 	}},

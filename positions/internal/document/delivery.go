@@ -18,20 +18,25 @@ func Pending(deliveries []positions.Delivery, at time.Time) []positions.Delivery
 	return pending
 }
 
-// NothingPending is for the claim of a queue in which nothing waits.
-func NothingPending(q positions.DeliveryQueue) error {
-	return positions.Errorf(positions.NotFound, "nothing waits to leave about notice %s (%s)", q.NAV, q.Kind)
+// MostPassedOver bounds how many deliveries one claim passes over because others
+// about their notices come first; the rest is for the next claim.
+const MostPassedOver = 32
+
+// NothingDue is for a claim in a lane in which nothing can be taken.
+func NothingDue(l positions.DeliveryLane) error {
+	return positions.Errorf(positions.NotFound, "nothing of organization %s is due to leave (%s)", l.OrganizationFiscalCode, l.Kind)
 }
 
-// Claimed is for the claim of a queue whose first delivery somebody else has.
-func Claimed(q positions.DeliveryQueue) error {
-	return positions.Errorf(positions.Conflict, "somebody else is attempting the first delivery about notice %s (%s)", q.NAV, q.Kind)
-}
-
-// NotDue is for the claim of a queue whose first delivery waits for its next
-// attempt.
-func NotDue(q positions.DeliveryQueue, due time.Time) error {
-	return positions.Errorf(positions.Conflict, "the first delivery about notice %s (%s): %w", q.NAV, q.Kind, positions.NotDue{At: due.UTC()})
+// Behind is when a delivery is looked at again that comes after another one about
+// its notice: when that one can be attempted, and not in the same moment.
+func Behind(now, due, claimedUntil time.Time) time.Time {
+	at := now.Add(time.Second)
+	for _, t := range []time.Time{due, claimedUntil} {
+		if t.After(at) {
+			at = t
+		}
+	}
+	return at
 }
 
 // Overtaken is for a settlement whose claim is not the last one any more.
