@@ -52,7 +52,7 @@ func (x *told) ok() bool { return x.status == http.StatusOK && x.outcome == "OK"
 // every is the pace of the load: 50 calls a second.
 const every = 20 * time.Millisecond
 
-func (h *house) load(t *testing.T) *load {
+func (h *house) load(t testing.TB) *load {
 	t.Helper()
 	l := &load{e: h.ente(t, askEveryTime), cached: h.ente(t), stopping: make(chan struct{})}
 	for range 10 {

@@ -19,7 +19,7 @@ import (
 // Bounds of the work, of one replica.
 const (
 	receiptQueue   = "receipts"
-	receiptsAtOnce = 64 // lanes of receipts at work: of a receiver that hangs, mostly one attempt is under way
+	receiptsAtOnce = 128 // lanes of receipts at work: of a receiver that hangs, mostly one attempt is under way
 	sendQueue      = "send_payments"
 	sendAtOnce     = 16
 	storeAtOnce    = 4 // questions to the store at once: payments use the same connections

@@ -10,7 +10,7 @@ import (
 
 // Bounds of a lane.
 const (
-	slots    = 4               // attempts at once in one lane, of all replicas together
+	slots    = 8               // attempts at once in one lane, of all replicas together
 	patience = 8               // attempts that fail one after the other before the lane is left alone whatever the reason
 	longest  = 2 * time.Minute // that a lane is left alone, unless its receiver asks for more
 	firstGap = 50 * time.Millisecond
