@@ -12,7 +12,8 @@ import (
 )
 
 // prepare applies the migrations, trying again while the database does not
-// answer, and then loads the organizations.
+// answer, and then loads the organizations. Nothing happens beside the payments
+// before: whose organization is not known would seem to concern nobody.
 func (s *service) prepare(ctx context.Context, migrate bool) {
 	for pause := 250 * time.Millisecond; migrate; pause = min(2*pause, 5*time.Second) {
 		err := applyMigrations(ctx, s.store, s.engine, s.logger)
@@ -30,6 +31,11 @@ func (s *service) prepare(ctx context.Context, migrate bool) {
 		}
 	}
 	s.registry.Start(ctx)
+	select {
+	case <-s.registry.FirstLoaded():
+	case <-ctx.Done():
+		return
+	}
 	close(s.migrated)
 	s.work.Go(func() { s.forget(ctx) })
 	s.work.Go(func() { s.runJobs(ctx) })

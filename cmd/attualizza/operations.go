@@ -22,8 +22,9 @@ func (s *service) operations() http.Handler {
 	return mux
 }
 
-// readyz is 200 when the migrations are applied and the store answers. Redis,
-// SEND and PDND never make it 503: the service answers without them.
+// readyz is 200 when the migrations are applied and the store answers, and has told
+// the organizations once: until then everybody is refused. Redis, SEND and PDND never
+// make it 503: the service answers without them.
 func (s *service) readyz(w http.ResponseWriter, r *http.Request) {
 	if s.draining.Load() {
 		tell(w, http.StatusServiceUnavailable, "draining")

@@ -74,6 +74,7 @@ type Registry struct {
 	failing  atomic.Bool // the last look at the store failed
 	snapshot atomic.Pointer[snapshot]
 	reload   sync.Mutex // one load at a time, so that an older one cannot win
+	loaded   chan struct{}
 	stop     context.CancelFunc
 	done     chan struct{}
 }
@@ -91,7 +92,7 @@ func New(source Source, box *secrets.Box, logger *slog.Logger, opened func(*send
 	if opened == nil {
 		opened = func(*sendclient.Credential) {}
 	}
-	r := &Registry{source: source, box: box, logger: logger, opened: opened}
+	r := &Registry{source: source, box: box, logger: logger, opened: opened, loaded: make(chan struct{})}
 	r.snapshot.Store(&snapshot{revision: -1})
 	return r
 }
@@ -173,7 +174,9 @@ func (r *Registry) Reload(ctx context.Context) error {
 			next.stations[o.BrokerCode][s.Code] = true
 		}
 	}
-	r.snapshot.Store(next)
+	if r.snapshot.Swap(next).revision < 0 {
+		close(r.loaded)
+	}
 	return nil
 }
 
@@ -232,6 +235,9 @@ func (r *Registry) privateKey(o *positions.Organization) (*rsa.PrivateKey, error
 
 // Loaded reports whether the organizations were ever read.
 func (r *Registry) Loaded() bool { return r.snapshot.Load().revision >= 0 }
+
+// FirstLoaded is closed once they were.
+func (r *Registry) FirstLoaded() <-chan struct{} { return r.loaded }
 
 // Current reports whether who is not found here is really unknown: the
 // organizations were read, and the last look for changes went well.

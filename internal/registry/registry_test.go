@@ -227,10 +227,21 @@ func TestAStoreThatIsDownAtTheStartIsWaitedFor(t *testing.T) {
 	if r.Loaded() {
 		t.Fatal("loaded from a store that is down")
 	}
+	select {
+	case <-r.FirstLoaded():
+		t.Fatal("told that they are")
+	default:
+	}
 	s.set(nil, organization(t, b, "77777777777", false))
-	for began := time.Now(); !r.Loaded(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(began) > 5*time.Second {
-			t.Fatal("not loaded")
-		}
+	select {
+	case <-r.FirstLoaded():
+	case <-time.After(5 * time.Second):
+		t.Fatal("not loaded")
+	}
+	if _, ok := r.Organization("77777777777"); !ok || !r.Loaded() {
+		t.Fatal("told too early")
+	}
+	if err := r.Reload(t.Context()); err != nil { // not told twice
+		t.Fatal(err)
 	}
 }

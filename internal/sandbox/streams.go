@@ -179,7 +179,7 @@ func (s *Sandbox) consume(sender, id, last string, again bool) (events []streamE
 	defer s.mu.Unlock()
 	st := s.stream(sender, id)
 	if st == nil {
-		return nil, 0, codeStreamNotFound
+		return nil, 0, codeStreamForbidden
 	}
 	now := s.clock()
 	if wait := st.resumeAt.Sub(now); wait > 0 {

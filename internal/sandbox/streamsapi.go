@@ -7,11 +7,15 @@ import (
 	"strconv"
 )
 
-// Codes of the streams' refusals.
+// Codes of the streams' refusals (PnStreamExceptionCodes of pn-stream). A stream that
+// is not there, or is another sender's, is "not found" only to who looks at it; who
+// reads its events or changes it is forbidden to (StreamsServiceImpl,
+// PnStreamServiceImpl), just as one that the key's groups must not see.
 const (
-	codeTooManyStreams = "PN_WEBHOOK_MAXSTREAMSCOUNTREACHED"
-	codeStreamNotFound = "PN_WEBHOOK_STREAMNOTFOUND"
-	codeTooEarly       = "PN_STREAM_RETRY_AFTER_ERROR"
+	codeTooManyStreams  = "PN_WEBHOOK_MAXSTREAMSCOUNTREACHED"
+	codeStreamNotFound  = "PN_WEBHOOK_NOT_FOUND"
+	codeStreamForbidden = "PN_WEBHOOK_FORBIDDEN"
+	codeTooEarly        = "PN_STREAM_RETRY_AFTER_ERROR"
 )
 
 const maxStreamBody = 64 << 10
@@ -75,15 +79,20 @@ func (s *Sandbox) streamRoutes(mux *http.ServeMux) {
 			return jsonAnswer(http.StatusOK, st)
 		})
 	})
+	forbidden := func() answer { return problemAnswer(http.StatusForbidden, codeStreamForbidden, "none", s.clock()) }
 	change := func(sender string, r *http.Request, f func(*Stream)) answer {
 		st, ok := s.changeStream(sender, r.PathValue("id"), f)
 		if !ok {
-			return problemAnswer(http.StatusNotFound, codeStreamNotFound, "none", s.clock())
+			return forbidden()
 		}
 		return jsonAnswer(http.StatusOK, st)
 	}
 	handle("GET "+base+"/{id}", EndpointStreams, func(sender string, r *http.Request, _ []byte) answer {
-		return change(sender, r, func(*Stream) {})
+		st, ok := s.changeStream(sender, r.PathValue("id"), func(*Stream) {})
+		if !ok {
+			return problemAnswer(http.StatusNotFound, codeStreamNotFound, "none", s.clock())
+		}
+		return jsonAnswer(http.StatusOK, st)
 	})
 	handle("PUT "+base+"/{id}", EndpointStreams, func(sender string, r *http.Request, body []byte) answer {
 		return s.withStreamRequest(body, func(request *streamRequest) answer {
@@ -101,7 +110,7 @@ func (s *Sandbox) streamRoutes(mux *http.ServeMux) {
 	})
 	handle("DELETE "+base+"/{id}", EndpointStreams, func(sender string, r *http.Request, _ []byte) answer {
 		if !s.removeStream(sender, r.PathValue("id")) {
-			return problemAnswer(http.StatusNotFound, codeStreamNotFound, "none", s.clock())
+			return forbidden()
 		}
 		return answer{status: http.StatusNoContent}
 	})
@@ -110,8 +119,8 @@ func (s *Sandbox) streamRoutes(mux *http.ServeMux) {
 			again := s.faults.strikes(EndpointStreamEvents, Redeliver)
 			events, wait, code := s.consume(sender, r.PathValue("id"), r.URL.Query().Get("lastEventId"), again)
 			switch code {
-			case codeStreamNotFound:
-				return problemAnswer(http.StatusNotFound, code, "none", s.clock())
+			case codeStreamForbidden:
+				return forbidden()
 			case codeTooEarly:
 				w.Header().Set("Retry-After", strconv.FormatInt(milliseconds(wait), 10))
 				return problemAnswer(http.StatusTooManyRequests, code, "none", s.clock())

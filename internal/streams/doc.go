@@ -13,6 +13,9 @@
 // event says only since when a price may be out of date; what it is now, SEND is
 // asked.
 //
+// An event also shows that SEND knows a notice. Where it did not when the notice was
+// paid, it is told of the payment again, before a letter leaves for nothing.
+//
 // Sources: SEND's OpenAPI api-external-b2b-pa (delivery-progresses v2.9), pn-stream
 // for the pauses, SEND's "Focus sull'attualizzazione" for what a price hangs on.
 package streams

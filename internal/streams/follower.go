@@ -20,6 +20,8 @@ type Store interface {
 	positions.Leases
 	positions.Streams
 	Notice(ctx context.Context, fiscalCode string, nav positions.NoticeNumber) (*positions.Notice, error)
+	Deliveries(ctx context.Context, f positions.DeliveryFilter) ([]positions.Delivery, int, error)
+	ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter, now time.Time, limit int) (int, error)
 }
 
 // Directory knows the registered organizations. The same registration is always

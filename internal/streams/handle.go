@@ -14,7 +14,8 @@ import (
 const maxNotices = 2_000
 
 // Later asks for an event to be carried out once more at an instant, from which on
-// SEND's answer freezes the price. Until then nothing is wrong.
+// SEND's answer freezes the price, or what became of a payment is known. Until then
+// nothing is wrong.
 type Later struct{ At time.Time }
 
 // Error implements error.
@@ -32,8 +33,9 @@ const lookAhead = 48 * time.Hour
 // has to be called again, when it is a [Later] at that instant; what it managed
 // until then stays.
 //
-// A notice that is not here, is paid, or that SEND does not notify is passed over;
-// so is one whose creditor is not registered here.
+// A notice that is not here or that SEND does not notify is passed over; so is one
+// whose creditor is not registered here. Of one that is paid SEND is told, where it
+// did not know the notice before.
 func (f *Follower) Handle(ctx context.Context, e Event) error {
 	does := effects[e.Category]
 	if does == none {
@@ -42,23 +44,26 @@ func (f *Follower) Handle(ctx context.Context, e Event) error {
 	}
 	notices, first := f.resolve(ctx, e)
 	result, failed := resultUnknown, 0
-	var later time.Time
+	var later, soon time.Time
 	for _, n := range notices {
 		if ctx.Err() != nil {
 			failed, first = failed+1, ctx.Err()
 			break
 		}
-		done, price, err := f.update(ctx, e, does, n)
+		done, after, err := f.update(ctx, e, does, n)
 		switch {
 		case err != nil:
 			if failed++; first == nil {
 				first = err
 			}
-		case done == resultRefreshed, done == resultFresh && result == resultUnknown:
+		case weight[done] > weight[result]:
 			result = done
 		}
-		if err == nil && price.freezesLater(does) && price.RefinementDate.After(later) {
-			later = price.RefinementDate
+		if err == nil && after.freezesLater(does) && after.RefinementDate.After(later) {
+			later = after.RefinementDate
+		}
+		if err == nil && after.soon.After(soon) {
+			soon = after.soon
 		}
 	}
 	if first != nil {
@@ -66,14 +71,23 @@ func (f *Follower) Handle(ctx context.Context, e Event) error {
 		return fmt.Errorf("%s of %s: %d of %d notices: %w", e.Category, e.IUN, failed, len(notices), first)
 	}
 	f.meters.count(ctx, e.Category, result, 1)
+	if !soon.IsZero() {
+		return Later{soon}
+	}
 	if !later.IsZero() {
 		return Later{later}
 	}
 	return nil
 }
 
-// told is the last price of a notice, nil for none.
-type told struct{ *positions.Price }
+// weight tells which of several notices' results is the event's.
+var weight = map[string]int{resultUnknown: 0, resultFresh: 1, resultRefreshed: 2, resultToldAgain: 3}
+
+// told is what is known of a notice by now: its last price, nil for none.
+type told struct {
+	*positions.Price
+	soon time.Time // when to look again what became of its payment; zero: no need
+}
 
 // freezesLater tells whether a price that an event should have settled will be
 // final soon.
@@ -172,12 +186,15 @@ func (f *Follower) update(ctx context.Context, e Event, does effect, n positions
 		return resultUnknown, told{}, nil
 	case err != nil:
 		return "", told{}, err
+	case notice.Option.SendBound && notice.Option.Paid() && morePaper[e.Category] && org.FiscalCode == e.Organization:
+		result, soon, err := f.tellAgain(ctx, e, &notice.Option)
+		return result, told{soon: soon}, err
 	case !notice.Option.SendBound, notice.Option.Paid():
 		return resultUnknown, told{}, nil
 	}
 	since := f.Now().Add(-time.Microsecond) // the stores' precision
 	if p := notice.Price; p != nil {
-		last := told{p}
+		last := told{Price: p}
 		if !p.Pushed && !p.Outdated() && p.AskedAfter(e.ArrivedAt.Add(f.terms.skew)) && !last.ripe(f.Now()) {
 			return resultFresh, last, nil
 		}
@@ -199,5 +216,5 @@ func (f *Follower) update(ctx context.Context, e Event, does effect, n positions
 	if err != nil {
 		return "", told{}, err
 	}
-	return resultRefreshed, told{price}, nil
+	return resultRefreshed, told{Price: price}, nil
 }

@@ -21,6 +21,7 @@ const (
 	resultRefreshed  = "refreshed"  // a price was asked for
 	resultFresh      = "fresh"      // one was asked for since it arrived
 	resultUnknown    = "unknown"    // it is about no notice that can be paid here
+	resultToldAgain  = "told_again" // SEND is told of a payment, which did not know the notice before
 	resultFailed     = "failed"     // it is tried again
 	resultGivenUp    = "given_up"   // it was, for days
 )
@@ -43,7 +44,7 @@ func newMeters(m metric.Meter) (*meters, error) {
 	s := &meters{readers: map[*reader]struct{}{}}
 	var err error
 	if s.events, err = m.Int64Counter("attualizza_stream_events",
-		metric.WithDescription("Events of SEND's streams by category and what became of them: queued, ignored, repeated or unreadable where they are read; refreshed, fresh, unknown, failed or given_up where they are carried out.")); err != nil {
+		metric.WithDescription("Events of SEND's streams by category and what became of them: queued, ignored, repeated or unreadable where they are read; refreshed, fresh, unknown, told_again, failed or given_up where they are carried out.")); err != nil {
 		return nil, err
 	}
 	leader, err := m.Int64ObservableGauge("attualizza_stream_leader",

@@ -42,7 +42,7 @@ func (r *reader) run(ctx context.Context) {
 			failures = 0
 		default:
 			r.known = false
-			if failures == 0 || errors.Is(err, errAbandoned) {
+			if failures == 0 || errors.Is(err, errAbandoned) || errors.Is(err, errForbidden) {
 				r.Logger.WarnContext(ctx, "SEND's stream of an organization cannot be read; trying again", "organization", r.org.FiscalCode, "error", err)
 			}
 			failures++
@@ -158,12 +158,21 @@ func (r *reader) open(ctx context.Context, cred *sendclient.Credential) error {
 	return r.move(ctx, positions.StreamCursor{StreamID: stream.ID})
 }
 
+// maxForbidden is how many streams with this program's title may be listed and not be
+// shown. One of an earlier version of SEND's API is; when every new one is, making
+// more of them would only use up the ten that the organization has.
+const maxForbidden = 3
+
+// errForbidden is a failure that somebody has to look at: the key, or its groups.
+var errForbidden = fmt.Errorf("SEND lists %d streams titled %q and lets none of them be read: no other is made; look at the key and its groups, and remove these streams", maxForbidden, sendclient.StreamTitle)
+
 // find looks for an active stream with this program's title.
 func (r *reader) find(ctx context.Context, cred *sendclient.Credential) (sendclient.Stream, error) {
 	list, err := r.Platform.Streams(ctx, cred)
 	if err != nil {
 		return sendclient.Stream{}, err
 	}
+	forbidden := 0
 	for _, s := range list {
 		if s.Title != sendclient.StreamTitle {
 			continue
@@ -175,6 +184,12 @@ func (r *reader) find(ctx context.Context, cred *sendclient.Credential) (sendcli
 		if err == nil && !stream.Disabled {
 			return stream, nil
 		}
+		if err != nil {
+			forbidden++
+		}
+	}
+	if forbidden >= maxForbidden {
+		return sendclient.Stream{}, errForbidden
 	}
 	return sendclient.Stream{}, nil
 }
