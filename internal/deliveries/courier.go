@@ -128,6 +128,13 @@ func (c *Courier) Wake() {
 	}
 }
 
+// Retry is [Courier.Wake] by somebody who expects that an organization's receivers
+// are up again: those that this replica leaves alone are tried at once.
+func (c *Courier) Retry(fiscalCode string) {
+	c.lanes.retry(fiscalCode)
+	c.Wake()
+}
+
 // Close ends the kept connections. No job may be running any more.
 func (c *Courier) Close() error {
 	c.client.CloseIdleConnections()

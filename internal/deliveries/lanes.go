@@ -10,9 +10,9 @@ import (
 
 // Bounds of a lane.
 const (
-	slots    = 8               // attempts at once in one lane, of all replicas together
-	patience = 8               // attempts that fail one after the other before the lane is left alone whatever the reason
-	longest  = 2 * time.Minute // that a lane is left alone, unless its receiver asks for more
+	slots    = 8                // attempts at once in one lane, of all replicas together
+	patience = 8                // attempts that fail one after the other before the lane is left alone whatever the reason
+	longest  = 30 * time.Second // that a lane is left alone, unless its receiver asks for more
 	firstGap = 50 * time.Millisecond
 	lookGap  = time.Second // between two looks after a lane in which something stays due
 )
@@ -114,6 +114,15 @@ func (l *lanes) hurry(of positions.DeliveryLane) {
 	defer l.mu.Unlock()
 	at := l.get(of)
 	at.gap, at.look = 0, time.Time{}
+}
+
+// retry has an organization's lanes tried at the next look, one attempt at a time.
+func (l *lanes) retry(fiscalCode string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, kind := range []positions.DeliveryKind{positions.DeliverReceipt, positions.DeliverToSEND} {
+		delete(l.of, positions.DeliveryLane{Kind: kind, OrganizationFiscalCode: fiscalCode})
+	}
 }
 
 // nothing forgets the pauses of lanes in which nothing was due, and what was learned

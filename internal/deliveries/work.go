@@ -16,7 +16,7 @@ import (
 // Limits of one attempt.
 const (
 	attemptTimeout = 10 * time.Second
-	settleTimeout  = 2 * time.Second // beyond the attempt: what it came to is worth a wait
+	settleTimeout  = 4 * time.Second // also beyond the job's own time: what an attempt came to is worth a wait
 )
 
 // worker holds one place in a lane.
@@ -33,7 +33,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 	c, l := w.courier, job.Args.lane()
 	deadline, bounded := ctx.Deadline()
 	for job.Args.Slot < c.lanes.open(l, c.Now()) && ctx.Err() == nil {
-		if bounded && time.Until(deadline) < attemptTimeout+settleTimeout {
+		if bounded && time.Until(deadline) < storeTimeout+attemptTimeout {
 			c.lanes.hurry(l)
 			c.Wake()
 			return nil
@@ -91,13 +91,13 @@ func (c *Courier) settle(ctx context.Context, d *positions.Delivery) (err error)
 
 // outcome is what one attempt came to.
 type outcome struct {
-	status int           // HTTP status, 0: there was no answer
-	ended  bool          // there is nobody to tell
-	parked bool          // trying again cannot help
-	err    error         // nil: delivered
+	status int   // HTTP status, 0: there was no answer
+	ended  bool  // there is nobody to tell
+	parked bool  // trying again cannot help
+	err    error // nil: delivered
 	// general: whatever goes to this receiver would fail now, and not this delivery alone.
 	general bool
-	wait   time.Duration // what the receiver asks for, at least
+	wait    time.Duration // what the receiver asks for, at least
 }
 
 // attempt makes one attempt and notes in d what it came to.

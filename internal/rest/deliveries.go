@@ -22,12 +22,22 @@ var (
 
 // Waker is told that deliveries are due. It must not block, and need not be
 // told: what is due is found without it, only later.
-type Waker interface{ Wake() }
+type Waker interface {
+	Wake()
+	// Retry is told when somebody wants an organization's deliveries tried at once.
+	Retry(fiscalCode string)
+}
 
 // wake tells whoever delivers that something is due.
 func (s *server) wake() {
 	if s.Waker != nil {
 		s.Waker.Wake()
+	}
+}
+
+func (s *server) retry(fiscalCode string) {
+	if s.Waker != nil {
+		s.Waker.Retry(fiscalCode)
 	}
 }
 
@@ -101,7 +111,7 @@ func (s *server) ReplayDelivery(ctx context.Context, r ReplayDeliveryRequestObje
 	if _, err := s.Store.ReplayDeliveries(ctx, only, s.Now(), 1); err != nil {
 		return nil, err
 	}
-	s.wake()
+	s.retry(r.OrganizationFiscalCode)
 	if d, err = s.delivery(ctx, r.OrganizationFiscalCode, r.DeliveryID); err != nil {
 		return nil, err
 	}
@@ -124,7 +134,7 @@ func (s *server) ReplayDeliveries(ctx context.Context, r ReplayDeliveriesRequest
 		}
 	}
 	if replayed > 0 {
-		s.wake()
+		s.retry(r.OrganizationFiscalCode)
 	}
 	return ReplayDeliveries200JSONResponse{Replayed: replayed}, nil
 }

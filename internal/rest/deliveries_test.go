@@ -15,7 +15,8 @@ import (
 // wakes counts how often somebody was told that something is due.
 type wakes struct{ atomic.Int64 }
 
-func (w *wakes) Wake() { w.Add(1) }
+func (w *wakes) Wake()        { w.Add(1) }
+func (w *wakes) Retry(string) { w.Add(1) }
 
 // park stores a receipt with its delivery and gives the delivery up.
 func (h *house) park(t *testing.T, organization, receiptID string, nav positions.NoticeNumber, at time.Time) int64 {
