@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -72,6 +73,7 @@ func TestNoAnswerWaitsForAReconciliationThatSomebodyHolds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			t.Cleanup(func() { _ = holder.Rollback(context.Background()) }) // a test that fails holds it still
 			if _, err := holder.Exec(t.Context(), `SET LOCAL idle_in_transaction_session_timeout = 0; `+tt.hold); err != nil {
 				t.Fatal(err)
 			}
