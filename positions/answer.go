@@ -46,6 +46,10 @@ type Answer struct {
 	Price *Price `json:"price,omitempty"`
 }
 
+// Doubtful tells that the payer was asked for an amount without SEND's price, which
+// leaves something to reconcile.
+func (a *Answer) Doubtful() bool { return a.Outcome == "OK" && a.Source.Degraded() }
+
 // SendExchange is one price request as it went.
 type SendExchange struct {
 	RequestedAt time.Time `json:"requestedAt"`

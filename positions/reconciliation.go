@@ -15,9 +15,14 @@ import (
 // priced anew, and of one that was paid the difference is recorded.
 //
 // There is one for a notice that is not paid, however many such answers it was
-// given, and one for each payment that such an answer led to. Stores open them in
-// the transaction of their cause: of the answer, by [OpenedBy], or of the receipt,
-// by [AfterReceipt].
+// given, and one for each payment that such an answer led to.
+//
+// An answer is evidence, and waits for nothing but its own record: with it the
+// store notes, in the same commit, that something is to be opened. Opening follows in
+// a commit of its own, by [OpenedBy], and takes the note away: at once where nobody
+// is in the way, else by the next round of the reconciliation, whatever happened in
+// between. A receipt opens first what is noted of its notice, so that [AfterReceipt]
+// judges as if the answer had opened it.
 type Reconciliation struct {
 	ID                     int64
 	OrganizationFiscalCode string
@@ -95,10 +100,16 @@ func (r *Reconciliation) Difference() money.Cents {
 // OpenedBy returns what some answers leave to reconcile: one for each notice, by
 // its last answer that was given without SEND's price, in a fixed order, in which
 // writers wait for each other and never in a circle.
+//
+// Stores open by the order of what happened, not of what arrived, so that doing it
+// late or twice is harmless. An answer changes the notice's reconciliation that is
+// of no payment only when it came after the answer of that one and after its verdict.
+// It opens none when it came before the answer of a payment that has a
+// reconciliation, or before its date or verdict unless that is LAPSED.
 func OpenedBy(answers []Answer) []Reconciliation {
 	var opened []Reconciliation
 	for i := range answers {
-		if a := &answers[i]; a.Outcome == "OK" && a.Source.Degraded() {
+		if a := &answers[i]; a.Doubtful() {
 			opened = append(opened, Reconciliation{
 				OrganizationFiscalCode: a.OrganizationFiscalCode, NAV: a.NAV, State: ReconciliationOpen,
 				Source: a.Source, Operation: a.Operation, AnsweredAt: a.At, Amount: a.Amount, ChargedFee: a.NotificationFee,
@@ -217,6 +228,12 @@ func (r *Reconciliation) Judge(n *Notice, elsewhere money.Cents, now time.Time) 
 
 // Reconciliations keeps what is to be reconciled. Errors are as in [Store].
 type Reconciliations interface {
+	// OpenReconciliations opens what recorded answers left to reconcile and nobody
+	// has opened yet, see [OpenedBy], in one transaction: of at most limit answers
+	// (above 0) after the one of an earlier call, 0 for the first. next is where to go
+	// on, 0 when there are no more. Reconciliations that somebody else is writing are
+	// not waited for: they are left, to be found from 0 again.
+	OpenReconciliations(ctx context.Context, after int64, limit int) (next int64, err error)
 	// OrganizationsToReconcile returns the organizations, at most limit, with an
 	// OPEN reconciliation that is due by now, the longest due first, except those
 	// that are held.

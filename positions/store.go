@@ -132,10 +132,12 @@ type Store interface {
 	// whichever recipients, some may not count.
 	FeesPaid(ctx context.Context, fiscalCode, iun, recipient string, except NoticeNumber) (money.Cents, error)
 
-	// RecordAnswers makes answers durable, all or none, in one commit. The store
-	// gives each its ID. Those that were given without SEND's price open a
-	// reconciliation, see [OpenedBy]. After Unavailable the outcome can be unknown, when the
-	// connection broke or the context ended during the commit.
+	// RecordAnswers makes answers durable, all or none, in one commit that waits for
+	// no reconciliation. The store gives each its ID. What those that were given
+	// without SEND's price leave to reconcile is opened right after the commit if
+	// nobody is in the way; that it was not is no error, and is made up for by
+	// [Reconciliations.OpenReconciliations]. After Unavailable the outcome can be
+	// unknown, when the connection broke or the context ended during the commit.
 	RecordAnswers(ctx context.Context, answers []Answer) error
 	// Answers returns what the Nodo was told about a notice, newest first, and how
 	// many answers there are.

@@ -2,7 +2,8 @@
 // without its price cost: notices that nobody has paid yet are priced anew, and of
 // those that were paid the difference is recorded.
 //
-// It works in rounds, which somebody calls every few seconds. Of each organization
+// It works in rounds, which somebody calls every few seconds. A round begins by
+// opening what recorded answers left to reconcile. Of each organization
 // with something open a round asks SEND about one notice first, and about more only
 // when that is answered, so that a SEND that is down gets one request in a round,
 // and after a few rounds one in minutes. What a round does not come to is the next
@@ -40,6 +41,8 @@ const (
 	inParallel    = 4
 	// batch is how many notices of an organization are read at a time.
 	batch = 50
+	// opening is how many answers are opened for in one transaction.
+	opening = 500
 )
 
 // Pauses of an organization whose SEND does not answer, and of a notice that it
@@ -53,6 +56,7 @@ const (
 
 // Store is what a round needs of the positions' store; see [positions.Store].
 type Store interface {
+	OpenReconciliations(ctx context.Context, after int64, limit int) (next int64, err error)
 	OrganizationsToReconcile(ctx context.Context, now time.Time, limit int) ([]positions.ReconciliationQueue, error)
 	HoldReconciliations(ctx context.Context, fiscalCode string, failures int, until time.Time) error
 	DueReconciliations(ctx context.Context, fiscalCode string, now time.Time, limit int) ([]positions.Reconciliation, error)
@@ -150,9 +154,10 @@ func (c *Reconciler) Round(ctx context.Context) (Summary, error) {
 	defer cancel()
 	begin, cancel := context.WithTimeout(ctx, Limit/2)
 	defer cancel()
+	unopened := c.open(ctx)
 	queues, err := c.Store.OrganizationsToReconcile(ctx, c.Now(), organizations)
 	if err != nil {
-		return Summary{}, fmt.Errorf("reconcile: %w", err)
+		return Summary{}, fmt.Errorf("reconcile: %w", errors.Join(unopened, err))
 	}
 	parts := make([]Summary, len(queues))
 	var work errgroup.Group // not one that cancels: an organization's trouble is its own
@@ -160,7 +165,7 @@ func (c *Reconciler) Round(ctx context.Context) (Summary, error) {
 	for i := range queues {
 		work.Go(func() error { return c.organization(ctx, begin, queues[i], &parts[i]) })
 	}
-	err = work.Wait()
+	err = errors.Join(unopened, work.Wait())
 	var sum Summary
 	for _, part := range parts {
 		sum.add(part)
@@ -169,11 +174,27 @@ func (c *Reconciler) Round(ctx context.Context) (Summary, error) {
 	case whole.Err() != nil:
 		return sum, fmt.Errorf("reconcile: %w", context.Cause(whole))
 	case ctx.Err() != nil: // the round's time is up; the rest is the next one's
-		return sum, nil
-	case err != nil:
+		err = unopened
+	}
+	if err != nil {
 		return sum, fmt.Errorf("reconcile: %w", err)
 	}
 	return sum, nil
+}
+
+// open opens what answers left to reconcile and was not opened when they were
+// recorded: because the process ended in between, the store failed, or somebody was
+// in the way. It leaves most of the round to what is open already.
+func (c *Reconciler) open(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, Limit/4)
+	defer cancel()
+	for next := int64(0); ; {
+		var err error
+		next, err = c.Store.OpenReconciliations(ctx, next, opening)
+		if err != nil || next == 0 || limited.Err() != nil {
+			return err
+		}
+	}
 }
 
 // organization looks after one organization until nothing of it is due, it has to

@@ -17,13 +17,21 @@ var answerColumns = []string{
 	"base_amount", "notification_fee", "source", "position_version", "send", "price",
 }
 
-// RecordAnswers implements [positions.Store]: one COPY, one commit. What is to be
-// reconciled is opened in the same transaction; the usual batch opens nothing.
+// doubtfulColumns are the columns of doubtful_answers but its id.
+var doubtfulColumns = []string{"at", "organization", "nav", "operation", "amount", "notification_fee", "source"}
+
+// openAtOnce is how many answers are looked at for what can be opened right after a
+// batch was recorded: the batch, and some that were left before.
+const openAtOnce = 1000
+
+// RecordAnswers implements [positions.Store]: one COPY, one commit. The usual batch
+// leaves nothing to reconcile; one that does has a second COPY, of what is doubtful.
 func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) error {
 	if len(answers) == 0 {
 		return nil
 	}
 	rows := make([][]any, len(answers))
+	var doubtful [][]any
 	for i := range answers {
 		a := &answers[i]
 		send, price, err := document.Evidence(a)
@@ -34,14 +42,14 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 			a.At, a.OrganizationFiscalCode, string(a.NAV), a.Operation, a.StationCode, a.Duration.Microseconds(), a.Outcome, a.Fault, int64(a.Amount),
 			int64(a.BaseAmount), int64(a.NotificationFee), string(a.Source), a.PositionVersion, send, price,
 		}
+		if a.Doubtful() {
+			doubtful = append(doubtful, []any{
+				a.At, a.OrganizationFiscalCode, string(a.NAV), a.Operation, int64(a.Amount), int64(a.NotificationFee), string(a.Source),
+			})
+		}
 	}
-	if opened := positions.OpenedBy(answers); len(opened) > 0 {
-		return s.change(ctx, "record answers", func(tx pgx.Tx) error {
-			if _, err := tx.CopyFrom(ctx, pgx.Identifier{"answers"}, answerColumns, pgx.CopyFromRows(rows)); err != nil {
-				return err
-			}
-			return openReconciliations(ctx, tx, opened)
-		})
+	if len(doubtful) > 0 {
+		return s.recordDoubtful(ctx, rows, doubtful)
 	}
 	insert := func() error {
 		_, err := s.pool.CopyFrom(ctx, pgx.Identifier{"answers"}, answerColumns, pgx.CopyFromRows(rows))
@@ -53,6 +61,25 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 		err = insert()
 	}
 	return failure("record answers", err)
+}
+
+// recordDoubtful records answers of which some leave something to reconcile, and
+// opens that if it can be done at once.
+func (s *Store) recordDoubtful(ctx context.Context, rows, doubtful [][]any) error {
+	err := s.change(ctx, "record answers", func(tx pgx.Tx) error {
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{"answers"}, answerColumns, pgx.CopyFromRows(rows))
+		if err == nil {
+			_, err = tx.CopyFrom(ctx, pgx.Identifier{"doubtful_answers"}, doubtfulColumns, pgx.CopyFromRows(doubtful))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// The answers are durable, whatever comes of this. A fault that lasts is told by
+	// the next round, which opens what is left.
+	_, _ = s.OpenReconciliations(ctx, 0, openAtOnce)
+	return nil
 }
 
 // Answers implements [positions.Store].

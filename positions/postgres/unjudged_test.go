@@ -16,8 +16,11 @@ func TestAReceiptIsKeptWhateverGoesWrongWithItsConsequences(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-	}, func(write, table string) string {
-		return `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
-			CREATE TRIGGER refuse BEFORE ` + write + ` ON ` + table + ` FOR EACH ROW EXECUTE FUNCTION refuse()`
-	})
+	}, refuse)
+}
+
+// refuse is a statement that makes every write of a kind to a table fail.
+func refuse(write, table string) string {
+	return `CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+		CREATE TRIGGER refuse BEFORE ` + write + ` ON ` + table + ` FOR EACH ROW EXECUTE FUNCTION refuse()`
 }

@@ -9,12 +9,17 @@ import (
 	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
+// openAtOnce is how many answers are looked at for what can be opened right after a
+// batch was recorded: the batch, and some that were left before.
+const openAtOnce = 1000
+
 // RecordAnswers implements [positions.Store].
 func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) error {
 	if len(answers) == 0 {
 		return nil
 	}
-	return s.change(ctx, "record answers", func(tx *sql.Tx) error {
+	doubtful := false
+	err := s.change(ctx, "record answers", func(tx *sql.Tx) error {
 		stmt, err := tx.PrepareContext(ctx, `INSERT INTO answers (at, organization, nav, operation, station, duration_us, outcome, fault,
 				amount, base_amount, notification_fee, source, position_version, send, price)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
@@ -33,9 +38,24 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 				int64(a.NotificationFee), string(a.Source), a.PositionVersion, text(send), text(price)); err != nil {
 				return err
 			}
+			if !a.Doubtful() {
+				continue
+			}
+			doubtful = true
+			if _, err := tx.ExecContext(ctx, `INSERT INTO doubtful_answers (at, organization, nav, operation, amount, notification_fee, source)
+				VALUES (?, ?, ?, ?, ?, ?, ?)`, micros(a.At), a.OrganizationFiscalCode, string(a.NAV), a.Operation, int64(a.Amount),
+				int64(a.NotificationFee), string(a.Source)); err != nil {
+				return err
+			}
 		}
-		return openReconciliations(ctx, tx, positions.OpenedBy(answers))
+		return nil
 	})
+	if err == nil && doubtful {
+		// The answers are durable, whatever comes of this. A fault that lasts is told by
+		// the next round, which opens what is left.
+		_, _ = s.OpenReconciliations(ctx, 0, openAtOnce)
+	}
+	return err
 }
 
 // Answers implements [positions.Store].

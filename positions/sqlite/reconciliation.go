@@ -10,35 +10,13 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// openReconciliations opens what answers left to reconcile, or opens it again. One
-// that is open keeps its turn: asking about the notice once more does not make
-// SEND be asked sooner.
-func openReconciliations(ctx context.Context, tx *sql.Tx, opened []positions.Reconciliation) error {
-	for i := range opened {
-		r := &opened[i]
-		if _, err := tx.ExecContext(ctx, `INSERT INTO reconciliations AS r (organization, nav, iupd, receipt_id, state, source, operation,
-				answered_at, amount, charged_fee, due_fee, iun, opened_at, attempts, due_at, revision)
-			VALUES (?, ?, '', '', 'OPEN', ?, ?, ?, ?, ?, 0, '', ?, 0, ?, 1)
-			ON CONFLICT (organization, nav) WHERE paid_at IS NULL DO UPDATE SET
-				state = 'OPEN', source = excluded.source, operation = excluded.operation, answered_at = excluded.answered_at,
-				amount = excluded.amount, charged_fee = excluded.charged_fee, due_fee = 0, iun = '', judged_at = NULL,
-				opened_at = CASE WHEN r.state = 'OPEN' THEN r.opened_at ELSE excluded.opened_at END,
-				attempts = CASE WHEN r.state = 'OPEN' THEN r.attempts ELSE 0 END,
-				due_at = CASE WHEN r.state = 'OPEN' THEN r.due_at ELSE excluded.due_at END,
-				revision = r.revision + 1
-			WHERE excluded.answered_at >= r.answered_at`,
-			r.OrganizationFiscalCode, string(r.NAV), string(r.Source), r.Operation, micros(r.AnsweredAt), int64(r.Amount),
-			int64(r.ChargedFee), micros(r.OpenedAt), micros(r.DueAt)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // reconcileReceipt opens or ends what a receipt that settled p left to reconcile.
 func reconcileReceipt(ctx context.Context, tx *sql.Tx, p *positions.Position, receipt *positions.Receipt) error {
 	if o := p.Option(receipt.NAV); o == nil || !o.SendBound {
 		return nil
+	}
+	if _, err := openDoubtful(ctx, tx, `organization = ? AND nav = ?`, receipt.OrganizationFiscalCode, string(receipt.NAV)); err != nil {
+		return err
 	}
 	waiting, err := scanReconciliation(tx.QueryRowContext(ctx, selectReconciliation+` WHERE organization = ? AND nav = ? AND paid_at IS NULL`,
 		receipt.OrganizationFiscalCode, string(receipt.NAV)))

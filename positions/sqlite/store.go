@@ -4,14 +4,15 @@
 // One connection writes and four read. Write-ahead logging lets them work side
 // by side; the writer waits for the disk at every commit, because what was
 // acknowledged must survive a power loss. One process at a time owns the file:
-// a second one, a backup for example, is waited for, never longer than a second.
+// a second one, a backup for example, is waited for as long as the caller's context
+// lets, but not beyond five seconds.
 package sqlite
 
 import (
 	"context"
 	"database/sql"
 	"errors"
-	"math/rand/v2"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,13 +21,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	driver "modernc.org/sqlite"
+
 	"github.com/attualizza/attualizza/positions"
 )
 
 const (
 	readers   = 4
-	busyLimit = time.Second           // longest wait for another process's lock
-	busyRetry = 20 * time.Millisecond // SQLite's own wait, which no context can cut
 	openLimit = 5 * time.Second
 )
 
@@ -54,14 +55,15 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	}
 	dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 	// Busy first: the other pragmas may themselves have to wait.
-	common := []string{"busy_timeout(20)", "journal_mode(WAL)", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-20000)"}
-	writer, err := sql.Open("sqlite", dsn+"?"+url.Values{
+	common := []string{fmt.Sprintf("busy_timeout(%d)", busyRetry.Milliseconds()), "journal_mode(WAL)", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-20000)"}
+	connector, err := driver.NewConnector(dsn + "?" + url.Values{
 		"_pragma": append(common, "synchronous(FULL)"),
 		"_txlock": {"immediate"},
 	}.Encode())
 	if err != nil {
 		return nil, failure("open", err)
 	}
+	writer := sql.OpenDB(patient{connector})
 	writer.SetMaxOpenConns(1)
 	reader, err := sql.Open("sqlite", dsn+"?"+url.Values{
 		"_pragma": append(common, "query_only(ON)"),
@@ -75,7 +77,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	if err := s.patiently(ctx, func() error { return writer.PingContext(ctx) }); err != nil {
+	if err := writer.PingContext(ctx); err != nil {
 		return nil, errors.Join(positions.Errorf(positions.Unavailable, "the database file %s cannot be used: %w", path, err), s.Close())
 	}
 	return s, nil
@@ -106,11 +108,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // change runs f in one transaction of the only writer.
 func (s *Store) change(ctx context.Context, operation string, f func(*sql.Tx) error) error {
-	var tx *sql.Tx
-	err := s.patiently(ctx, func() (err error) {
-		tx, err = s.writer.BeginTx(ctx, nil)
-		return err
-	})
+	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return failure(operation, err)
 	}
@@ -119,24 +117,6 @@ func (s *Store) change(ctx context.Context, operation string, f func(*sql.Tx) er
 		return failure(operation, err)
 	}
 	return failure(operation, tx.Commit())
-}
-
-// patiently repeats f while another process holds the file, until the context
-// ends or busyLimit has passed. SQLite's own wait cannot be interrupted and is
-// kept short for that reason.
-func (s *Store) patiently(ctx context.Context, f func() error) error {
-	deadline := time.Now().Add(busyLimit)
-	for {
-		err := f()
-		if err == nil || !busy(err) || time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Millisecond + rand.N(busyRetry/4)):
-		}
-	}
 }
 
 // statement returns a statement that stays prepared on the reading connections.

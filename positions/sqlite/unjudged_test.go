@@ -16,7 +16,10 @@ func TestAReceiptIsKeptWhateverGoesWrongWithItsConsequences(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-	}, func(write, table string) string {
-		return `CREATE TRIGGER refuse BEFORE ` + write + ` ON ` + table + ` BEGIN SELECT RAISE(ABORT, 'refused'); END`
-	})
+	}, refuse)
+}
+
+// refuse is a statement that makes every write of a kind to a table fail.
+func refuse(write, table string) string {
+	return `CREATE TRIGGER refuse BEFORE ` + write + ` ON ` + table + ` BEGIN SELECT RAISE(ABORT, 'refused'); END`
 }

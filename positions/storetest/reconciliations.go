@@ -296,7 +296,7 @@ var reconciliationTests = []test{
 		p := bound(t, s, "iupd-1")
 		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon, 200, positions.SourceLastKnown)}))
 		got(s.SaveReceipt(t.Context(), paidFor(p, "rt-1", 200)))(t)
-		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon.Add(time.Second), 200, positions.SourceLastKnown)})) // its record was late
+		must(t, s.RecordAnswers(t.Context(), []positions.Answer{said(p, noon.Add(90*time.Second), 200, positions.SourceLastKnown)})) // after the payment
 		all := reconciliationsOf(t, s, comune)
 		if len(all) != 2 {
 			t.Fatalf("there are %+v", all)
@@ -449,6 +449,7 @@ var reconciliationTests = []test{
 		}
 		all.Wait()
 		must(t, errors.Join(errs[:]...))
+		openRest(t, s)
 		paid, unpaid := map[positions.NoticeNumber]int{}, map[positions.NoticeNumber]int{}
 		for _, r := range reconciliationsOf(t, s, comune) {
 			if r.PaidAt.IsZero() {
