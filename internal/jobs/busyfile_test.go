@@ -50,7 +50,7 @@ func TestAFileThatABackupHoldsDelaysJobsAndRepeatsNone(t *testing.T) {
 	arrives(t, ended)
 	hurried, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := r.Insert(hurried, put("hurried", "first")); !errors.Is(err, context.DeadlineExceeded) {
+	if err := r.Insert(hurried, put("hurried", "first")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("who has no time: %v", err)
 	}
 	if took := time.Since(held); took > time.Second {

@@ -82,7 +82,11 @@ func runner(t *testing.T, engine jobs.Engine, do func(context.Context, *river.Jo
 
 func insert(t *testing.T, r *jobs.Runner, name, queue string) {
 	t.Helper()
-	must(t, r.Insert(t.Context(), []river.InsertManyParams{{Args: named{name}, InsertOpts: jobs.Once(queue)}}))
+	must(t, r.Insert(t.Context(), put(name, queue)))
+}
+
+func put(name, queue string) []river.InsertManyParams {
+	return []river.InsertManyParams{{Args: named{name}, InsertOpts: jobs.Once(queue)}}
 }
 
 func arrives[T any](t *testing.T, c <-chan T) T {

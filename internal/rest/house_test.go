@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -89,11 +90,20 @@ var stores = map[string]func(*testing.T) positions.Store{
 		return s
 	},
 	"postgres": func(t *testing.T) positions.Store {
-		s, err := postgres.Open(t.Context(), testservers.Postgres(t))
+		s, err := postgres.Open(t.Context(), migrated(t))
 		must(t, err)
 		return s
 	},
 }
+
+// migrated is a database with the store's tables.
+var migrated = testservers.PostgresCopies(func(url string) error {
+	s, err := postgres.Open(context.Background(), url)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Migrate(context.Background()), s.Close())
+})
 
 // openHouse opens a house on SQLite.
 func openHouse(t *testing.T, adjust ...func(*Config)) *house {

@@ -23,16 +23,46 @@ import (
 // still connected to it cut off, when the test ends.
 func Postgres(tb testing.TB) string {
 	tb.Helper()
+	return fromTemplate(tb, "template0")
+}
+
+func fromTemplate(tb testing.TB, template string) string {
+	tb.Helper()
 	s, err := sharedPostgres()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	name, err := s.createDatabase()
+	name, err := s.createDatabase(template)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { report(tb, s.dropDatabase(name)) })
 	return s.URL(name)
+}
+
+// PostgresCopies returns a [Postgres] whose databases are not empty: they are
+// copies of one that prepare fills, once in the process. prepare must have closed
+// its connections when it returns.
+func PostgresCopies(prepare func(url string) error) func(tb testing.TB) string {
+	original := sync.OnceValues(func() (string, error) {
+		s, err := sharedPostgres()
+		if err != nil {
+			return "", err
+		}
+		name, err := s.createDatabase("template0")
+		if err != nil {
+			return "", err
+		}
+		return name, prepare(s.URL(name))
+	})
+	return func(tb testing.TB) string {
+		tb.Helper()
+		template, err := original()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return fromTemplate(tb, template)
+	}
 }
 
 // StartPostgres starts a PostgreSQL server for one test and removes it when the
@@ -129,7 +159,7 @@ func (s *PostgresServer) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.po
 
 // Database creates a fresh, empty database and returns its URL.
 func (s *PostgresServer) Database() string {
-	name, err := s.createDatabase()
+	name, err := s.createDatabase("template0")
 	report(s.tb, err)
 	return s.URL(name)
 }
@@ -178,11 +208,11 @@ func (s *PostgresServer) start() error {
 	return s.proc.start(answers, s.binary, args...)
 }
 
-// createDatabase copies the pristine template file by file, which costs a third
-// of the default way (PostgreSQL 15 and up).
-func (s *PostgresServer) createDatabase() (string, error) {
+// createDatabase copies another one file by file, which costs a third of the
+// default way (PostgreSQL 15 and up).
+func (s *PostgresServer) createDatabase(template string) (string, error) {
 	name := fmt.Sprintf("test_%d", s.created.Add(1))
-	return name, s.exec("CREATE DATABASE " + name + " TEMPLATE template0 STRATEGY file_copy")
+	return name, s.exec("CREATE DATABASE " + name + " TEMPLATE " + template + " STRATEGY file_copy")
 }
 
 func (s *PostgresServer) dropDatabase(name string) error {

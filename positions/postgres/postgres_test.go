@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -39,5 +40,12 @@ func migrated(t testing.TB, url string, options ...postgres.Option) *postgres.St
 func TestTheStorePassesTheConformanceSuite(t *testing.T) {
 	// Wide limits: the suite is about what is stored, on however slow a machine.
 	const patient = "&connect_timeout=30&statement_timeout=30000&lock_timeout=10000"
-	storetest.Run(t, func(t *testing.T) positions.Store { return migrated(t, testservers.Postgres(t)+patient) })
+	database := testservers.PostgresCopies(func(url string) error {
+		s, err := postgres.Open(t.Context(), url)
+		if err != nil {
+			return err
+		}
+		return errors.Join(s.Migrate(t.Context()), s.Close())
+	})
+	storetest.Run(t, func(t *testing.T) positions.Store { return open(t, database(t)+patient) })
 }
