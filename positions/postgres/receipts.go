@@ -108,7 +108,7 @@ func judge(ctx context.Context, tx pgx.Tx, at row, r *positions.Receipt) (docume
 			JOIN positions p ON p.id = $4
 			LEFT JOIN notice_prices n ON n.organization = $5 AND n.nav = $6
 			LEFT JOIN LATERAL (SELECT amount, notification_fee, price FROM answers
-				WHERE organization = $5 AND nav = $6 AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
+				WHERE organization = $5 AND nav = $6 AND `+document.Activation+`
 				ORDER BY at DESC, id DESC LIMIT 1) a ON true
 			WHERE v.organization = $1 AND v.iupd = $2 AND v.version = $3`,
 		at.organization, at.iupd, at.version, at.id, r.OrganizationFiscalCode, string(r.NAV)).Scan(&doc, &amount, &fee, &answeredPrice, &price, &elsewhere)

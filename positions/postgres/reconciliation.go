@@ -9,6 +9,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
 // reconcileReceipt opens or ends what a receipt that settled p left to reconcile.
@@ -35,7 +36,7 @@ func reconcileReceipt(ctx context.Context, tx pgx.Tx, p *positions.Position, rec
 	}
 	last := new(positions.Answer)
 	err = tx.QueryRow(ctx, `SELECT at, operation, source, amount FROM answers
-		WHERE organization = $1 AND nav = $2 AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
+		WHERE organization = $1 AND nav = $2 AND `+document.Activation+`
 		ORDER BY at DESC, id DESC LIMIT 1`, receipt.OrganizationFiscalCode, string(receipt.NAV)).
 		Scan(&last.At, &last.Operation, &last.Source, &last.Amount)
 	if absent(err) {

@@ -105,7 +105,7 @@ func askedFor(ctx context.Context, tx *sql.Tx, position int64, r *positions.Rece
 		FROM positions p
 		LEFT JOIN notice_prices n ON n.organization = ?2 AND n.nav = ?3
 		LEFT JOIN (SELECT amount, notification_fee, price FROM answers
-			WHERE organization = ?2 AND nav = ?3 AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
+			WHERE organization = ?2 AND nav = ?3 AND `+document.Activation+`
 			ORDER BY at DESC, id DESC LIMIT 1) a
 		WHERE p.id = ?1`, position, r.OrganizationFiscalCode, string(r.NAV)).Scan(&amount, &fee, &answeredPrice, &price, &elsewhere)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
 // reconcileReceipt opens or ends what a receipt that settled p left to reconcile.
@@ -28,7 +29,7 @@ func reconcileReceipt(ctx context.Context, tx *sql.Tx, p *positions.Position, re
 	}
 	last, at := new(positions.Answer), int64(0)
 	err = tx.QueryRowContext(ctx, `SELECT at, operation, source, amount FROM answers
-		WHERE organization = ? AND nav = ? AND outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')
+		WHERE organization = ? AND nav = ? AND `+document.Activation+`
 		ORDER BY at DESC, id DESC LIMIT 1`, receipt.OrganizationFiscalCode, string(receipt.NAV)).
 		Scan(&at, &last.Operation, &last.Source, &last.Amount)
 	last.At = instant(at)

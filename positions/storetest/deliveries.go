@@ -2,9 +2,7 @@ package storetest
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,11 +24,6 @@ func deliver(t *testing.T, s positions.Store, nav positions.NoticeNumber, ids ..
 	}
 }
 
-// receipts are those of an organization, on their way to it.
-func receipts(organization string) positions.DeliveryLane {
-	return positions.DeliveryLane{Kind: positions.DeliverReceipt, OrganizationFiscalCode: organization}
-}
-
 // deliveries lists all that meet a filter, newest first.
 func deliveries(t *testing.T, s positions.Store, f positions.DeliveryFilter) []positions.Delivery {
 	t.Helper()
@@ -49,40 +42,6 @@ func about(list []positions.Delivery) (ids []string) {
 		ids = append(ids, d.ReceiptID)
 	}
 	return ids
-}
-
-// claimed takes a receipt of the municipality for a minute.
-func claimed(t *testing.T, s positions.Store, now time.Time) *positions.Delivery {
-	t.Helper()
-	return got(s.ClaimDelivery(t.Context(), receipts(comune), now, now.Add(time.Minute)))(t)
-}
-
-func nothingToClaim(t *testing.T, s positions.Store, now time.Time) {
-	t.Helper()
-	_, err := s.ClaimDelivery(t.Context(), receipts(comune), now, now.Add(time.Minute))
-	wantCode(t, err, positions.NotFound)
-}
-
-// lanes tell how much is due in each.
-type lanes map[positions.DeliveryLane]int
-
-func due(t *testing.T, s positions.Store, now time.Time, most int) lanes {
-	t.Helper()
-	found := lanes{}
-	for _, l := range got(s.DueDeliveries(t.Context(), now, most))(t) {
-		if found[l.DeliveryLane] > 0 {
-			t.Fatalf("lane %v is told twice", l.DeliveryLane)
-		}
-		found[l.DeliveryLane] = l.Due
-	}
-	return found
-}
-
-// end settles a claimed delivery in a state other than PENDING.
-func end(t *testing.T, s positions.Store, d *positions.Delivery, state positions.DeliveryState, at time.Time) {
-	t.Helper()
-	d.State, d.EndedAt = state, at
-	must(t, s.SettleDelivery(t.Context(), d))
 }
 
 var deliveryTests = []test{
@@ -184,150 +143,6 @@ var deliveryTests = []test{
 			want.ID = list[0].ID
 		}
 		same(t, "the deliveries", list, []positions.Delivery{want})
-	}},
-	{"what is due is told of every lane, as far as it is counted, until somebody has it", func(t *testing.T, s positions.Store) {
-		same(t, "what is due of nothing", due(t, s, noon, 10), lanes{})
-		bound := option(1)
-		bound.SendBound = true
-		nav := mustCreate(t, s, position(comune, "iupd-1", bound)).Options[0].NAV
-		for i, minutes := range []int{0, 1, 1, 5} {
-			r := pushed(comune, fmt.Sprint("rt-", i), option(1).NAV)
-			r.ReceivedAt = noon.Add(time.Duration(minutes) * time.Minute)
-			if i == 1 {
-				r.NAV, r.Outgoing.SEND = nav, true
-			}
-			got(s.SaveReceipt(t.Context(), r))(t)
-		}
-		got(s.SaveReceipt(t.Context(), pushed(provincia, "rt-4", nav)))(t)
-		ours, theirs, send := receipts(comune), receipts(provincia), positions.DeliveryLane{Kind: positions.DeliverToSEND, OrganizationFiscalCode: comune}
-		for _, step := range []struct {
-			minute, most int
-			want         lanes
-		}{
-			{-1, 10, lanes{}},
-			{0, 10, lanes{ours: 1, theirs: 1}},
-			{1, 10, lanes{ours: 3, theirs: 1, send: 1}},
-			{1, 2, lanes{ours: 2, theirs: 1, send: 1}},
-			{9, 10, lanes{ours: 4, theirs: 1, send: 1}},
-			{9, 0, lanes{}},
-		} {
-			same(t, fmt.Sprintf("what is due at %d", step.minute), due(t, s, noon.Add(time.Duration(step.minute)*time.Minute), step.most), step.want)
-		}
-		at := noon.Add(time.Hour)
-		d := claimed(t, s, at)
-		same(t, "what is due beside a claim", due(t, s, at, 10), lanes{ours: 3, theirs: 1, send: 1})
-		same(t, "what is due once it lapsed", due(t, s, at.Add(time.Minute), 10), lanes{ours: 4, theirs: 1, send: 1})
-		end(t, s, d, positions.DeliveryDelivered, at)
-		same(t, "what is due after it ended", due(t, s, at.Add(time.Minute), 10), lanes{ours: 3, theirs: 1, send: 1})
-	}},
-	{"a claim counts the attempt, and what it came to is kept", func(t *testing.T, s positions.Store) {
-		deliver(t, s, option(1).NAV, "rt-1")
-		before := deliveries(t, s, positions.DeliveryFilter{})[0]
-		at := noon.Add(time.Hour)
-		d := claimed(t, s, at)
-		want := before
-		want.Attempts, want.LastAttemptAt, want.Claim = 1, at, d.Claim
-		same(t, "the claimed delivery", d, &want)
-
-		d.DueAt, d.LastStatus, d.LastError = at.Add(5*time.Second), 503, "the receiver answered 503 — città"
-		must(t, s.SettleDelivery(t.Context(), d))
-		same(t, "the failed one", deliveries(t, s, positions.DeliveryFilter{}), []positions.Delivery{*d})
-		wantCode(t, s.SettleDelivery(t.Context(), d), positions.Stale) // its claim is given back
-
-		d = claimed(t, s, at.Add(5*time.Second))
-		if d.Attempts != 2 || d.LastStatus != 503 {
-			t.Fatalf("the second attempt is of %+v", d)
-		}
-		d.LastStatus, d.LastError = 204, ""
-		end(t, s, d, positions.DeliveryDelivered, at.Add(6*time.Second))
-		same(t, "the delivered one", deliveries(t, s, positions.DeliveryFilter{}), []positions.Delivery{*d})
-		nothingToClaim(t, s, at.Add(time.Hour))
-	}},
-	{"the longest due leaves first, and those about one notice in the order of their IDs", func(t *testing.T, s positions.Store) {
-		bound := option(1)
-		bound.SendBound = true
-		nav, other := mustCreate(t, s, position(comune, "iupd-1", bound)).Options[0].NAV, option(1).NAV
-		for i, n := range []positions.NoticeNumber{nav, nav, other, nav} {
-			r := pushed(comune, fmt.Sprint("rt-", i), n)
-			r.Outgoing.SEND, r.ReceivedAt = true, noon.Add(time.Duration(10-i)*time.Minute) // clocks of replicas may differ
-			got(s.SaveReceipt(t.Context(), r))(t)
-		}
-		got(s.SaveReceipt(t.Context(), pushed(provincia, "rt-4", nav)))(t)
-		at := noon.Add(time.Hour)
-		first, second := claimed(t, s, at), claimed(t, s, at)
-		same(t, "what leaves at once", about([]positions.Delivery{*first, *second}), []string{"rt-2", "rt-0"})
-		nothingToClaim(t, s, at)
-		nothingToClaim(t, s, at.Add(2*time.Second))
-		end(t, s, second, positions.DeliveryDelivered, at)
-		next := claimed(t, s, at)
-		end(t, s, next, positions.DeliveryDelivered, at)
-		last := claimed(t, s, at)
-		same(t, "what follows", about([]positions.Delivery{*next, *last}), []string{"rt-1", "rt-3"})
-		send := got(s.ClaimDelivery(t.Context(), positions.DeliveryLane{Kind: positions.DeliverToSEND, OrganizationFiscalCode: comune}, at, at.Add(time.Minute)))(t)
-		theirs := got(s.ClaimDelivery(t.Context(), receipts(provincia), at, at.Add(time.Minute)))(t)
-		same(t, "the others", about([]positions.Delivery{*send, *theirs}), []string{"rt-0", "rt-4"})
-	}},
-	{"one that failed holds the later ones about its notice, a parked or ended one does not", func(t *testing.T, s positions.Store) {
-		deliver(t, s, option(1).NAV, "rt-1", "rt-2", "rt-3")
-		d := claimed(t, s, noon)
-		d.DueAt = noon.Add(time.Hour)
-		must(t, s.SettleDelivery(t.Context(), d))
-		nothingToClaim(t, s, noon)
-		nothingToClaim(t, s, noon.Add(time.Hour-time.Microsecond))
-		same(t, "what is due of those that were passed over", due(t, s, noon.Add(time.Hour-time.Microsecond), 10), lanes{})
-		if d = claimed(t, s, noon.Add(time.Hour)); d.ReceiptID != "rt-1" {
-			t.Fatalf("%s overtook the first", d.ReceiptID)
-		}
-		nothingToClaim(t, s, noon.Add(time.Hour))
-		end(t, s, d, positions.DeliveryParked, noon)
-		if d = claimed(t, s, noon); d.ReceiptID != "rt-2" {
-			t.Fatalf("%s comes after the parked one", d.ReceiptID)
-		}
-		end(t, s, d, positions.DeliveryEnded, noon)
-		if d = claimed(t, s, noon); d.ReceiptID != "rt-3" {
-			t.Fatalf("%s comes after the ended one", d.ReceiptID)
-		}
-	}},
-	{"however many follow one that waits, the others leave", func(t *testing.T, s positions.Store) {
-		held, free := option(1).NAV, option(1).NAV
-		for i := range 100 {
-			deliver(t, s, held, fmt.Sprint("held-", i))
-		}
-		deliver(t, s, free, "free")
-		d := claimed(t, s, noon)
-		d.DueAt = noon.Add(time.Hour)
-		must(t, s.SettleDelivery(t.Context(), d))
-		for range 100 {
-			d, err := s.ClaimDelivery(t.Context(), receipts(comune), noon, noon.Add(time.Minute))
-			if positions.CodeOf(err) == positions.NotFound {
-				continue // it passed over as many as it may
-			}
-			if must(t, err); d.ReceiptID != "free" {
-				t.Fatalf("%s leaves", d.ReceiptID)
-			}
-			return
-		}
-		t.Fatal("it never left")
-	}},
-	{"a lapsed claim is taken over, and who had it has no say any more", func(t *testing.T, s positions.Store) {
-		deliver(t, s, option(1).NAV, "rt-1")
-		late := claimed(t, s, noon)
-		nothingToClaim(t, s, noon.Add(time.Minute-time.Microsecond))
-		d := claimed(t, s, noon.Add(time.Minute))
-		if d.ID != late.ID || d.Attempts != 2 {
-			t.Fatalf("attempt %d of delivery %d is claimed", d.Attempts, d.ID)
-		}
-		late.State, late.EndedAt = positions.DeliveryParked, noon
-		wantCode(t, s.SettleDelivery(t.Context(), late), positions.Stale)
-		end(t, s, d, positions.DeliveryDelivered, noon)
-		wantCode(t, s.SettleDelivery(t.Context(), late), positions.Stale)
-		same(t, "the delivery", deliveries(t, s, positions.DeliveryFilter{}), []positions.Delivery{*d})
-	}},
-	{"a claim that lapsed and that nobody took over is settled", func(t *testing.T, s positions.Store) {
-		deliver(t, s, option(1).NAV, "rt-1")
-		d := claimed(t, s, noon)
-		end(t, s, d, positions.DeliveryDelivered, noon.Add(time.Hour))
-		same(t, "the delivery", deliveries(t, s, positions.DeliveryFilter{}), []positions.Delivery{*d})
 	}},
 	{"a replay takes up again what ended, in whichever way, and hurries what waits", func(t *testing.T, s positions.Store) {
 		day := noon.AddDate(0, 0, 7)
@@ -458,121 +273,5 @@ var deliveryTests = []test{
 		end(t, s, claimed(t, s, noon), positions.DeliveryEnded, noon)
 		want[0].Pending, want[0].Oldest = 0, time.Time{}
 		same(t, "the backlog", got(s.DeliveryBacklog(t.Context()))(t), want)
-	}},
-	{"of many who claim at once one has the first delivery about a notice, again and again", func(t *testing.T, s positions.Store) {
-		ids := []string{"rt-1", "rt-2", "rt-3"}
-		deliver(t, s, option(1).NAV, ids...)
-		for _, id := range ids {
-			won := make([]*positions.Delivery, 16)
-			errs := all(len(won), func(i int) (err error) {
-				won[i], err = s.ClaimDelivery(bounded(t), receipts(comune), noon, noon.Add(time.Minute))
-				return err
-			})
-			if n := count(t, errs, positions.NotFound); n != 1 {
-				t.Fatalf("%d claimed the first", n)
-			}
-			d := won[slices.Index(errs, nil)]
-			if d.ReceiptID != id || d.Attempts != 1 {
-				t.Fatalf("claimed is attempt %d of %s, not of %s", d.Attempts, d.ReceiptID, id)
-			}
-			end(t, s, d, positions.DeliveryDelivered, noon)
-		}
-	}},
-	{"of many who settle claims of one delivery only the last claim counts", func(t *testing.T, s positions.Store) {
-		deliver(t, s, option(1).NAV, "rt-1")
-		claims := make([]*positions.Delivery, 16)
-		for i := range claims {
-			claims[i] = claimed(t, s, noon.Add(time.Duration(i)*time.Minute))
-		}
-		errs := all(len(claims), func(i int) error {
-			claims[i].State, claims[i].LastStatus, claims[i].EndedAt = positions.DeliveryDelivered, 200+i, noon
-			return s.SettleDelivery(bounded(t), claims[i])
-		})
-		if n := count(t, errs, positions.Stale); n != 1 || errs[15] != nil {
-			t.Fatalf("%d settled it; the last claim: %v", n, errs[15])
-		}
-	}},
-	{"workers who drain a lane together deliver everything once, and in order about each notice", func(t *testing.T, s positions.Store) {
-		const notices, each = 8, 5
-		var navs []positions.NoticeNumber
-		for range notices {
-			nav := option(1).NAV
-			for i := range each {
-				deliver(t, s, nav, fmt.Sprintf("%s-%d", nav, i))
-			}
-			navs = append(navs, nav)
-		}
-		var mu sync.Mutex
-		left := map[positions.NoticeNumber][]string{}
-		ctx := bounded(t)
-		errs := all(16, func(int) error {
-			for {
-				d, err := s.ClaimDelivery(ctx, receipts(comune), noon, noon.Add(time.Minute))
-				if positions.CodeOf(err) == positions.NotFound {
-					mu.Lock()
-					done := len(slices.Concat(slices.Collect(maps.Values(left))...)) == notices*each
-					mu.Unlock()
-					if done {
-						return nil
-					}
-					if ctx.Err() != nil {
-						return ctx.Err()
-					}
-					continue
-				}
-				if err != nil {
-					return err
-				}
-				mu.Lock()
-				left[d.NAV] = append(left[d.NAV], d.ReceiptID)
-				mu.Unlock()
-				d.State, d.EndedAt = positions.DeliveryDelivered, noon
-				if err := s.SettleDelivery(ctx, d); err != nil {
-					return err
-				}
-			}
-		})
-		count(t, errs, "")
-		for _, nav := range navs {
-			var want []string
-			for i := range each {
-				want = append(want, fmt.Sprintf("%s-%d", nav, i))
-			}
-			same(t, "what left", left[nav], want)
-		}
-	}},
-	{"replays, claims and looks at what is due at once neither block nor fail each other", func(t *testing.T, s positions.Store) {
-		nav := option(1).NAV
-		deliver(t, s, nav, "rt-1", "rt-2", "rt-3", "rt-4")
-		ctx := bounded(t)
-		errs := all(12, func(i int) error {
-			for round := range 10 {
-				at := noon.Add(time.Duration(round) * time.Minute)
-				switch i % 3 {
-				case 0:
-					if _, err := s.ReplayDeliveries(ctx, positions.DeliveryFilter{NAV: nav}, at, 10); err != nil {
-						return err
-					}
-				case 1:
-					if _, err := s.DueDeliveries(ctx, at.Add(time.Hour), 10); err != nil {
-						return err
-					}
-				default:
-					d, err := s.ClaimDelivery(ctx, receipts(comune), at, at.Add(time.Second))
-					switch {
-					case positions.CodeOf(err) == positions.NotFound:
-						continue
-					case err != nil:
-						return err
-					}
-					d.State, d.EndedAt = positions.DeliveryDelivered, at
-					if err := s.SettleDelivery(ctx, d); err != nil && positions.CodeOf(err) != positions.Stale {
-						return err
-					}
-				}
-			}
-			return nil
-		})
-		count(t, errs, "")
 	}},
 }
