@@ -121,10 +121,10 @@ func indexed(t *testing.T, s *postgres.Store) {
 	rows, err := s.Pool().Query(t.Context(), `
 		SELECT indexrelid::regclass::text || ' is not valid' FROM pg_index WHERE NOT indisvalid
 		UNION ALL
-		SELECT t || ' has no ' || name FROM (VALUES ('notice_prices', 'notice_prices_iun'), ('answers', 'answers_at'), ('receipts', 'receipts_whole')) v (t, name)
+		SELECT t || ' has no ' || name FROM (VALUES ('notice_prices', 'notice_prices_iun'), ('answers', 'answers_at'), ('answers', 'answers_activated'), ('receipts', 'receipts_whole')) v (t, name)
 		WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(t) AND indexrelid = to_regclass(name))
 		UNION ALL
-		SELECT h.inhrelid::regclass::text || ' has no part of ' || name FROM (VALUES ('answers', 'answers_at'), ('receipts', 'receipts_whole')) v (t, name)
+		SELECT h.inhrelid::regclass::text || ' has no part of ' || name FROM (VALUES ('answers', 'answers_at'), ('answers', 'answers_activated'), ('receipts', 'receipts_whole')) v (t, name)
 		JOIN pg_inherits h ON h.inhparent = to_regclass(t)
 		WHERE NOT EXISTS (SELECT FROM pg_index i JOIN pg_inherits p ON p.inhrelid = i.indexrelid WHERE i.indrelid = h.inhrelid AND p.inhparent = to_regclass(name))`)
 	if err != nil {

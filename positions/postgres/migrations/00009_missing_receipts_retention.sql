@@ -1,7 +1,7 @@
 -- +goose Up
 
 -- When a receipt lost what could name people. The index of those that did not,
--- and that of answers by their time, are built by migration 10. For the lock see
+-- and those of answers by their time, are built by migration 10. For the lock see
 -- migration 7.
 SET LOCAL lock_timeout = '10s';
 LOCK TABLE receipts IN SHARE UPDATE EXCLUSIVE MODE;
