@@ -54,6 +54,10 @@ func (s *Store) partition(ctx context.Context, table, column string, from time.T
 		if err := tx.QueryRow(ctx, query, name).Scan(&exists); err != nil || exists {
 			return err
 		}
+		// Whoever reads or writes waits behind the last of these, so it must not wait long.
+		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = `+migrationLock); err != nil {
+			return err
+		}
 		// Names and instants are ours; DDL takes no parameters.
 		_, err := tx.Exec(ctx, fmt.Sprintf(`
 			CREATE TABLE %[1]s (LIKE %[2]s INCLUDING ALL EXCLUDING IDENTITY);

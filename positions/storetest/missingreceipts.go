@@ -81,6 +81,13 @@ var missingReceiptTests = []test{
 		same(t, "before", missing(t, s, lastDay), []positions.NoticeNumber{p.Options[0].NAV})
 		got(s.SaveReceipt(t.Context(), receiptAt(p, -48*time.Hour)))(t)
 		same(t, "after", missing(t, s, lastDay), none)
+		months := activated(t, s, "iupd-2", 3*time.Hour)
+		got(s.SaveReceipt(t.Context(), receiptAt(months, -90*24*time.Hour)))(t)
+		same(t, "months after", missing(t, s, lastDay), none)
+		last, first := activated(t, s, "iupd-3", 3*time.Hour), activated(t, s, "iupd-4", 3*time.Hour)
+		got(s.SaveReceipt(t.Context(), receiptAt(last, -3*24*time.Hour+time.Microsecond)))(t)
+		got(s.SaveReceipt(t.Context(), receiptAt(first, -3*24*time.Hour)))(t)
+		same(t, "three days after", missing(t, s, lastDay), none)
 	}},
 	{"a receipt from before the activation is of another payment", func(t *testing.T, s positions.Store) {
 		p := mustCreate(t, s, position(comune, "iupd-1"))

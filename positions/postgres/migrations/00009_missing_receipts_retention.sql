@@ -1,11 +1,9 @@
 -- +goose Up
 
--- Answers by the time alone: for activations without a receipt, and to prune what
--- was kept long enough. They are inserted in the order of time, and a range index
--- costs the answer next to nothing, where a tree would cost each an entry.
-CREATE INDEX answers_at ON answers USING brin (at) WITH (pages_per_range = 32, autosummarize = on);
-
--- When a receipt lost what could name people. The index holds those that still
--- have it, so that the oldest of them are found at once.
+-- When a receipt lost what could name people. The index of those that did not,
+-- and those of answers by their time, are built by migration 10. For the lock see
+-- migration 7.
+SET LOCAL lock_timeout = '10s';
+LOCK TABLE receipts IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '100ms';
 ALTER TABLE receipts ADD COLUMN anonymized_at timestamptz;
-CREATE INDEX receipts_whole ON receipts (received_at) WHERE anonymized_at IS NULL;
