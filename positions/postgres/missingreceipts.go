@@ -13,9 +13,6 @@ import (
 	"github.com/attualizza/attualizza/positions/internal/document"
 )
 
-// activation tells the answers that a payment can have followed.
-const activation = `outcome = 'OK' AND operation IN ('paGetPayment', 'paGetPaymentV2')`
-
 // belated is how long after the period receipts are read together with its
 // activations: the Nodo sends one for two days. What comes later is looked for
 // notice by notice.
@@ -40,7 +37,7 @@ func (s *Store) MissingReceipts(ctx context.Context, f positions.MissingReceiptF
 	query := `WITH activated AS MATERIALIZED (
 			SELECT nav, max(at) AS at, count(at) AS times FROM (
 				SELECT nav, at, NULL::timestamptz AS received_at FROM answers
-				WHERE organization = $1 AND at >= $2 AND at < $3 AND ` + activation + codes + `
+				WHERE organization = $1 AND at >= $2 AND at < $3 AND ` + document.Activation + codes + `
 				UNION ALL
 				SELECT nav, NULL, received_at FROM receipts WHERE ` + receipt + ` AND received_at < $5` + codes + `
 			) both_kinds GROUP BY nav HAVING max(at) > coalesce(max(received_at), '-infinity')
@@ -49,13 +46,13 @@ func (s *Store) MissingReceipts(ctx context.Context, f positions.MissingReceiptF
 			LEFT JOIN LATERAL (SELECT status, position_id FROM payment_options o WHERE o.organization = $1 AND o.nav = a.nav LIMIT 1) o ON true
 			WHERE (o.status IS NULL OR o.status = 'PO_UNPAID')
 				AND NOT EXISTS (SELECT FROM receipts r WHERE ` + receipt + ` AND r.nav = a.nav AND r.received_at >= $5)
-				AND NOT EXISTS (SELECT FROM answers l WHERE l.organization = $1 AND l.nav = a.nav AND l.at >= $3 AND ` + activation + `)
+				AND NOT EXISTS (SELECT FROM answers l WHERE l.organization = $1 AND l.nav = a.nav AND l.at >= $3 AND ` + document.Activation + `)
 		), page AS (SELECT * FROM missing ORDER BY at DESC, nav` + page + `)
 		SELECT t.total, m.nav, m.at, m.times, l.amount, p.iupd, ` + strings.ReplaceAll(statusAt, "?", "$4") + `
 		FROM (SELECT count(*) AS total FROM missing) t
 		LEFT JOIN page m ON true
 		LEFT JOIN positions p ON p.id = m.position_id
-		LEFT JOIN LATERAL (SELECT amount FROM answers l WHERE l.organization = $1 AND l.nav = m.nav AND l.at = m.at AND ` + activation + ` ORDER BY id DESC LIMIT 1) l ON true
+		LEFT JOIN LATERAL (SELECT amount FROM answers l WHERE l.organization = $1 AND l.nav = m.nav AND l.at = m.at AND ` + document.Activation + ` ORDER BY id DESC LIMIT 1) l ON true
 		ORDER BY m.at DESC, m.nav`
 	err = s.long(ctx, "missing receipts", func(tx pgx.Tx) error {
 		missing = nil
