@@ -78,11 +78,14 @@ func publishDrafts(ctx context.Context, tx *sql.Tx, drafts []document.Publicatio
 	return nil
 }
 
-// eachRow scans every row of a query into the same values.
-func eachRow(ctx context.Context, tx interface {
+// asked is a transaction, or a database of which nothing more is asked.
+type asked interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}, into []any, do func(), query string, args ...any) error {
-	rows, err := tx.QueryContext(ctx, query, args...)
+}
+
+// eachRow scans every row of a query into the same values.
+func eachRow(ctx context.Context, of asked, into []any, do func(), query string, args ...any) error {
+	rows, err := of.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
