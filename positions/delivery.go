@@ -12,7 +12,8 @@ import (
 // there without the other, and stays until it is pruned.
 //
 // Deliveries of one kind about one notice leave in the order of their IDs, each
-// at least once. One that is parked does not hold the later ones.
+// at least once: in the order in which they came, save those that came at the same
+// time. One that is parked does not hold the later ones.
 type Delivery struct {
 	ID                     int64
 	Kind                   DeliveryKind
@@ -76,8 +77,9 @@ type Deliveries interface {
 	// DueDeliveries tells in which lanes something may be attempted now, and how many
 	// deliveries at least, most at most. It changes nothing.
 	DueDeliveries(ctx context.Context, now time.Time, most int) ([]DueLane, error)
-	// ClaimDelivery takes for one attempt what is due the longest in a lane, if it is
-	// the first PENDING delivery about its notice: it counts the attempt and keeps
+	// ClaimDelivery takes for one attempt what is due the longest in a lane, of those
+	// that were not tried yet if there are any, so that a hundred that are refused do
+	// not keep the others; and only the first PENDING one about its notice. It counts the attempt and keeps
 	// the delivery for the caller until until. NotFound: nothing can be taken now.
 	ClaimDelivery(ctx context.Context, l DeliveryLane, now, until time.Time) (*Delivery, error)
 	// SettleDelivery writes what an attempt came to: State, DueAt, Attempts,

@@ -18,7 +18,7 @@ import (
 
 type deliveriesCommand struct {
 	List   deliveriesList   `cmd:"" help:"List what leaves because notices were paid: what was given up, unless another state is asked for."`
-	Replay deliveriesReplay `cmd:"" help:"Deliver again: some by their IDs, or all of a state. The service that is running finds them within seconds."`
+	Replay deliveriesReplay `cmd:"" help:"Deliver again: some by their IDs, or all of a state. The service that is running finds them within a second, unless it leaves their receiver alone for a while."`
 }
 
 type deliveriesList struct {
@@ -164,7 +164,7 @@ func (c *deliveriesReplay) Run(ctx context.Context, std stdio) error {
 		_, err := fmt.Fprintf(std.out, "there are no %s: nothing is delivered again\n", what)
 		return err
 	}
-	fmt.Fprintf(std.out, "to be delivered again: %d; the service that is running finds them within seconds\n", replayed)
+	fmt.Fprintf(std.out, "to be delivered again: %d; the service that is running finds them\n", replayed)
 	if err != nil {
 		return fmt.Errorf("%w; run the same command again to go on with the rest", err)
 	}

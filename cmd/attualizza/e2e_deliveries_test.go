@@ -118,7 +118,7 @@ func replayed(t *testing.T, h *house) {
 		t.Fatalf("%v: %s", err, said)
 	}
 	began := time.Now()
-	eventually(t, 10*time.Second, "the running service finds it", func() bool { return len(r.of(id)) == 4 }) // it looks every five
+	eventually(t, 10*time.Second, "the running service finds it", func() bool { return len(r.of(id)) == 4 }) // it looks every second
 	slowest.note("a replay on the command line is found", time.Since(began))
 	e.delivered(t, d.nav, positions.DeliverReceipt, positions.DeliveryDelivered)
 	for _, a := range r.of(id) {

@@ -109,6 +109,7 @@ func (s *service) stopJobs(ctx context.Context) {
 		return
 	}
 	at.follow()
+	s.courier.Rest()
 	select {
 	case <-at.done:
 	case <-ctx.Done():

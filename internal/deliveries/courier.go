@@ -2,8 +2,10 @@ package deliveries
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -77,12 +79,14 @@ type Config struct {
 // Courier carries deliveries out. It is safe for concurrent use.
 type Courier struct {
 	Config
-	client *http.Client
-	meters *meters
-	wake   chan struct{}
-	lanes  lanes
-	store  chan struct{} // places of who asks the store
-	told   telemetry.Complaints
+	client  *http.Client
+	meters  *meters
+	wake    chan struct{}
+	lanes   lanes
+	resting atomic.Bool
+	replica string
+	store   chan struct{} // places of who asks the store
+	told    telemetry.Complaints
 }
 
 // New prepares a courier. Its worker must be added to those of a runner
@@ -98,7 +102,7 @@ func New(cfg Config) (*Courier, error) {
 		cfg.Transport = newTransport()
 	}
 	c := &Courier{
-		Config: cfg, wake: make(chan struct{}, 1), store: make(chan struct{}, storeAtOnce),
+		Config: cfg, replica: rand.Text(), wake: make(chan struct{}, 1), store: make(chan struct{}, storeAtOnce),
 		client: &http.Client{
 			Transport: cfg.Transport,
 			// A receipt goes where it was registered to go.
@@ -134,6 +138,9 @@ func (c *Courier) Retry(fiscalCode string) {
 	c.lanes.retry(fiscalCode)
 	c.Wake()
 }
+
+// Rest begins nothing new in this replica: its jobs end after the attempt under way.
+func (c *Courier) Rest() { c.resting.Store(true) }
 
 // Close ends the kept connections. No job may be running any more.
 func (c *Courier) Close() error {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,6 +214,65 @@ func TestWhatADeadReplicaHadBegunIsTakenUpOnceItsClaimIsOver(t *testing.T) {
 		other.courier.Wake()
 		eventually(t, "it arrived", func() bool { return len(debts.arrivals()) == 1 })
 	})
+}
+
+func TestWhoIsStuckWithOneDeliveryKeepsNobodyFromTheOthers(t *testing.T) {
+	onBoth(t, func(t *testing.T, open func(*testing.T) database) {
+		db, c := open(t), &clock{}
+		debts := startReceiver(t)
+		var first atomic.Bool
+		debts.set(func(request *http.Request) int {
+			if first.CompareAndSwap(false, true) {
+				<-request.Context().Done() // as long as the attempt may last
+				return 0
+			}
+			return http.StatusOK
+		})
+		register(t, db, comune, debts.URL)
+		_, client := send(t, comune)
+		stuck := start(t, db, c, client)
+		stuck.save(t, comune, notice(0), "r-0/0")
+		eventually(t, "it is stuck", func() bool { return debts.attempted() == 1 })
+		other := start(t, open(t), c, client)
+		began := time.Now()
+		for n := 1; n <= 10; n++ {
+			other.save(t, comune, notice(n), fmt.Sprintf("r-%d/0", n))
+		}
+		eventually(t, "the others arrived", func() bool { return len(debts.arrivals()) == 10 })
+		if took := time.Since(began); took > attemptTimeout/2 {
+			t.Errorf("the others took %v", took)
+		}
+	})
+}
+
+func TestReceiptsThatAreRefusedKeepNoOthers(t *testing.T) {
+	for _, refusal := range []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusInternalServerError} {
+		t.Run(http.StatusText(refusal), func(t *testing.T) {
+			db, c := sqliteOnly(t), &clock{}
+			debts := startReceiver(t)
+			debts.set(always(refusal))
+			register(t, db, comune, debts.URL)
+			_, client := send(t, comune)
+			r := start(t, db, c, client)
+			for n := range 40 {
+				r.save(t, comune, notice(n), fmt.Sprintf("r-%d/0", n))
+			}
+			eventually(t, "many are refused", func() bool { return debts.attempted() > patience })
+			debts.set(func(request *http.Request) int {
+				if request.Header.Get("Webhook-Id") == "delivery_41" {
+					return http.StatusOK
+				}
+				return refusal
+			})
+			c.advance(time.Minute) // all of them may be tried again
+			began := time.Now()
+			r.save(t, comune, notice(40), "r-40/0")
+			eventually(t, "the good one arrived", func() bool { return len(debts.arrivals()) == 1 })
+			if took := time.Since(began); took > attemptTimeout {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
 }
 
 func TestAStoppingReplicaGivesBackWhatItHad(t *testing.T) {

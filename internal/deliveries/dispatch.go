@@ -17,10 +17,13 @@ const (
 	storeTimeout = 2 * time.Second
 )
 
-// args name one of the places in a lane.
+// args name one of the places in a lane, of the replica that put the job in. Any
+// may work it; but where each had not places of its own, the job of one that died
+// would hold its place until River gives it up, a minute later.
 type args struct {
 	Of           positions.DeliveryKind `json:"of"`
 	Organization string                 `json:"organization"`
+	Replica      string                 `json:"replica"`
 	Slot         int                    `json:"slot"` // 0 to slots-1
 }
 
@@ -57,9 +60,9 @@ func (c *Courier) Run(ctx context.Context, runner Jobs) {
 }
 
 // dispatch puts in the jobs of all lanes in which something is due, and tells how
-// long to wait before the next look. A job that is there already, in whichever
-// replica, is not put in twice; what it comes too late for is seen by the next
-// look, because nothing here hides what is due.
+// long to wait before the next look. A job that is there already is not put in
+// twice; what it comes too late for is seen by the next look, because nothing here
+// hides what is due.
 func (c *Courier) dispatch(ctx context.Context, runner Jobs) (pause time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*storeTimeout)
 	defer cancel()
@@ -75,7 +78,7 @@ func (c *Courier) dispatch(ctx context.Context, runner Jobs) (pause time.Duratio
 		due[l.DeliveryLane] = true
 		places, again := c.lanes.due(l.DeliveryLane, l.Due, now)
 		for slot := range places {
-			params = append(params, river.InsertManyParams{Args: args{l.Kind, l.OrganizationFiscalCode, slot}, InsertOpts: jobs.Once(queueOf(l.Kind))})
+			params = append(params, river.InsertManyParams{Args: args{l.Kind, l.OrganizationFiscalCode, c.replica, slot}, InsertOpts: jobs.Once(queueOf(l.Kind))})
 		}
 		pause = min(pause, max(gather, again.Sub(now)))
 	}

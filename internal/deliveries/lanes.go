@@ -10,11 +10,13 @@ import (
 
 // Bounds of a lane.
 const (
-	slots    = 8                // attempts at once in one lane, of all replicas together
-	patience = 8                // attempts that fail one after the other before the lane is left alone whatever the reason
-	longest  = 30 * time.Second // that a lane is left alone, unless its receiver asks for more
-	firstGap = 50 * time.Millisecond
-	lookGap  = time.Second // between two looks after a lane in which something stays due
+	slots        = 8                      // attempts at once in one lane, for each replica
+	patience     = 8                      // attempts that fail one after the other, each for its own reasons, before the lane is narrowed
+	breath       = 250 * time.Millisecond // between attempts in a lane that was narrowed so
+	longest      = 30 * time.Second       // that a lane is left alone, unless its receiver asks for more
+	longestAsked = 5 * time.Minute        // that a lane is left alone because its receiver asks for it
+	firstGap     = 50 * time.Millisecond
+	lookGap      = time.Second // between two looks after a lane in which something stays due
 )
 
 // lanes is what this replica learned of the receivers: one that does not answer is
@@ -79,15 +81,20 @@ func (l *lanes) note(of positions.DeliveryLane, now time.Time, failed, general b
 		return wider
 	}
 	at.failed++
-	if general {
+	switch {
+	case general:
 		at.works = false
+		if now.Before(at.until) {
+			break // attempts that were made together are one
+		}
+		at.holds++
+		at.until = now.Add(max(min(jobs.Pause(at.holds), longest), min(wait, longestAsked)))
+	case at.failed >= patience: // each has pauses of its own; others behind them may be taken
+		at.works = false
+		if breathed := now.Add(breath); breathed.After(at.until) {
+			at.until = breathed
+		}
 	}
-	if now.Before(at.until) || !general && at.failed < patience {
-		return false // attempts that were made together are one
-	}
-	at.works = false
-	at.holds++
-	at.until = now.Add(max(min(jobs.Pause(at.holds), longest), min(wait, time.Hour)))
 	return false
 }
 

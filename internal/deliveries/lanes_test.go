@@ -60,26 +60,42 @@ func TestALaneIsLeftAloneLongerAndLongerWhileItsReceiverIsDown(t *testing.T) {
 	if last < longest {
 		t.Errorf("the longest pause is %v", last)
 	}
-	l.note(ours, now, true, true, 10*time.Minute)
-	if l.open(ours, now.Add(10*time.Minute-time.Second)) != 0 {
-		t.Error("a receiver that asked for ten minutes is tried before")
+	l.note(ours, now, true, true, 3*time.Minute)
+	for range patience {
+		l.note(ours, now, true, false, 0) // others that were under way
+	}
+	if l.open(ours, now.Add(3*time.Minute-time.Second)) != 0 {
+		t.Error("a receiver that asked for three minutes is tried before")
+	}
+	now = now.Add(3 * time.Minute)
+	l.note(ours, now, true, true, time.Hour)
+	if l.open(ours, now.Add(longestAsked)) != 1 {
+		t.Error("a receiver that asked for an hour is not tried for so long")
 	}
 	if l.note(ours, now.Add(time.Hour), false, false, 0); l.open(ours, now.Add(time.Hour)) != slots {
 		t.Error("a receiver that works again is not given all")
 	}
 }
 
-func TestALaneInWhichEverythingFailsIsLeftAloneWhateverTheReason(t *testing.T) {
+func TestDeliveriesThatAreRefusedOneByOneNarrowTheirLaneAndDoNotCloseIt(t *testing.T) {
 	var l lanes
 	now := time.Now()
+	l.note(ours, now, false, false, 0)
 	for range patience - 1 {
 		l.note(ours, now, true, false, 0)
 	}
-	if l.open(ours, now) == 0 {
-		t.Fatal("too early")
+	if got := l.open(ours, now); got != slots {
+		t.Fatalf("too early: %d at once", got)
 	}
-	if l.note(ours, now, true, false, 0); l.open(ours, now) != 0 {
-		t.Fatal("it is not left alone")
+	for range 100 {
+		l.note(ours, now, true, false, 0)
+		if l.open(ours, now) != 0 || l.open(ours, now.Add(breath)) != 1 {
+			t.Fatal("it is not one attempt at a time, with a breath between")
+		}
+		now = now.Add(breath)
+	}
+	if l.note(ours, now, false, false, 0); l.open(ours, now) != slots {
+		t.Fatal("one that is taken does not open it again")
 	}
 }
 

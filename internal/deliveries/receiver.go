@@ -44,7 +44,7 @@ func (c *Courier) pushReceipt(ctx context.Context, d *positions.Delivery) outcom
 	}
 	receipt, err := c.receipt(ctx, d)
 	if err != nil {
-		return outcome{err: fmt.Errorf("read the receipt: %w", err), general: true}
+		return outcome{err: fmt.Errorf("read the receipt: %w", err), ours: true}
 	}
 	data, err := c.Render(receipt)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *Courier) organization(d *positions.Delivery) (*registry.Organization, o
 	case current:
 		return nil, outcome{ended: true, err: errors.New("the organization is not registered any more")}
 	}
-	return nil, outcome{err: errors.New("the organizations are not loaded yet"), general: true}
+	return nil, outcome{err: errors.New("the organizations are not loaded yet"), ours: true}
 }
 
 // sign sets the headers. The identifier is the delivery's, so that a receiver
@@ -126,8 +126,8 @@ func (c *Courier) post(r *http.Request) outcome {
 // rather than about what it was sent.
 func general(status int) bool {
 	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone, http.StatusTooManyRequests,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
 	return false

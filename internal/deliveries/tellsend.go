@@ -39,7 +39,7 @@ func (c *Courier) tellSEND(ctx context.Context, d *positions.Delivery) outcome {
 		return outcome{err: err, general: true}
 	}
 	return outcome{
-		status: failure.Status, err: err, general: failure.Kind != sendclient.KindBadRequest, ended: errors.Is(err, sendclient.ErrNotNotified),
+		status: failure.Status, err: err, general: failure.Status == 0 && failure.Kind != sendclient.KindBadRequest || general(failure.Status), ended: errors.Is(err, sendclient.ErrNotNotified),
 		parked: failure.Kind == sendclient.KindBadRequest && failure.Status == 0, // it cannot even be written as an event
 	}
 }
@@ -49,7 +49,7 @@ func (c *Courier) tellSEND(ctx context.Context, d *positions.Delivery) outcome {
 // that is still there. A notice that was removed stays paid.
 func (c *Courier) takenBack(ctx context.Context, d *positions.Delivery) (outcome, bool) {
 	if !c.enter(ctx) {
-		return outcome{err: ctx.Err(), general: true}, true
+		return outcome{err: ctx.Err(), ours: true}, true
 	}
 	n, err := c.Outbox.Notice(ctx, d.OrganizationFiscalCode, d.NAV)
 	c.leave()
@@ -57,7 +57,7 @@ func (c *Courier) takenBack(ctx context.Context, d *positions.Delivery) (outcome
 	case positions.CodeOf(err) == positions.NotFound:
 		return outcome{}, false
 	case err != nil:
-		return outcome{err: fmt.Errorf("read the notice: %w", err), general: true}, true
+		return outcome{err: fmt.Errorf("read the notice: %w", err), ours: true}, true
 	case n.Option.Payment == nil || n.Option.Payment.ReceiptID != d.ReceiptID:
 		return outcome{ended: true, err: errors.New("the payment was taken back")}, true
 	}

@@ -32,7 +32,7 @@ type worker struct {
 func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 	c, l := w.courier, job.Args.lane()
 	deadline, bounded := ctx.Deadline()
-	for job.Args.Slot < c.lanes.open(l, c.Now()) && ctx.Err() == nil {
+	for job.Args.Slot < c.lanes.open(l, c.Now()) && ctx.Err() == nil && !c.resting.Load() {
 		if bounded && time.Until(deadline) < storeTimeout+attemptTimeout {
 			c.lanes.hurry(l)
 			c.Wake()
@@ -57,12 +57,12 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 }
 
 func (c *Courier) claim(ctx context.Context, l positions.DeliveryLane) (*positions.Delivery, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	if !c.enter(ctx) {
 		return nil, ctx.Err()
 	}
 	defer c.leave()
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
 	now := c.Now()
 	return c.Outbox.ClaimDelivery(ctx, l, now, now.Add(jobs.Visibility))
 }
@@ -91,12 +91,12 @@ func (c *Courier) settle(ctx context.Context, d *positions.Delivery) (err error)
 
 // outcome is what one attempt came to.
 type outcome struct {
-	status int   // HTTP status, 0: there was no answer
-	ended  bool  // there is nobody to tell
-	parked bool  // trying again cannot help
-	err    error // nil: delivered
-	// general: whatever goes to this receiver would fail now, and not this delivery alone.
-	general bool
+	status  int           // HTTP status, 0: there was no answer
+	ended   bool          // there is nobody to tell
+	parked  bool          // trying again cannot help
+	err     error         // nil: delivered
+	general bool          // whatever goes to this receiver would fail now, and not this delivery alone
+	ours    bool          // it is our own failure and tells nothing of the receiver
 	wait    time.Duration // what the receiver asks for, at least
 }
 
@@ -132,14 +132,18 @@ func (c *Courier) attempt(ctx context.Context, d *positions.Delivery) {
 	c.tell(ctx, d, o)
 }
 
+// slow is how long a receiver may take to refuse a delivery and still be held to work.
+const slow = 3 * time.Second
+
 // learn takes in what an attempt tells of its receiver. One that parks its delivery
 // leaves the lane open: what has waited for a week is parked as fast as it fails.
 func (c *Courier) learn(ctx context.Context, d *positions.Delivery, o outcome, now time.Time) {
-	if ctx.Err() != nil || d.State == positions.DeliveryParked || d.State == positions.DeliveryEnded && o.status == 0 {
+	if o.ours || ctx.Err() != nil || d.State == positions.DeliveryParked || d.State == positions.DeliveryEnded && o.status == 0 {
 		return
 	}
 	l := positions.DeliveryLane{Kind: d.Kind, OrganizationFiscalCode: d.OrganizationFiscalCode}
-	if c.lanes.note(l, now, o.err != nil && !o.ended, o.general, o.wait) {
+	general := o.general || now.Sub(d.LastAttemptAt) > slow
+	if c.lanes.note(l, now, o.err != nil && !o.ended, general, o.wait) {
 		c.Wake()
 	}
 }

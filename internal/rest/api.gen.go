@@ -1482,6 +1482,11 @@ type ReplayInput struct {
 	// Kind Only deliveries of this kind.
 	Kind positions.DeliveryKind `json:"kind,omitempty"`
 
+	// Nav Only deliveries about this notice, 18 digits.
+	//
+	// Example: 301000000000012373
+	Nav string `json:"nav,omitempty"`
+
 	// State Only deliveries in this state; `PARKED` unless given.
 	State positions.DeliveryState `json:"state,omitempty"`
 

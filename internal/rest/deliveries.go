@@ -146,11 +146,16 @@ func (b *ReplayInput) problems(string, time.Time) (problems []positions.Problem)
 	if b.Kind != "" && !slices.Contains(deliveryKinds, b.Kind) {
 		problems = append(problems, positions.Problem{Pointer: "/kind", Detail: fmt.Sprintf("must be one of %v", deliveryKinds)})
 	}
+	if b.Nav != "" {
+		if _, err := positions.ParseNoticeNumber(b.Nav); err != nil {
+			problems = append(problems, positions.Problem{Pointer: "/nav", Detail: "is not a notice number: " + err.Error()})
+		}
+	}
 	return problems
 }
 
 func (b *ReplayInput) filter() positions.DeliveryFilter {
-	f := positions.DeliveryFilter{State: b.State, Kind: b.Kind}
+	f := positions.DeliveryFilter{State: b.State, Kind: b.Kind, NAV: positions.NoticeNumber(b.Nav)}
 	if f.State == "" {
 		f.State = positions.DeliveryParked
 	}

@@ -148,7 +148,7 @@ func TestDeliveries(t *testing.T) {
 				{"another office neither", replay(one, "segregated"), 404, nil, nil},
 				{"nor another organization", replay(foreign, "writer"), 404, nil, nil},
 				{"nor what is not there", replay("999999", "writer"), 404, nil, nil},
-				{"a state is one of four, when many are replayed too", all(`{"state":"SENT","kind":"MAIL","from":"ieri"}`, "writer"), 400, []string{`"/state"`, `"/kind"`, `"/from"`}, nil},
+				{"a state is one of four, when many are replayed too", all(`{"state":"SENT","kind":"MAIL","from":"ieri","nav":"12"}`, "writer"), 400, []string{`"/state"`, `"/kind"`, `"/from"`, `"/nav"`}, nil},
 				{"a mistyped filter does not replay everything", all(`{"sate":"ENDED"}`, "writer"), 400, []string{`"/sate"`}, nil},
 				{"what nothing meets is nothing", all(`{"state":"ENDED"}`, "writer"), 200, []string{`{"replayed":0}`}, nil},
 			})
@@ -161,11 +161,13 @@ func TestDeliveries(t *testing.T) {
 				{"of an office its own are, parked ones unless it says otherwise", all(`{}`, "segregated"), 200, []string{`{"replayed":1}`}, nil},
 				{"they are parked no more", list("?state=PARKED", "reader"), 200, []string{found(0)}, nil},
 				{"many are, of a time and a kind", all(`{"state":"PENDING","kind":"RECEIPT","from":"`+stamp(at)+`","to":"`+stamp(at.Add(time.Minute))+`"}`, "writer"), 200, []string{`{"replayed":1}`}, nil},
+				{"those about a notice", all(`{"state":"PENDING","nav":"`+office+`"}`, "writer"), 200, []string{`{"replayed":1}`}, nil},
+				{"but not those of another office", all(`{"state":"PENDING","nav":"`+first+`"}`, "segregated"), 200, []string{`{"replayed":0}`}, nil},
 				{"all that wait", all(`{"state":"PENDING"}`, "writer"), 200, []string{`{"replayed":3}`}, nil},
 				{"one waits anew", call{method: "GET", path: base + "/deliveries/" + two, key: "reader"}, 200, []string{`"state":"PENDING"`, `"createdAt":"` + stamp(at.Add(time.Minute)) + `"`}, nil},
 			})
-			if n := told.Load(); n != 5 {
-				t.Errorf("somebody was told %d times of five replays", n)
+			if n := told.Load(); n != 6 {
+				t.Errorf("somebody was told %d times of six replays", n)
 			}
 			theirs, _, err := h.store.Deliveries(t.Context(), positions.DeliveryFilter{OrganizationFiscalCode: other, Page: positions.Page{Limit: 10}})
 			must(t, err)

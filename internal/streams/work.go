@@ -19,7 +19,8 @@ const (
 	// waited for included: by then its price is out of date for every reason, and asked
 	// again by the next who pays.
 	eventsLast = lookAhead + 24*time.Hour
-	// spread keeps the refinements of a day from being asked for all at midnight.
+	// spread keeps the refinements of a day from being asked for all at midnight; what
+	// waits for less is spread over as long again.
 	spread = 5 * time.Minute
 )
 
@@ -64,7 +65,7 @@ type worker struct {
 	told     telemetry.Complaints
 }
 
-// Work carries out one event; what fails is tried again for a day.
+// Work carries out one event; what fails is tried again for [eventsLast].
 func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 	f, e := w.follower, job.Args.Event
 	err := f.Handle(ctx, e)
@@ -73,7 +74,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &later):
-		return river.JobSnooze(max(0, later.At.Sub(f.Now())) + rand.N(f.terms.spread+1))
+		wait := max(0, later.At.Sub(f.Now()))
+		return river.JobSnooze(wait + rand.N(min(f.terms.spread, wait)+1))
 	case ctx.Err() == nil && time.Since(job.CreatedAt) > eventsLast:
 		f.meters.count(ctx, e.Category, resultGivenUp, 1)
 		f.Logger.ErrorContext(ctx, "an event of a stream could not be carried out for days, given up",

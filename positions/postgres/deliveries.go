@@ -37,7 +37,7 @@ func (s *Store) DueDeliveries(ctx context.Context, now time.Time, most int) (due
 				FROM lanes WHERE organization IS NOT NULL)
 			SELECT kind, organization, due FROM (
 				SELECT kind, organization, (SELECT count(*) FROM (
-					SELECT FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = lanes.kind AND d.organization = lanes.organization
+					SELECT FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = lanes.kind AND d.organization = lanes.organization AND d.tried IN (false, true)
 						AND d.look_at <= $1 AND (d.claimed_until IS NULL OR d.claimed_until <= $1) LIMIT $2) AS few) AS due
 				FROM lanes WHERE organization IS NOT NULL) AS counted
 			WHERE due > 0`, now, max(0, most))
@@ -63,11 +63,7 @@ func (s *Store) ClaimDelivery(ctx context.Context, l positions.DeliveryLane, now
 	err := s.change(ctx, "claim delivery", func(tx pgx.Tx) error {
 		found = false
 		for range document.MostPassedOver {
-			var id int64
-			var nav string
-			err := tx.QueryRow(ctx, `SELECT id, nav FROM deliveries
-				WHERE kind = $1 AND organization = $2 AND state = 'PENDING' AND look_at <= $3 AND (claimed_until IS NULL OR claimed_until <= $3)
-				ORDER BY look_at, id LIMIT 1 FOR UPDATE SKIP LOCKED`, string(l.Kind), l.OrganizationFiscalCode, now).Scan(&id, &nav)
+			id, nav, err := firstDue(ctx, tx, l, now)
 			if absent(err) {
 				return nil
 			}
@@ -103,10 +99,24 @@ func (s *Store) ClaimDelivery(ctx context.Context, l positions.DeliveryLane, now
 	return &d, nil
 }
 
+// firstDue takes the row of what is due the longest in a lane and nobody has, of what
+// was never tried if there is any: two looks, so that each reads its part of the index.
+func firstDue(ctx context.Context, tx pgx.Tx, l positions.DeliveryLane, now time.Time) (id int64, nav string, err error) {
+	for _, tried := range []bool{false, true} {
+		err = tx.QueryRow(ctx, `SELECT id, nav FROM deliveries WHERE kind = $1 AND organization = $2 AND tried = $4
+				AND state = 'PENDING' AND look_at <= $3 AND (claimed_until IS NULL OR claimed_until <= $3)
+			ORDER BY look_at, id LIMIT 1 FOR UPDATE SKIP LOCKED`, string(l.Kind), l.OrganizationFiscalCode, now, tried).Scan(&id, &nav)
+		if !absent(err) {
+			break
+		}
+	}
+	return id, nav, err
+}
+
 // SettleDelivery implements [positions.Deliveries].
 func (s *Store) SettleDelivery(ctx context.Context, d *positions.Delivery) error {
 	return s.change(ctx, "settle delivery", func(tx pgx.Tx) error {
-		row, err := tx.Exec(ctx, `UPDATE deliveries SET claimed_until = NULL, state = $3, due_at = $4, look_at = $4, attempts = $5, last_status = $6, last_error = $7, ended_at = $8
+		row, err := tx.Exec(ctx, `UPDATE deliveries SET claimed_until = NULL, state = $3, due_at = $4, look_at = $4, attempts = $5, tried = $5 > 0, last_status = $6, last_error = $7, ended_at = $8
 			WHERE id = $1 AND claim = $2 AND claimed_until IS NOT NULL`,
 			d.ID, d.Claim, string(d.State), d.DueAt, d.Attempts, d.LastStatus, d.LastError, optional(d.EndedAt))
 		switch {
@@ -129,7 +139,7 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter
 	where, args := deliveryConditions(f)
 	args = append(args, now)
 	replay := strings.NewReplacer("?", "$"+strconv.Itoa(len(args)), "LIMIT", "LIMIT "+strconv.Itoa(max(0, limit))).Replace(`
-		UPDATE deliveries SET state = 'PENDING', pending_since = ?, due_at = ?, look_at = ?, claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
+		UPDATE deliveries SET state = 'PENDING', pending_since = ?, due_at = ?, look_at = ?, tried = false, claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
 		WHERE id IN (SELECT id` + where + ` AND NOT (state = 'PENDING' AND pending_since = ? AND due_at = ? AND claimed_until IS NULL)
 			ORDER BY id LIMIT FOR UPDATE)`)
 	err = s.change(ctx, "replay deliveries", func(tx pgx.Tx) error {

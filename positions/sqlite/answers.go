@@ -13,6 +13,9 @@ import (
 // batch was recorded: the batch, and some that were left before.
 const openAtOnce = 1000
 
+// openWithin bounds that: the answers wait for it.
+const openWithin = 50 * time.Millisecond
+
 // RecordAnswers implements [positions.Store].
 func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) error {
 	if len(answers) == 0 {
@@ -53,7 +56,9 @@ func (s *Store) RecordAnswers(ctx context.Context, answers []positions.Answer) e
 	if err == nil && doubtful {
 		// The answers are durable, whatever comes of this. A fault that lasts is told by
 		// the next round, which opens what is left.
-		_, _ = s.OpenReconciliations(ctx, 0, openAtOnce)
+		soon, cancel := context.WithTimeout(ctx, openWithin)
+		defer cancel()
+		_, _ = s.OpenReconciliations(soon, 0, openAtOnce)
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func (s *Store) DueDeliveries(ctx context.Context, now time.Time, most int) (due
 			FROM lanes WHERE organization IS NOT NULL)
 		SELECT kind, organization, due FROM (
 			SELECT kind, organization, (SELECT count(*) FROM (
-				SELECT 1 FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = lanes.kind AND d.organization = lanes.organization
+				SELECT 1 FROM deliveries d WHERE d.state = 'PENDING' AND d.kind = lanes.kind AND d.organization = lanes.organization AND d.tried IN (0, 1)
 					AND d.look_at <= ?1 AND (d.claimed_until IS NULL OR d.claimed_until <= ?1) LIMIT ?2)) AS due
 			FROM lanes WHERE organization IS NOT NULL)
 		WHERE due > 0`, micros(now), max(0, most))
@@ -55,11 +55,7 @@ func (s *Store) ClaimDelivery(ctx context.Context, l positions.DeliveryLane, now
 	found := false
 	err := s.change(ctx, "claim delivery", func(tx *sql.Tx) error {
 		for range document.MostPassedOver {
-			var id int64
-			var nav string
-			err := tx.QueryRowContext(ctx, `SELECT id, nav FROM deliveries
-				WHERE kind = ?1 AND organization = ?2 AND state = 'PENDING' AND look_at <= ?3 AND (claimed_until IS NULL OR claimed_until <= ?3)
-				ORDER BY look_at, id LIMIT 1`, string(l.Kind), l.OrganizationFiscalCode, micros(now)).Scan(&id, &nav)
+			id, nav, err := firstDue(ctx, tx, l, now)
 			if errors.Is(err, sql.ErrNoRows) {
 				return nil
 			}
@@ -95,10 +91,24 @@ func (s *Store) ClaimDelivery(ctx context.Context, l positions.DeliveryLane, now
 	return &d, nil
 }
 
+// firstDue tells what is due the longest in a lane and nobody has, of what was never
+// tried if there is any: two looks, so that each reads its part of the index.
+func firstDue(ctx context.Context, tx *sql.Tx, l positions.DeliveryLane, now time.Time) (id int64, nav string, err error) {
+	for _, tried := range []int{0, 1} {
+		err = tx.QueryRowContext(ctx, `SELECT id, nav FROM deliveries WHERE kind = ?1 AND organization = ?2 AND tried = ?4
+				AND state = 'PENDING' AND look_at <= ?3 AND (claimed_until IS NULL OR claimed_until <= ?3)
+			ORDER BY look_at, id LIMIT 1`, string(l.Kind), l.OrganizationFiscalCode, micros(now), tried).Scan(&id, &nav)
+		if !errors.Is(err, sql.ErrNoRows) {
+			break
+		}
+	}
+	return id, nav, err
+}
+
 // SettleDelivery implements [positions.Deliveries].
 func (s *Store) SettleDelivery(ctx context.Context, d *positions.Delivery) error {
 	return s.change(ctx, "settle delivery", func(tx *sql.Tx) error {
-		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET claimed_until = NULL, state = ?1, due_at = ?2, look_at = ?2, attempts = ?3, last_status = ?4, last_error = ?5, ended_at = ?6
+		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET claimed_until = NULL, state = ?1, due_at = ?2, look_at = ?2, attempts = ?3, tried = ?3 > 0, last_status = ?4, last_error = ?5, ended_at = ?6
 			WHERE id = ?7 AND claim = ?8 AND claimed_until IS NOT NULL`,
 			string(d.State), micros(d.DueAt), d.Attempts, d.LastStatus, d.LastError, optional(d.EndedAt), d.ID, d.Claim)
 		if err != nil {
@@ -125,7 +135,7 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f positions.DeliveryFilter
 	var n int64
 	err := s.change(ctx, "replay deliveries", func(tx *sql.Tx) error {
 		at := []any{micros(now), micros(now)}
-		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = ?, due_at = ?, look_at = ?,
+		row, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 'PENDING', pending_since = ?, due_at = ?, look_at = ?, tried = 0,
 				claimed_until = NULL, claim = claim + 1, attempts = 0, ended_at = NULL
 			WHERE id IN (SELECT id`+where+` AND NOT (state = 'PENDING' AND pending_since = ? AND due_at = ? AND claimed_until IS NULL)
 				ORDER BY id LIMIT ?)`, slices.Concat(at, at[:1], args, at, []any{max(0, limit)})...)

@@ -130,6 +130,37 @@ var deliveryClaimTests = []test{
 		theirs := got(s.ClaimDelivery(t.Context(), receipts(provincia), at, at.Add(time.Minute)))(t)
 		same(t, "the others", about([]positions.Delivery{*send, *theirs}), []string{"rt-0", "rt-4"})
 	}},
+	{"those that were tried in vain leave after the others, and after a replay before them", func(t *testing.T, s positions.Store) {
+		for i := range 3 {
+			deliver(t, s, option(1).NAV, fmt.Sprint("refused-", i))
+		}
+		at := noon.Add(time.Hour)
+		for range 3 {
+			d := claimed(t, s, noon)
+			d.DueAt = noon.Add(time.Second)
+			must(t, s.SettleDelivery(t.Context(), d))
+		}
+		r := pushed(comune, "new", option(1).NAV)
+		r.ReceivedAt = noon.Add(time.Minute)
+		got(s.SaveReceipt(t.Context(), r))(t)
+		same(t, "what is due", due(t, s, at, 10), lanes{receipts(comune): 4})
+		if d := claimed(t, s, at); d.ReceiptID != "new" {
+			t.Fatalf("%s leaves before the new one", d.ReceiptID)
+		}
+		refused := deliveries(t, s, positions.DeliveryFilter{ReceiptID: "refused-2"})[0]
+		got(s.ReplayDeliveries(t.Context(), positions.DeliveryFilter{IDs: []int64{refused.ID}}, at, 1))(t)
+		same(t, "what follows", about([]positions.Delivery{*claimed(t, s, at), *claimed(t, s, at), *claimed(t, s, at)}), []string{"refused-2", "refused-0", "refused-1"})
+	}},
+	{"one that was given back untried is not tried", func(t *testing.T, s positions.Store) {
+		deliver(t, s, option(1).NAV, "rt-1")
+		d := claimed(t, s, noon)
+		d.Attempts--
+		must(t, s.SettleDelivery(t.Context(), d))
+		deliver(t, s, option(1).NAV, "rt-2")
+		if d := claimed(t, s, noon); d.ReceiptID != "rt-1" {
+			t.Fatalf("%s leaves before it", d.ReceiptID)
+		}
+	}},
 	{"one that failed holds the later ones about its notice, a parked or ended one does not", func(t *testing.T, s positions.Store) {
 		deliver(t, s, option(1).NAV, "rt-1", "rt-2", "rt-3")
 		d := claimed(t, s, noon)

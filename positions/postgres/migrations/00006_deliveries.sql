@@ -17,6 +17,7 @@ CREATE TABLE deliveries (
     pending_since   timestamptz NOT NULL,
     due_at          timestamptz NOT NULL, -- the next attempt
     look_at         timestamptz NOT NULL, -- when it is looked at: due_at, or later when another one about its notice comes first
+    tried           boolean     NOT NULL DEFAULT false, -- in vain: those that were not leave before it
     claimed_until   timestamptz,          -- null: nobody attempts it
     claim           bigint      NOT NULL DEFAULT 0, -- of claims and replays, so that a late settlement is noticed
     attempts        integer     NOT NULL DEFAULT 0,
@@ -25,7 +26,7 @@ CREATE TABLE deliveries (
     last_error      text        NOT NULL DEFAULT '',
     ended_at        timestamptz
 );
-CREATE INDEX deliveries_due ON deliveries (kind, organization, look_at, id) WHERE state = 'PENDING';
+CREATE INDEX deliveries_due ON deliveries (kind, organization, tried, look_at, id) WHERE state = 'PENDING';
 CREATE INDEX deliveries_queue ON deliveries (organization, nav, kind, id) WHERE state = 'PENDING';
 CREATE INDEX deliveries_listed ON deliveries (organization, id DESC);
 CREATE INDEX deliveries_notice ON deliveries (organization, nav, id DESC);

@@ -17,6 +17,7 @@ CREATE TABLE deliveries (
     pending_since   INTEGER NOT NULL,
     due_at          INTEGER NOT NULL, -- the next attempt
     look_at         INTEGER NOT NULL, -- when it is looked at: due_at, or later when another one about its notice comes first
+    tried           INTEGER NOT NULL DEFAULT 0, -- in vain: those that were not leave before it
     claimed_until   INTEGER,          -- null: nobody attempts it
     claim           INTEGER NOT NULL DEFAULT 0, -- of claims and replays, so that a late settlement is noticed
     attempts        INTEGER NOT NULL DEFAULT 0,
@@ -25,7 +26,7 @@ CREATE TABLE deliveries (
     last_error      TEXT    NOT NULL DEFAULT '',
     ended_at        INTEGER
 ) STRICT;
-CREATE INDEX deliveries_due ON deliveries (kind, organization, look_at, id) WHERE state = 'PENDING';
+CREATE INDEX deliveries_due ON deliveries (kind, organization, tried, look_at, id) WHERE state = 'PENDING';
 CREATE INDEX deliveries_queue ON deliveries (organization, nav, kind, id) WHERE state = 'PENDING';
 CREATE INDEX deliveries_listed ON deliveries (organization, id DESC);
 CREATE INDEX deliveries_notice ON deliveries (organization, nav, id DESC);
