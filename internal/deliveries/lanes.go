@@ -55,6 +55,13 @@ func (l *lanes) open(of positions.DeliveryLane, now time.Time) int {
 	return l.get(of).open(now)
 }
 
+// closed tells for how long a lane is left alone from now on; 0 or less: it is not.
+func (l *lanes) closed(of positions.DeliveryLane, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.get(of).until.Sub(now)
+}
+
 func (l *lane) open(now time.Time) int {
 	switch {
 	case now.Before(l.until):

@@ -52,8 +52,19 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 				"delivery", d.ID, "organization", d.OrganizationFiscalCode, "nav", d.NAV, "state", d.State, "error", err)
 			return jobs.Again(job.JobRow)
 		}
+		c.breathe(ctx, l)
 	}
 	return nil
+}
+
+// breathe waits for a lane that is open again in a moment.
+func (c *Courier) breathe(ctx context.Context, l positions.DeliveryLane) {
+	if wait := c.lanes.closed(l, c.Now()); wait > 0 && wait <= breath {
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
 }
 
 func (c *Courier) claim(ctx context.Context, l positions.DeliveryLane) (*positions.Delivery, error) {
