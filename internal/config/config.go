@@ -56,8 +56,8 @@ type Config struct {
 
 	LegalInterest LegalInterest `group:"Amounts" env:"ATTUALIZZA_LEGAL_INTEREST" help:"Legal interest rates (art. 1284 c.c.) decreed since this version was made, as YEAR=PERCENT,...: 2027=1.8,2028=2. A year without one has that of the year before." placeholder:"YEAR=PERCENT,..."`
 
-	RetentionAnswers    Period `group:"Retention" env:"ATTUALIZZA_RETENTION_ANSWERS" default:"3650d" help:"How long what the Nodo was told is kept, in days; then it is deleted. At least 30d, 0: for ever."`
-	RetentionReceipts   Period `group:"Retention" env:"ATTUALIZZA_RETENTION_RECEIPTS" default:"3650d" help:"How long receipts are kept whole, in days; then what could name people is taken away. At least 30d, 0: for ever."`
+	RetentionAnswers    Period `group:"Retention" env:"ATTUALIZZA_RETENTION_ANSWERS" default:"3653d" help:"How long what the Nodo was told is kept, in days; then it is deleted. At least 30d, 0: for ever."`
+	RetentionReceipts   Period `group:"Retention" env:"ATTUALIZZA_RETENTION_RECEIPTS" default:"3653d" help:"How long receipts are kept whole, in days; then what could name people is taken away. At least 30d, 0: for ever."`
 	RetentionDeliveries Period `group:"Retention" env:"ATTUALIZZA_RETENTION_DELIVERIES" default:"90d" help:"How long deliveries that ended are kept, in days; then they are deleted. At least 8d, 0: for ever."`
 
 	AdminKey      Secret `group:"Secrets" env:"ATTUALIZZA_ADMIN_KEY" help:"Key of the operator who registers organizations. Without: admin endpoints answer 401." placeholder:"KEY"`

@@ -34,7 +34,7 @@ func TestWithoutAnythingTheDocumentedDefaultsHold(t *testing.T) {
 		PDNDAudience:       "auth.uat.interop.pagopa.it/client-assertion",
 		AnswerBudget:       1800 * time.Millisecond, SendTimeout: 1200 * time.Millisecond,
 		MaxInFlight: 256, APIRateLimit: Rate{100, time.Second}, APIMaxBody: 4 << 20, DrainDelay: 3 * time.Second,
-		RetentionAnswers: Period(3650 * day), RetentionReceipts: Period(3650 * day), RetentionDeliveries: Period(90 * day),
+		RetentionAnswers: Period(3653 * day), RetentionReceipts: Period(3653 * day), RetentionDeliveries: Period(90 * day),
 		LogLevel: "info", LogFormat: "json",
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -48,7 +48,7 @@ func TestAnySizeSurvivesItsOwnText(t *testing.T) {
 }
 
 func TestPeriodsAreReadAndWritten(t *testing.T) {
-	for text, want := range map[string]time.Duration{"0": 0, "1d": 24 * time.Hour, "3650d": 87_600 * time.Hour, "36500d": 876_000 * time.Hour} {
+	for text, want := range map[string]time.Duration{"0": 0, "1d": 24 * time.Hour, "3653d": 87_672 * time.Hour, "36500d": 876_000 * time.Hour} {
 		var p Period
 		if err := p.UnmarshalText([]byte(text)); err != nil || time.Duration(p) != want || p.String() != text {
 			t.Errorf("%s is %v, %v", text, p, err)
