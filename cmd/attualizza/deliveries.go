@@ -93,13 +93,16 @@ func deliveryLine(d *positions.Delivery) []any {
 	}
 }
 
+// writeDeliveriesCSV names the columns as the API does.
 func writeDeliveriesCSV(w io.Writer, deliveries []positions.Delivery) error {
-	report, err := newCSVReport(w, deliveriesHeader...)
+	report, err := newCSVReport(w, "id", "kind", "organization", "nav", "receiptId", "state", "createdAt", "attempts", "lastAttemptAt", "lastStatus", "lastError")
 	if err != nil {
 		return err
 	}
 	for i := range deliveries {
-		if err := report.line(deliveryLine(&deliveries[i])...); err != nil {
+		cells := deliveryLine(&deliveries[i])
+		cells[6], cells[8] = deliveries[i].CreatedAt, deliveries[i].LastAttemptAt
+		if err := report.line(cells...); err != nil {
 			return err
 		}
 	}

@@ -66,7 +66,7 @@ func pushed(t *testing.T, h *house) {
 
 	got := e.delivered(t, d.nav, positions.DeliverReceipt, positions.DeliveryDelivered)
 	if got.Attempts != 1 || got.LastStatus == nil || *got.LastStatus != http.StatusOK || got.LastError != nil || got.EndedAt == nil ||
-		got.ReceiptID == nil || *got.ReceiptID != id || r.of(id)[0].id != "delivery_"+strconv.FormatInt(got.ID, 10) {
+		got.ReceiptID == nil || *got.ReceiptID != id || r.of(id)[0].id != fmt.Sprintf("delivery_%d_%d", got.ID, got.CreatedAt.UnixMicro()) {
 		t.Errorf("the delivery reads %s, the receiver saw %s", show(got), r.of(id)[0].id)
 	}
 	var kept rest.Receipt

@@ -124,6 +124,9 @@ func (c *tcCostoCommand) readKey() error {
 	if c.Key = strings.TrimSpace(string(content)); c.Key == "" {
 		return fmt.Errorf("--key-file: %s is empty", c.KeyFile)
 	}
+	if strings.ContainsAny(c.Key, "\r\n") {
+		return fmt.Errorf("--key-file: %s has more than one line: it must hold the key alone", c.KeyFile)
+	}
 	return nil
 }
 

@@ -78,7 +78,8 @@ func (c *Courier) organization(d *positions.Delivery) (*registry.Organization, o
 }
 
 // sign sets the headers. The identifier is the delivery's, so that a receiver
-// knows a repetition; the signature is of this attempt.
+// knows a repetition; its instant is in it because the numbers begin anew in every
+// database. The signature is of this attempt.
 func (c *Courier) sign(r *http.Request, org *registry.Organization, d *positions.Delivery, body []byte) error {
 	sealed, ok := org.Sealed[positions.SecretDelivery]
 	if !ok {
@@ -92,7 +93,7 @@ func (c *Courier) sign(r *http.Request, org *registry.Organization, d *positions
 	if err != nil {
 		return errors.New("delivery.secret is not whsec_ and base64")
 	}
-	id, now := "delivery_"+strconv.FormatInt(d.ID, 10), c.Now()
+	id, now := fmt.Sprintf("delivery_%d_%d", d.ID, d.CreatedAt.UnixMicro()), c.Now()
 	signature, err := signer.Sign(id, now, body)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)

@@ -119,9 +119,13 @@ func (e *Evidence) markdown(b *strings.Builder, organization string) {
 		source += ", " + text
 	}
 	row("Origine del costo", source)
-	row("Importo base", e.Base.String())
-	row("Costo di notifica aggiunto", e.Fee.String())
-	row("Importo nella risposta al Nodo", e.Told.String())
+	base, fee, told := e.Base.String(), e.Fee.String(), e.Told.String()
+	if e.Told == 0 { // nothing was asked: the validation was refused
+		base, fee, told = "-", "-", "-"
+	}
+	row("Importo base", base)
+	row("Costo di notifica aggiunto", fee)
+	row("Importo nella risposta al Nodo", told)
 	for _, list := range []struct {
 		title string
 		items []string
