@@ -12,13 +12,14 @@ API_RULES ?= https://raw.githubusercontent.com/italia/api-oas-checker/6a5683f8ed
 lint-tool  = $(GO) tool -modfile=internal/tools/lint/go.mod
 bench-tool = $(GO) tool -modfile=internal/tools/bench/go.mod
 
-# The end-to-end tests hold answers to a budget: nothing else runs beside them.
+# Three packages at a time, on two processors: most of their time they wait. The
+# end-to-end tests hold answers to a budget: nothing else runs beside them.
 # Those that load or kill several processes come last, and without the race
 # detector: it would look at the tests alone, not at the processes.
 fleet = TestNothingThatWasAcknowledgedIsLost|TestThreeReplicas|TestAnotherReplicaTakesOver
 tests = $(if $(filter ./...,$(PKG)),\
-	$(GO) test -shuffle=on -count=1 $(1) $$($(GO) list ./... | grep -v /cmd/attualizza$$) && $(GO) test -shuffle=on -count=1 $(1) -skip '$(fleet)' ./cmd/attualizza,\
-	$(GO) test -shuffle=on -count=1 $(1) $(PKG))
+	$(GO) test -p 3 -shuffle=on -count=1 $(1) $$($(GO) list ./... | grep -v /cmd/attualizza$$) && $(GO) test -shuffle=on -count=1 $(1) -skip '$(fleet)' ./cmd/attualizza,\
+	$(GO) test -p 3 -shuffle=on -count=1 $(1) $(PKG))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run build test test-race crash servers lint fmt bench bench-compare import-figures generate check-contract check-api fuzz clean
