@@ -177,5 +177,12 @@ func (d *Door) observe() error {
 	return err
 }
 
+// Ends tells when the door's certificate ends, or one of its chain, and when the
+// first of the client authorities does.
+func (d *Door) Ends() (certificate, authority time.Time) {
+	now := d.current.Load()
+	return now.ends, now.firstCA
+}
+
 // Close ends the metrics.
 func (d *Door) Close() error { return d.registration.Unregister() }

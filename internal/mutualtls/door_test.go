@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,15 +19,40 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/attualizza/attualizza/internal/mutualtls/mutualtlstest"
 )
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// files writes what a door is opened with into a folder of the test's.
+func files(t *testing.T, cert, key, clientCA []byte) Files {
+	t.Helper()
+	dir := t.TempDir()
+	f := Files{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), ClientCA: filepath.Join(dir, "ca.pem")}
+	f.write(t, cert, key, clientCA)
+	return f
+}
+
+func (f Files) write(t *testing.T, cert, key, clientCA []byte) {
+	t.Helper()
+	must(t, os.WriteFile(f.Cert, cert, 0o600))
+	must(t, os.WriteFile(f.Key, key, 0o600))
+	must(t, os.WriteFile(f.ClientCA, clientCA, 0o600))
+}
 
 // room is a door on loopback with somebody behind it.
 type room struct {
 	*Door
 	t       *testing.T
 	files   Files
-	server  *authority
-	clients *authority
+	server  *mutualtlstest.Authority
+	clients *mutualtlstest.Authority
 	address string
 	log     lockedLog
 	metrics *sdkmetric.ManualReader
@@ -54,9 +80,9 @@ const year = 365 * 24 * time.Hour
 
 func openRoom(t *testing.T, ends time.Duration) *room {
 	t.Helper()
-	r := &room{t: t, server: newAuthority(t, "server CA"), clients: newAuthority(t, "pagoPA CA"), metrics: sdkmetric.NewManualReader(), now: time.Now()}
-	cert, key := r.server.server(t, time.Now().Add(ends))
-	r.files = files(t, cert, key, r.clients.pem)
+	r := &room{t: t, server: mutualtlstest.New(t, "server CA"), clients: mutualtlstest.New(t, "pagoPA CA"), metrics: sdkmetric.NewManualReader(), now: time.Now()}
+	cert, key := r.server.Server(t, time.Now().Add(ends))
+	r.files = files(t, cert, key, r.clients.PEM)
 	var err error
 	r.Door, err = New(Config{
 		Files: r.files, Names: []string{"forwarder.platform.pagopa.it", "forwarder.uat.platform.pagopa.it"}, Logger: slog.New(slog.NewTextHandler(&r.log, nil)),
@@ -91,8 +117,8 @@ func (r *room) call(with ...tls.Certificate) (said string, shown string, err err
 
 func (r *room) caller(least, most uint16, with ...tls.Certificate) *http.Client {
 	roots := x509.NewCertPool()
-	roots.AddCert(r.server.certificate)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "nodo.partner.example", Certificates: with, MinVersion: least, MaxVersion: most}}
+	roots.AddCert(r.server.Certificate)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: mutualtlstest.ServerName, Certificates: with, MinVersion: least, MaxVersion: most}}
 	r.t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 5 * time.Second}
 }
@@ -109,22 +135,22 @@ func ask(client *http.Client, address string) (said string, shown string, err er
 
 func TestWhoIsLetInByTheirCertificate(t *testing.T) {
 	r := openRoom(t, year)
-	others := newAuthority(t, "another CA")
+	others := mutualtlstest.New(t, "another CA")
 	for _, tt := range []struct {
 		name string
 		with []tls.Certificate
 		said string // empty: refused
 	}{
-		{"the Nodo of production", []tls.Certificate{r.clients.client(t, nil)}, "forwarder.platform.pagopa.it HTTP/1.1"},
-		{"the Nodo of UAT, by a DNS name", []tls.Certificate{r.clients.client(t, func(c *x509.Certificate) {
+		{"the Nodo of production", []tls.Certificate{r.clients.Client(t, nil)}, "forwarder.platform.pagopa.it HTTP/1.1"},
+		{"the Nodo of UAT, by a DNS name", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) {
 			c.Subject.CommonName, c.DNSNames = "pagoPA S.p.A.", []string{"forwarder.uat.platform.pagopa.it"}
 		})}, "pagoPA S.p.A. HTTP/1.1"},
 		{"nobody: no certificate", nil, ""},
-		{"another name of the same authority", []tls.Certificate{r.clients.client(t, func(c *x509.Certificate) { c.Subject.CommonName = "somebody.pagopa.it" })}, ""},
-		{"the name of another authority", []tls.Certificate{others.client(t, nil)}, ""},
-		{"a certificate that has ended", []tls.Certificate{r.clients.client(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) })}, ""},
-		{"a certificate that has not begun", []tls.Certificate{r.clients.client(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) })}, ""},
-		{"a certificate of a server", []tls.Certificate{r.clients.client(t, func(c *x509.Certificate) {
+		{"another name of the same authority", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) { c.Subject.CommonName = "somebody.pagopa.it" })}, ""},
+		{"the name of another authority", []tls.Certificate{others.Client(t, nil)}, ""},
+		{"a certificate that has ended", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) })}, ""},
+		{"a certificate that has not begun", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) })}, ""},
+		{"a certificate of a server", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		})}, ""},
 	} {
@@ -145,7 +171,7 @@ func TestWhoIsLetInByTheirCertificate(t *testing.T) {
 
 func TestOldVersionsOfTLSAreRefused(t *testing.T) {
 	r := openRoom(t, year)
-	with := r.clients.client(t, nil)
+	with := r.clients.Client(t, nil)
 	for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		_, _, err := ask(r.caller(version, version, with), r.address)
 		if (err == nil) != want {
@@ -165,12 +191,12 @@ func TestOldVersionsOfTLSAreRefused(t *testing.T) {
 
 func TestACertificateIsRenewedWithoutARestart(t *testing.T) {
 	r := openRoom(t, year)
-	with := r.clients.client(t, nil)
+	with := r.clients.Client(t, nil)
 	kept := r.caller(tls.VersionTLS12, tls.VersionTLS13, with)
 	_, first, err := ask(kept, r.address)
 	must(t, err)
-	cert, key := r.server.server(t, time.Now().Add(2*year))
-	r.files.write(t, cert, key, r.clients.pem)
+	cert, key := r.server.Server(t, time.Now().Add(2*year))
+	r.files.write(t, cert, key, r.clients.PEM)
 	r.Reload(t.Context())
 	_, second, err := r.call(with)
 	must(t, err)
@@ -185,31 +211,31 @@ func TestACertificateIsRenewedWithoutARestart(t *testing.T) {
 	}
 
 	// An authority is replaced: its callers are let in, those of the old one no more.
-	another := newAuthority(t, "pagoPA's next CA")
-	r.files.write(t, cert, key, another.pem)
+	another := mutualtlstest.New(t, "pagoPA's next CA")
+	r.files.write(t, cert, key, another.PEM)
 	r.Reload(t.Context())
 	if _, _, err := r.call(with); err == nil {
 		t.Error("who comes with the old authority's certificate is let in")
 	}
-	if _, _, err := r.call(another.client(t, nil)); err != nil {
+	if _, _, err := r.call(another.Client(t, nil)); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestFilesThatCannotBeUsedChangeNothing(t *testing.T) {
 	r := openRoom(t, year)
-	with := r.clients.client(t, nil)
+	with := r.clients.Client(t, nil)
 	_, before, err := r.call(with)
 	must(t, err)
-	cert, key := r.server.server(t, time.Now().Add(year))
-	_, otherKey := r.server.server(t, time.Now().Add(year))
-	ended, endedKey := r.server.server(t, time.Now().Add(-time.Minute))
+	cert, key := r.server.Server(t, time.Now().Add(year))
+	_, otherKey := r.server.Server(t, time.Now().Add(year))
+	ended, endedKey := r.server.Server(t, time.Now().Add(-time.Minute))
 	for name, write := range map[string]func(){
-		"a key of another certificate":  func() { r.files.write(t, cert, otherKey, r.clients.pem) },
-		"half a certificate":            func() { r.files.write(t, cert[:100], key, r.clients.pem) },
-		"a certificate that has ended":  func() { r.files.write(t, ended, endedKey, r.clients.pem) },
+		"a key of another certificate":  func() { r.files.write(t, cert, otherKey, r.clients.PEM) },
+		"half a certificate":            func() { r.files.write(t, cert[:100], key, r.clients.PEM) },
+		"a certificate that has ended":  func() { r.files.write(t, ended, endedKey, r.clients.PEM) },
 		"no authority":                  func() { r.files.write(t, cert, key, []byte("\n")) },
-		"an authority that is damaged":  func() { r.files.write(t, cert, key, append(bytes.Clone(r.clients.pem), damaged...)) },
+		"an authority that is damaged":  func() { r.files.write(t, cert, key, append(bytes.Clone(r.clients.PEM), damaged...)) },
 		"a file that is not there":      func() { must(t, os.Remove(r.files.Cert)) },
 		"a file that is much too large": func() { must(t, os.WriteFile(r.files.Cert, make([]byte, maxFile+1), 0o600)) },
 	} {
@@ -227,7 +253,7 @@ func TestFilesThatCannotBeUsedChangeNothing(t *testing.T) {
 			t.Errorf("%s: a door would be opened with it", name)
 		}
 	}
-	r.files.write(t, cert, key, r.clients.pem)
+	r.files.write(t, cert, key, r.clients.PEM)
 	r.Reload(t.Context())
 	if _, shown, err := r.call(with); err != nil || shown == before {
 		t.Errorf("once they are mended the door still shows %s: %v", shown, err)

@@ -53,9 +53,8 @@ type identity struct {
 	content
 	certificate tls.Certificate
 	authorities *x509.CertPool
-	// ends is when the door's certificate, or one of its chain, is over; and when the
-	// first and the last of the authorities are.
-	ends, firstCA, lastCA time.Time
+	ends        time.Time // the door's certificate, or the first of its chain to end
+	firstCA     time.Time // the first of the authorities to end
 }
 
 func parse(f Files, c content, now time.Time) (*identity, error) {
@@ -84,9 +83,6 @@ func parse(f Files, c content, now time.Time) (*identity, error) {
 		i.authorities.AddCert(one)
 		if n == 0 || one.NotAfter.Before(i.firstCA) {
 			i.firstCA = one.NotAfter
-		}
-		if one.NotAfter.After(i.lastCA) {
-			i.lastCA = one.NotAfter
 		}
 	}
 	return i, nil
