@@ -71,6 +71,9 @@ func (s *service) Close() {
 	if s.send != nil {
 		s.logIf("SEND client", s.send.Close())
 	}
+	if s.nodoTLS != nil {
+		s.logIf("TLS", s.nodoTLS.Close())
+	}
 	if s.prices != nil {
 		s.prices.Close()
 	}

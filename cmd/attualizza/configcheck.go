@@ -41,6 +41,7 @@ func (c *configCheckCommand) Run(ctx context.Context, std stdio) error {
 		{"PDND tokens", c.checkPDNDTokens},
 		{"master key", c.checkMasterKey},
 		{"admin key", c.checkAdminKey},
+		{"TLS of the Nodo", func(context.Context) (string, error) { return checkNodoTLS(&c.Config) }},
 		{"relays", c.checkRelays},
 		{"credentials", c.checkCredentials},
 	} {

@@ -20,6 +20,7 @@ import (
 	"github.com/attualizza/attualizza/internal/deliveries"
 	"github.com/attualizza/attualizza/internal/jobs"
 	"github.com/attualizza/attualizza/internal/modi"
+	"github.com/attualizza/attualizza/internal/mutualtls"
 	"github.com/attualizza/attualizza/internal/reconciliation"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/rest"
@@ -52,6 +53,7 @@ type service struct {
 	courier    *deliveries.Courier
 	follower   *streams.Follower
 	reconciler *reconciliation.Reconciler
+	nodoTLS    *mutualtls.Door // nil: plain HTTP
 	servers    []*listening
 	draining   atomic.Bool
 	failed     chan error // a listener that died
@@ -152,6 +154,9 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	if err != nil {
 		return nil, err
 	}
+	if s.nodoTLS, err = openNodoTLS(cfg, logger, meter); err != nil {
+		return nil, err
+	}
 	doors := http.NewServeMux()
 	doors.Handle(soap.Path, nodo)
 	// The write timeouts leave room for an answer that used its whole budget.
@@ -163,6 +168,9 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		return nil, err
 	}
 	s.work.Go(func() { s.prepare(background, migrate) })
+	if s.nodoTLS != nil {
+		s.work.Go(func() { s.nodoTLS.Watch(background) })
+	}
 	for _, door := range s.servers {
 		s.work.Go(func() {
 			if err := door.server.Serve(door.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -263,9 +271,12 @@ func (s *service) listen(name, address string, handler http.Handler, read, write
 	if err != nil {
 		return unheard(fmt.Sprintf("--%s-listen (ATTUALIZZA_%s_LISTEN)", name, strings.ToUpper(name)), address, err)
 	}
+	if name == "nodo" && s.nodoTLS != nil {
+		listener = tls.NewListener(listener, s.nodoTLS.TLS())
+	}
 	s.servers = append(s.servers, &listening{name: name, listener: listener, server: &http.Server{
 		Handler: handler, ReadHeaderTimeout: 2 * time.Second, ReadTimeout: read, WriteTimeout: write,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}})
 	return nil

@@ -30,7 +30,7 @@ type Config struct {
 	APIListen  string `group:"Listeners" name:"api-listen" env:"ATTUALIZZA_API_LISTEN" default:"127.0.0.1:8081" help:"Address of the REST API."`
 	OpsListen  string `group:"Listeners" env:"ATTUALIZZA_OPS_LISTEN" default:"127.0.0.1:8082" help:"Address of /livez, /readyz, /metrics and /debug/pprof. Never expose it publicly."`
 
-	NodoTLSCert        string   `group:"Listeners" name:"nodo-tls-cert" env:"ATTUALIZZA_NODO_TLS_CERT" help:"PEM certificate for mutual TLS on the SOAP listener; not served by this version, hence refused. Without: plain HTTP, for use behind a TLS proxy or on loopback." placeholder:"FILE"`
+	NodoTLSCert        string   `group:"Listeners" name:"nodo-tls-cert" env:"ATTUALIZZA_NODO_TLS_CERT" help:"PEM certificate for mutual TLS on the SOAP listener, with those between it and its root. Goes with the next two; all three are read again when they change. Without: plain HTTP, for use behind a TLS proxy or on loopback." placeholder:"FILE"`
 	NodoTLSKey         string   `group:"Listeners" name:"nodo-tls-key" env:"ATTUALIZZA_NODO_TLS_KEY" help:"PEM private key of the certificate." placeholder:"FILE"`
 	NodoTLSClientCA    string   `group:"Listeners" name:"nodo-tls-client-ca" env:"ATTUALIZZA_NODO_TLS_CLIENT_CA" help:"PEM certificates of the authorities whose client certificates are accepted." placeholder:"FILE"`
 	NodoTLSClientNames []string `group:"Listeners" name:"nodo-tls-client-names" env:"ATTUALIZZA_NODO_TLS_CLIENT_NAMES" default:"forwarder.platform.pagopa.it,forwarder.uat.platform.pagopa.it" help:"Accepted CN or SAN of client certificates, separated by commas."`
@@ -87,6 +87,9 @@ func Load(args []string) (*Config, error) {
 	}
 	return &c, nil
 }
+
+// NodoTLS reports whether the SOAP listener speaks TLS.
+func (c *Config) NodoTLS() bool { return c.NodoTLSCert != "" }
 
 // MasterKeyBytes returns the 32 bytes of the master key, nil when none is set.
 func (c *Config) MasterKeyBytes() ([]byte, error) {

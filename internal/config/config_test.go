@@ -199,7 +199,7 @@ func TestWhatIsWrongIsOneLineThatNamesTheKey(t *testing.T) {
 		"a secret in an empty file":                  {env: env("ATTUALIZZA_REDIS_URL_FILE", empty), want: []string{"ATTUALIZZA_REDIS_URL_FILE", "empty"}},
 		"a secret in no file":                        {env: env("ATTUALIZZA_MASTER_KEY_FILE", "/nowhere/key"), want: []string{"ATTUALIZZA_MASTER_KEY_FILE", "/nowhere/key"}},
 		"a certificate alone":                        {env: env("ATTUALIZZA_NODO_TLS_CERT", "c.pem"), want: []string{"ATTUALIZZA_NODO_TLS_KEY", "ATTUALIZZA_NODO_TLS_CLIENT_CA", "together"}},
-		"TLS that nobody serves yet":                 {env: env("ATTUALIZZA_NODO_TLS_CERT", "c", "ATTUALIZZA_NODO_TLS_KEY", "k", "ATTUALIZZA_NODO_TLS_CLIENT_CA", "a"), want: []string{"ATTUALIZZA_NODO_TLS_CERT", "does not serve TLS"}},
+		"authorities without a certificate":          {env: env("ATTUALIZZA_NODO_TLS_CLIENT_CA", "a.pem"), want: []string{"ATTUALIZZA_NODO_TLS_CERT", "ATTUALIZZA_NODO_TLS_KEY", "together"}},
 		"an unknown log level":                       {env: env("ATTUALIZZA_LOG_LEVEL", "loud"), want: []string{"log-level", "loud"}},
 		"two things at once, both told in one line":  {env: env("ATTUALIZZA_MAX_IN_FLIGHT", "0", "ATTUALIZZA_PDND_AUDIENCE", " "), want: []string{"ATTUALIZZA_MAX_IN_FLIGHT", "ATTUALIZZA_PDND_AUDIENCE"}},
 		"a mistyped secret of which nothing is told": {file: "master.key: hunter2\nadmin.key: hunter2\n", want: []string{"ATTUALIZZA_MASTER_KEY", "ATTUALIZZA_ADMIN_KEY"}},

@@ -40,7 +40,6 @@ func (c *Config) Validate() error {
 	}
 	c.checkListeners(&found)
 	c.checkTLS(&found)
-	c.refuseTLSUntilItIsServed(&found)
 	c.checkDependencies(&found)
 	c.checkLimits(&found)
 	c.checkRetention(&found)
@@ -92,15 +91,6 @@ func (c *Config) checkTLS(found *problems) {
 	}
 	if len(c.NodoTLSClientNames) == 0 {
 		found.add("ATTUALIZZA_NODO_TLS_CLIENT_NAMES: empty; no client could be accepted")
-	}
-}
-
-// refuseTLSUntilItIsServed keeps an operator from believing that a listener is
-// protected which is not. Delete it, and its call, with the first listener that
-// speaks TLS.
-func (c *Config) refuseTLSUntilItIsServed(found *problems) {
-	if c.NodoTLSCert != "" || c.NodoTLSKey != "" || c.NodoTLSClientCA != "" {
-		found.add("ATTUALIZZA_NODO_TLS_CERT: this version does not serve TLS itself; put a TLS proxy in front and leave ATTUALIZZA_NODO_TLS_* unset")
 	}
 }
 

@@ -1,0 +1,323 @@
+package mutualtls
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/attualizza/attualizza/internal/mutualtls/mutualtlstest"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// files writes what a door is opened with into a folder of the test's.
+func files(t *testing.T, cert, key, clientCA []byte) Files {
+	t.Helper()
+	dir := t.TempDir()
+	f := Files{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), ClientCA: filepath.Join(dir, "ca.pem")}
+	f.write(t, cert, key, clientCA)
+	return f
+}
+
+func (f Files) write(t *testing.T, cert, key, clientCA []byte) {
+	t.Helper()
+	must(t, os.WriteFile(f.Cert, cert, 0o600))
+	must(t, os.WriteFile(f.Key, key, 0o600))
+	must(t, os.WriteFile(f.ClientCA, clientCA, 0o600))
+}
+
+// room is a door on loopback with somebody behind it.
+type room struct {
+	*Door
+	t       *testing.T
+	files   Files
+	server  *mutualtlstest.Authority
+	clients *mutualtlstest.Authority
+	address string
+	log     lockedLog
+	metrics *sdkmetric.ManualReader
+	now     time.Time
+}
+
+type lockedLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+const year = 365 * 24 * time.Hour
+
+func openRoom(t *testing.T, ends time.Duration) *room {
+	t.Helper()
+	r := &room{t: t, server: mutualtlstest.New(t, "server CA"), clients: mutualtlstest.New(t, "pagoPA CA"), metrics: sdkmetric.NewManualReader(), now: time.Now()}
+	cert, key := r.server.Server(t, time.Now().Add(ends))
+	r.files = files(t, cert, key, r.clients.PEM)
+	var err error
+	r.Door, err = New(Config{
+		Files: r.files, Names: []string{"forwarder.platform.pagopa.it", "forwarder.uat.platform.pagopa.it"}, Logger: slog.New(slog.NewTextHandler(&r.log, nil)),
+		Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.metrics)).Meter("test"), Now: func() time.Time { return r.now },
+	})
+	must(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	r.address = listener.Addr().String()
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		_, _ = io.WriteString(w, q.TLS.PeerCertificates[0].Subject.CommonName+" "+q.Proto)
+	}), ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(tls.NewListener(listener, r.TLS()))
+	}()
+	t.Cleanup(func() {
+		must(t, server.Close())
+		<-done
+		must(t, r.Close())
+	})
+	return r
+}
+
+// call asks over a connection of its own, and tells what was said and which serial
+// number the door showed.
+func (r *room) call(with ...tls.Certificate) (said string, shown string, err error) {
+	r.t.Helper()
+	return ask(r.caller(tls.VersionTLS12, tls.VersionTLS13, with...), r.address)
+}
+
+func (r *room) caller(least, most uint16, with ...tls.Certificate) *http.Client {
+	roots := x509.NewCertPool()
+	roots.AddCert(r.server.Certificate)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: mutualtlstest.ServerName, Certificates: with, MinVersion: least, MaxVersion: most}}
+	r.t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: 5 * time.Second}
+}
+
+func ask(client *http.Client, address string) (said string, shown string, err error) {
+	response, err := client.Get("https://" + address + "/")
+	if err != nil {
+		return "", "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return string(body), response.TLS.PeerCertificates[0].SerialNumber.String(), err
+}
+
+func TestWhoIsLetInByTheirCertificate(t *testing.T) {
+	r := openRoom(t, year)
+	others := mutualtlstest.New(t, "another CA")
+	for _, tt := range []struct {
+		name string
+		with []tls.Certificate
+		said string // empty: refused
+	}{
+		{"the Nodo of production", []tls.Certificate{r.clients.Client(t, nil)}, "forwarder.platform.pagopa.it HTTP/1.1"},
+		{"the Nodo of UAT, by a DNS name", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) {
+			c.Subject.CommonName, c.DNSNames = "pagoPA S.p.A.", []string{"forwarder.uat.platform.pagopa.it"}
+		})}, "pagoPA S.p.A. HTTP/1.1"},
+		{"nobody: no certificate", nil, ""},
+		{"another name of the same authority", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) { c.Subject.CommonName = "somebody.pagopa.it" })}, ""},
+		{"the name of another authority", []tls.Certificate{others.Client(t, nil)}, ""},
+		{"a certificate that has ended", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) })}, ""},
+		{"a certificate that has not begun", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) })}, ""},
+		{"a certificate of a server", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		})}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			said, _, err := r.call(tt.with...)
+			if said != tt.said || (err == nil) != (tt.said != "") {
+				t.Errorf("said %q, %v", said, err)
+			}
+		})
+	}
+	if !strings.Contains(r.log.String(), "somebody.pagopa.it") {
+		t.Errorf("who has a good certificate and another name is not told of: %s", r.log.String())
+	}
+	if got := r.counted("attualizza_nodo_tls_refused", ""); got != 1 {
+		t.Errorf("%d refusals of names were counted", got)
+	}
+}
+
+func TestOldVersionsOfTLSAreRefused(t *testing.T) {
+	r := openRoom(t, year)
+	with := r.clients.Client(t, nil)
+	for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		_, _, err := ask(r.caller(version, version, with), r.address)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+	}
+	connection, err := net.Dial("tcp", r.address)
+	must(t, err)
+	defer connection.Close()
+	_, err = io.WriteString(connection, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	must(t, err)
+	answer, _ := io.ReadAll(connection)
+	if !strings.HasPrefix(string(answer), "HTTP/1.0 400") {
+		t.Errorf("who speaks plain HTTP hears %q", answer)
+	}
+}
+
+func TestACertificateIsRenewedWithoutARestart(t *testing.T) {
+	r := openRoom(t, year)
+	with := r.clients.Client(t, nil)
+	kept := r.caller(tls.VersionTLS12, tls.VersionTLS13, with)
+	_, first, err := ask(kept, r.address)
+	must(t, err)
+	cert, key := r.server.Server(t, time.Now().Add(2*year))
+	r.files.write(t, cert, key, r.clients.PEM)
+	r.Reload(t.Context())
+	_, second, err := r.call(with)
+	must(t, err)
+	if first == second {
+		t.Fatal("the door still shows the old certificate")
+	}
+	if _, shown, err := ask(kept, r.address); err != nil || shown != first {
+		t.Errorf("a connection that was open is disturbed: %s %v", shown, err)
+	}
+	if got, want := r.counted("attualizza_certificate_not_after_timestamp_seconds", "nodo"), time.Now().Add(2*year).Unix(); got < want-60 || got > want {
+		t.Errorf("the metric says it ends at %d, not %d", got, want)
+	}
+
+	// An authority is replaced: its callers are let in, those of the old one no more.
+	another := mutualtlstest.New(t, "pagoPA's next CA")
+	r.files.write(t, cert, key, another.PEM)
+	r.Reload(t.Context())
+	if _, _, err := r.call(with); err == nil {
+		t.Error("who comes with the old authority's certificate is let in")
+	}
+	if _, _, err := r.call(another.Client(t, nil)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFilesThatCannotBeUsedChangeNothing(t *testing.T) {
+	r := openRoom(t, year)
+	with := r.clients.Client(t, nil)
+	_, before, err := r.call(with)
+	must(t, err)
+	cert, key := r.server.Server(t, time.Now().Add(year))
+	_, otherKey := r.server.Server(t, time.Now().Add(year))
+	ended, endedKey := r.server.Server(t, time.Now().Add(-time.Minute))
+	for name, write := range map[string]func(){
+		"a key of another certificate":  func() { r.files.write(t, cert, otherKey, r.clients.PEM) },
+		"half a certificate":            func() { r.files.write(t, cert[:100], key, r.clients.PEM) },
+		"a certificate that has ended":  func() { r.files.write(t, ended, endedKey, r.clients.PEM) },
+		"no authority":                  func() { r.files.write(t, cert, key, []byte("\n")) },
+		"an authority that is damaged":  func() { r.files.write(t, cert, key, append(bytes.Clone(r.clients.PEM), damaged...)) },
+		"a file that is not there":      func() { must(t, os.Remove(r.files.Cert)) },
+		"a file that is much too large": func() { must(t, os.WriteFile(r.files.Cert, make([]byte, maxFile+1), 0o600)) },
+	} {
+		write()
+		r.now = r.now.Add(2 * time.Minute)
+		logged := len(r.log.String())
+		r.Reload(t.Context())
+		if _, shown, err := r.call(with); err != nil || shown != before {
+			t.Errorf("%s: the door shows %s: %v", name, shown, err)
+		}
+		if !strings.Contains(r.log.String()[logged:], "cannot be used") {
+			t.Errorf("%s: nobody is told", name)
+		}
+		if _, err := New(r.Config); err == nil {
+			t.Errorf("%s: a door would be opened with it", name)
+		}
+	}
+	r.files.write(t, cert, key, r.clients.PEM)
+	r.Reload(t.Context())
+	if _, shown, err := r.call(with); err != nil || shown == before {
+		t.Errorf("once they are mended the door still shows %s: %v", shown, err)
+	}
+}
+
+var damaged = []byte("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+
+func TestACertificateThatEndsSoonIsWarnedOfTwiceADay(t *testing.T) {
+	r := openRoom(t, 29*24*time.Hour)
+	for range 3 {
+		r.Reload(t.Context())
+	}
+	if got := strings.Count(r.log.String(), "ends soon"); got != 1 {
+		t.Errorf("%d warnings at once", got)
+	}
+	r.now = r.now.Add(warnEvery)
+	r.Reload(t.Context())
+	if got := strings.Count(r.log.String(), "ends soon"); got != 2 {
+		t.Errorf("%d warnings half a day later", got)
+	}
+	long := openRoom(t, 31*24*time.Hour)
+	if long.Reload(t.Context()); long.log.String() != "" {
+		t.Errorf("one with a month left is warned of: %s", long.log.String())
+	}
+}
+
+func TestTheFilesAreWatchedUntilTheEnd(t *testing.T) {
+	r := openRoom(t, year)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.Watch(ctx)
+	}()
+	cancel()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Fatal("it watches on")
+	}
+}
+
+// counted is the value of a metric, of a certificate if that is named.
+func (r *room) counted(name, certificate string) int64 {
+	r.t.Helper()
+	var all metricdata.ResourceMetrics
+	must(r.t, r.metrics.Collect(r.t.Context(), &all))
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if m.Name != name {
+				continue
+			}
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				return data.DataPoints[0].Value
+			case metricdata.Gauge[int64]:
+				for _, p := range data.DataPoints {
+					if v, _ := p.Attributes.Value(attribute.Key("certificate")); v.AsString() == certificate {
+						return p.Value
+					}
+				}
+			}
+		}
+	}
+	return 0
+}
