@@ -107,11 +107,11 @@ func TestPeoplePayWhileDeliveriesWait(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			database, redis := d.start(t)
 			h := newHouse(t, database, redis)
-			for _, b := range backlogs(3000)[1:] {
+			for _, b := range backlogs(1500)[1:] {
 				t.Run(b.name, func(t *testing.T) {
 					b.wait(t, h)
 					l := h.load(t)
-					time.Sleep(4 * time.Second)
+					time.Sleep(3 * time.Second)
 					l.stop()
 					if refused, again := l.judge(t, "beside a backlog of "+b.name); refused+again > 0 {
 						t.Errorf("%d payments refused, %d receipts to be sent again", refused, again)
