@@ -33,6 +33,9 @@ type nodoTarget struct {
 	Station  string `required:"" help:"Code of the station (idStation)." placeholder:"CODE"`
 	Notice   string `arg:"" help:"Notice number, 18 digits."`
 	Raw      bool   `help:"Print the answer's XML too."`
+	Cert     string `name:"tls-cert" help:"PEM client certificate, for an endpoint with mutual TLS." placeholder:"FILE"`
+	Key      string `name:"tls-key" help:"PEM private key of the certificate." placeholder:"FILE"`
+	CA       string `name:"tls-ca" help:"PEM certificates that the endpoint's is held to; those of the machine unless given." placeholder:"FILE"`
 }
 
 // Validate is called by kong: what the Nodo itself would never send is refused
@@ -133,7 +136,12 @@ func (c *nodoSendRT) Run(ctx context.Context, std stdio) error {
 // call asks and prints what came back, valid or not and why. An answer that is
 // not valid, or a KO, is an error, so that scripts notice.
 func (t *nodoTarget) call(ctx context.Context, std stdio, request *pafornode.Request) (*nodo.Reply, error) {
-	client := nodo.Client{Endpoint: t.Endpoint}
+	caller, err := callerWith(t.Cert, t.Key, t.CA)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	defer caller.CloseIdleConnections()
+	client := nodo.Client{Endpoint: t.Endpoint, HTTP: caller}
 	reply, err := client.Send(ctx, request)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("nobody listens at %s: is `attualizza serve` running, or is --endpoint another one? (%w)", t.Endpoint, err)

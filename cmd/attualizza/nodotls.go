@@ -1,8 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"os"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -25,6 +30,33 @@ func openNodoTLS(cfg *config.Config, logger *slog.Logger, meter metric.Meter) (*
 		return nil, &usageError{fmt.Errorf("ATTUALIZZA_NODO_TLS_*: %w", err)}
 	}
 	return door, nil
+}
+
+// callerWith calls as somebody who has a certificate, or without one.
+func callerWith(cert, key, ca string) (*http.Client, error) {
+	if (cert == "") != (key == "") {
+		return nil, errors.New("--tls-cert and --tls-key go together")
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	if ca != "" {
+		text, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-ca: %w", err)
+		}
+		if config.RootCAs = x509.NewCertPool(); !config.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("--tls-ca: there is no certificate in %s", ca)
+		}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config
+	return &http.Client{Transport: transport}, nil
 }
 
 // checkNodoTLS opens the files as the service would, and tells how long they last.

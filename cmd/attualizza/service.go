@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/attualizza/attualizza/cache"
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/config"
@@ -161,9 +163,9 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	doors.Handle(soap.Path, nodo)
 	// The write timeouts leave room for an answer that used its whole budget.
 	if err = errors.Join(
-		s.listen("nodo", cfg.NodoListen, doors, 5*time.Second, cfg.AnswerBudget+3*time.Second),
-		s.listen("api", cfg.APIListen, api, 15*time.Second, 20*time.Second),
-		s.listen("ops", cfg.OpsListen, s.operations(), 5*time.Second, 90*time.Second),
+		s.listen("nodo", cfg.NodoListen, doors, 5*time.Second, cfg.AnswerBudget+3*time.Second, 2048),
+		s.listen("api", cfg.APIListen, api, 15*time.Second, 20*time.Second, 1024),
+		s.listen("ops", cfg.OpsListen, s.operations(), 5*time.Second, 90*time.Second, 64),
 	); err != nil {
 		return nil, err
 	}
@@ -266,11 +268,14 @@ func (s *service) ready(ctx context.Context) error {
 	}
 }
 
-func (s *service) listen(name, address string, handler http.Handler, read, write time.Duration) error {
+// listen opens a door for so many connections at once; more wait to be let in. Who
+// sends slowly is cut off: the headers, after the handshake of TLS, have two seconds.
+func (s *service) listen(name, address string, handler http.Handler, read, write time.Duration, connections int) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return unheard(fmt.Sprintf("--%s-listen (ATTUALIZZA_%s_LISTEN)", name, strings.ToUpper(name)), address, err)
 	}
+	listener = netutil.LimitListener(listener, connections)
 	if name == "nodo" && s.nodoTLS != nil {
 		listener = tls.NewListener(listener, s.nodoTLS.TLS())
 	}
