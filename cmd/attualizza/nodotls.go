@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -30,6 +31,19 @@ func openNodoTLS(cfg *config.Config, logger *slog.Logger, meter metric.Meter) (*
 		return nil, &usageError{fmt.Errorf("ATTUALIZZA_NODO_TLS_*: %w", err)}
 	}
 	return door, nil
+}
+
+// behindProxies lets only proxies hand requests on, where they are configured.
+func behindProxies(cfg *config.Config, next http.Handler, logger *slog.Logger, meter metric.Meter) (http.Handler, error) {
+	from, err := cfg.Proxies()
+	if err != nil || len(from) == 0 {
+		return next, err
+	}
+	proxy, err := mutualtls.NewProxy(mutualtls.ProxyConfig{From: from, Header: cfg.NodoProxyHeader, Names: cfg.NodoTLSClientNames, Logger: logger, Meter: meter})
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("ATTUALIZZA_NODO_PROXIES: %w", err)}
+	}
+	return proxy.Guard(next), nil
 }
 
 // callerWith calls as somebody who has a certificate, or without one.
@@ -62,7 +76,10 @@ func callerWith(cert, key, ca string) (*http.Client, error) {
 // checkNodoTLS opens the files as the service would, and tells how long they last.
 func checkNodoTLS(cfg *config.Config) (string, error) {
 	if !cfg.NodoTLS() {
-		return "not configured: the SOAP listener speaks plain HTTP, for use behind a TLS proxy or on loopback", nil
+		if len(cfg.NodoProxies) > 0 {
+			return fmt.Sprintf("spoken by proxies (%s), which hand on the client's certificate in %s", strings.Join(cfg.NodoProxies, ", "), cfg.NodoProxyHeader), nil
+		}
+		return "not configured: the SOAP listener speaks plain HTTP and lets everybody in; for use behind a TLS proxy that lets only the Nodo in, or on loopback", nil
 	}
 	door, err := openNodoTLS(cfg, slog.New(slog.DiscardHandler), nil)
 	if err != nil {

@@ -160,7 +160,11 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		return nil, err
 	}
 	doors := http.NewServeMux()
-	doors.Handle(soap.Path, nodo)
+	guarded, err := behindProxies(cfg, nodo, logger, meter)
+	if err != nil {
+		return nil, err
+	}
+	doors.Handle(soap.Path, guarded)
 	// The write timeouts leave room for an answer that used its whole budget.
 	if err = errors.Join(
 		s.listen("nodo", cfg.NodoListen, doors, 5*time.Second, cfg.AnswerBudget+3*time.Second, 2048),

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -34,6 +35,8 @@ type Config struct {
 	NodoTLSKey         string   `group:"Listeners" name:"nodo-tls-key" env:"ATTUALIZZA_NODO_TLS_KEY" help:"PEM private key of the certificate." placeholder:"FILE"`
 	NodoTLSClientCA    string   `group:"Listeners" name:"nodo-tls-client-ca" env:"ATTUALIZZA_NODO_TLS_CLIENT_CA" help:"PEM certificates of the authorities whose client certificates are accepted." placeholder:"FILE"`
 	NodoTLSClientNames []string `group:"Listeners" name:"nodo-tls-client-names" env:"ATTUALIZZA_NODO_TLS_CLIENT_NAMES" default:"forwarder.platform.pagopa.it,forwarder.uat.platform.pagopa.it" help:"Accepted CN or SAN of client certificates, separated by commas."`
+	NodoProxies        []string `group:"Listeners" name:"nodo-proxies" env:"ATTUALIZZA_NODO_PROXIES" help:"Addresses of the TLS proxies in front of the SOAP listener, such as 10.0.0.5 or 10.0.0.0/24, separated by commas: nobody else is let in then, and they must hand on the client's certificate in the next header. Without: whoever reaches the listener is let in." placeholder:"ADDRESS,..."`
+	NodoProxyHeader    string   `group:"Listeners" name:"nodo-proxy-header" env:"ATTUALIZZA_NODO_PROXY_HEADER" default:"Client-Cert" help:"Header in which they hand it on: as RFC 9440 has it, or as PEM with %-escapes (nginx: $$ssl_client_escaped_cert)."`
 
 	DatabaseURL     SecretURL `group:"Dependencies" name:"database-url" env:"ATTUALIZZA_DATABASE_URL" default:"${databaseURL}" help:"Where positions and receipts are kept: postgres://... or sqlite:PATH."`
 	DatabaseURLFile string    `group:"Dependencies" name:"database-url-file" env:"ATTUALIZZA_DATABASE_URL_FILE" help:"File that holds the database URL." placeholder:"FILE"`
@@ -90,6 +93,25 @@ func Load(args []string) (*Config, error) {
 
 // NodoTLS reports whether the SOAP listener speaks TLS.
 func (c *Config) NodoTLS() bool { return c.NodoTLSCert != "" }
+
+// Proxies are the addresses of NodoProxies. [Config.Validate] has read them before.
+func (c *Config) Proxies() (all []netip.Prefix, err error) {
+	for _, text := range c.NodoProxies {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			address, single := netip.ParseAddr(text)
+			if single != nil {
+				return nil, fmt.Errorf("ATTUALIZZA_NODO_PROXIES: %q is neither an address nor a network such as 10.0.0.0/24", text)
+			}
+			prefix = netip.PrefixFrom(address, address.BitLen())
+		}
+		if prefix.Bits() == 0 {
+			return nil, fmt.Errorf("ATTUALIZZA_NODO_PROXIES: %s is everybody, and anybody can write a header; name the proxies", text)
+		}
+		all = append(all, prefix.Masked())
+	}
+	return all, nil
+}
 
 // MasterKeyBytes returns the 32 bytes of the master key, nil when none is set.
 func (c *Config) MasterKeyBytes() ([]byte, error) {

@@ -77,6 +77,15 @@ func (c *Config) checkListeners(found *problems) {
 // checkTLS: a certificate is of no use without its key, and the Nodo must be
 // told from anybody else by its own certificate.
 func (c *Config) checkTLS(found *problems) {
+	if _, err := c.Proxies(); err != nil {
+		*found = append(*found, err)
+	}
+	if len(c.NodoProxies) > 0 && c.NodoProxyHeader == "" {
+		found.add("ATTUALIZZA_NODO_PROXY_HEADER: empty; nobody could be told from anybody else")
+	}
+	if len(c.NodoProxies) > 0 && c.NodoTLS() {
+		found.add("ATTUALIZZA_NODO_PROXIES: either a proxy speaks TLS with the Nodo or this service does (ATTUALIZZA_NODO_TLS_CERT); keep one")
+	}
 	if c.NodoTLSCert == "" && c.NodoTLSKey == "" && c.NodoTLSClientCA == "" {
 		return
 	}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attualizza/attualizza/internal/mutualtls/mutualtlstest"
+	"github.com/attualizza/attualizza/soap"
+	"github.com/attualizza/attualizza/soap/pafornode"
+)
+
+// certifying is a proxy's side of a connection: it adds the header.
+type certifying struct{ header string }
+
+func (c certifying) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	if c.header != "" {
+		r.Header.Set("Client-Cert", c.header)
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestAProxyHandsOnTheNodosCertificate(t *testing.T) {
+	t.Parallel()
+	sim := newSimulator(t)
+	cfg, err := stageConfig(sim, "sqlite:"+filepath.Join(t.TempDir(), "proxy.db"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.NodoProxies = []string{"127.0.0.1"}
+	h := newHouseWith(t, sim, cfg)
+	starting, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := h.ready(starting); err != nil {
+		t.Fatal(err)
+	}
+	e := h.ente(t)
+	d := e.publish(t, digital)
+	message := string(pafornode.AppendRequest(nil, e.request(pafornode.VerifyPaymentNotice, d.nav)))
+	good := mutualtlstest.New(t, "pagoPA's CA").Client(t, nil).Certificate[0]
+	for header, want := range map[string]int{":" + base64.StdEncoding.EncodeToString(good) + ":": http.StatusOK, "": http.StatusForbidden} {
+		client := &http.Client{Transport: certifying{header}, Timeout: 5 * time.Second}
+		response, err := client.Post("http://"+h.address("nodo")+soap.Path, "text/xml", strings.NewReader(message))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("with the header %.20q: HTTP %d, want %d", header, response.StatusCode, want)
+		}
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
