@@ -148,7 +148,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		s.accepted = acceptedVouchers(cfg, logger)
 	}
 	api, err := rest.New(rest.Config{
-		Store: s.store, Quoter: s.actualizer, Directory: s.registry, Box: box, Logger: logger, Waker: s.courier,
+		Store: s.store, Quoter: s.actualizer, Directory: s.registry, Box: box, Logger: logger, Audit: telemetry.Audit(logger), Waker: s.courier,
 		Vouchers: s.verifier(), Audience: cfg.PDNDTokenAudience,
 		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
 		Name: "attualizza", Version: version(), Environment: environment(cfg),

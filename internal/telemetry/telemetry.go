@@ -67,6 +67,20 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	}
 }
 
+// Audit writes to the same log as another logger, whatever the level of that: what
+// is on record does not depend on how much chatter is wanted.
+func Audit(logger *slog.Logger) *slog.Logger {
+	return slog.New(always{logger.Handler()}).With("audit", true)
+}
+
+// always lets every record through.
+type always struct{ slog.Handler }
+
+func (always) Enabled(context.Context, slog.Level) bool { return true }
+
+func (a always) WithAttrs(attrs []slog.Attr) slog.Handler { return always{a.Handler.WithAttrs(attrs)} }
+func (a always) WithGroup(name string) slog.Handler       { return always{a.Handler.WithGroup(name)} }
+
 // utc writes the time of each line in UTC, wherever the machine stands.
 type utc struct{ slog.Handler }
 

@@ -61,3 +61,16 @@ func TestLoggerRefusesWhatItDoesNotKnow(t *testing.T) {
 		t.Errorf("logged %s", s)
 	}
 }
+
+func TestTheAuditIsWrittenWhateverTheLevel(t *testing.T) {
+	var out bytes.Buffer
+	logger, err := NewLogger(&out, "error", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger.Info("chatter")
+	Audit(logger).Info("act", "by", "operator")
+	if got := out.String(); strings.Contains(got, "chatter") || !strings.Contains(got, `"audit":true`) || !strings.Contains(got, `"by":"operator"`) {
+		t.Errorf("written is %s", got)
+	}
+}
