@@ -79,7 +79,8 @@ type always struct{ slog.Handler }
 func (always) Enabled(context.Context, slog.Level) bool { return true }
 
 func (a always) WithAttrs(attrs []slog.Attr) slog.Handler { return always{a.Handler.WithAttrs(attrs)} }
-func (a always) WithGroup(name string) slog.Handler       { return always{a.Handler.WithGroup(name)} }
+
+func (a always) WithGroup(name string) slog.Handler { return always{a.Handler.WithGroup(name)} }
 
 // utc writes the time of each line in UTC, wherever the machine stands.
 type utc struct{ slog.Handler }
