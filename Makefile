@@ -115,7 +115,7 @@ licences: ## dist/licences: the licence of every linked module, and their list
 	deploy/licences dist $(licences-tool)
 
 sbom: release ## dist/attualizza.cdx.json: CycloneDX list of what the binary is made of
-	$(sbom-tool) cyclonedx-gomod bin -json -licenses -noserial -version '$(VERSION)' -output dist/attualizza.cdx.json dist/attualizza
+	$(sbom-tool) cyclonedx-gomod bin -json -std -licenses -noserial -version '$(VERSION)' -output dist/attualizza.cdx.json dist/attualizza
 
 clean: ## remove what was built and measured
 	rm -rf bin dist *.out *.test *.prof coverage.txt
