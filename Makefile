@@ -11,6 +11,15 @@ API_RULES ?= https://raw.githubusercontent.com/italia/api-oas-checker/6a5683f8ed
 # Tools are pinned in module files of their own and never touch the service's.
 lint-tool  = $(GO) tool -modfile=internal/tools/lint/go.mod
 bench-tool = $(GO) tool -modfile=internal/tools/bench/go.mod
+package-tool  = $(GO) tool -modfile=internal/tools/package/go.mod
+sbom-tool     = $(GO) tool -modfile=internal/tools/sbom/go.mod
+licences-tool = $(GO) tool -modfile=internal/tools/licences/go.mod
+
+# What is handed out bears the last tag's version, or sorts before every release
+# (Debian's ~). Nothing in it depends on when or where it was built.
+VERSION    ?= $(or $(patsubst v%,%,$(shell git describe --tags --exact-match --match 'v*' 2>/dev/null)),0.0.0~git$(shell TZ=UTC git log -1 --date=format-local:%Y%m%d%H%M --format=%cd.%h --abbrev=12))
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+export VERSION SOURCE_DATE_EPOCH
 
 # Three packages at a time, on two processors: most of their time they wait. The
 # end-to-end tests hold answers to a budget: nothing else runs beside them.
@@ -22,7 +31,7 @@ tests = $(if $(filter ./...,$(PKG)),\
 	$(GO) test -p 3 -shuffle=on -count=1 $(1) $(PKG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test test-race crash servers lint fmt bench bench-compare import-figures generate check-contract check-api fuzz clean
+.PHONY: help demo run build test test-race crash servers lint fmt bench bench-compare import-figures generate check-contract check-api fuzz release deb deb-check container-check licences sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,5 +99,23 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
+release: ## dist/attualizza: static, without paths of this machine
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.release=$(VERSION)' -o dist/attualizza ./cmd/attualizza
+
+deb: release licences ## dist/attualizza_VERSION_amd64.deb
+	$(package-tool) nfpm package --config deploy/debian/nfpm.yaml --packager deb --target dist/attualizza_$(VERSION)_amd64.deb
+
+deb-check: deb ## install the package into a scratch root and run it there; as root also by dpkg
+	deploy/debian/check dist/attualizza_$(VERSION)_amd64.deb '$(VERSION)'
+
+container-check: release ## run the program as its container would: empty root, read-only, no user's rights
+	deploy/container/check dist/attualizza
+
+licences: ## dist/licences: the licence of every linked module, and their list
+	deploy/licences dist $(licences-tool)
+
+sbom: release ## dist/attualizza.cdx.json: CycloneDX list of what the binary is made of
+	$(sbom-tool) cyclonedx-gomod bin -json -std -licenses -noserial -version '$(VERSION)' -output dist/attualizza.cdx.json dist/attualizza
+
 clean: ## remove what was built and measured
-	rm -rf bin *.out *.test *.prof coverage.txt
+	rm -rf bin dist *.out *.test *.prof coverage.txt
