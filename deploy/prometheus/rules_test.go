@@ -120,10 +120,11 @@ func TestEveryAlertIsTriedWhereItFiresAndWhereItDoesNot(t *testing.T) {
 }
 
 var (
-	metric  = regexp.MustCompile(`(?:^|[^\w:])((?:attualizza|process|go)_\w+)(?:\{([^}]*)\})?`)
-	matcher = regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)\s*"`)
-	sample  = regexp.MustCompile(`^(\w+)(?:\{(.*)\})? `)
-	label   = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
+	metric   = regexp.MustCompile(`(?:^|[^\w:])((?:attualizza|process|go)_\w+)(?:\{([^}]*)\})?`)
+	matcher  = regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)\s*"`)
+	grouping = regexp.MustCompile(`\b(?:by|on) \(([^)]*)\)`)
+	sample   = regexp.MustCompile(`^(\w+)(?:\{(.*)\})? `)
+	label    = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
 )
 
 // exposed are the labels, and of each the values, of every metric.
@@ -183,15 +184,26 @@ func TestEveryMetricOfARuleIsOneThatTheProgramExposes(t *testing.T) {
 	found["attualizza_nodo_tls_refused_total"] = map[string]map[string]bool{"result": {"not_named": true}}
 
 	for _, r := range rules(t) {
+		known := map[string]bool{"job": true, "instance": true} // Prometheus's own
 		for _, use := range metric.FindAllStringSubmatch(r.Expr, -1) {
 			labels, ok := found[use[1]]
 			if !ok {
 				t.Errorf("%s%s: the program exposes no %s", r.Record, r.Alert, use[1])
 				continue
 			}
+			for name := range labels {
+				known[name] = true
+			}
 			for _, m := range matcher.FindAllStringSubmatch(use[2], -1) {
 				if m[1] != "job" && labels[m[1]] == nil {
 					t.Errorf("%s%s: %s has no label %s, but %q", r.Record, r.Alert, use[1], m[1], slices.Sorted(maps.Keys(labels)))
+				}
+			}
+		}
+		for _, by := range grouping.FindAllStringSubmatch(r.Expr, -1) {
+			for name := range strings.SplitSeq(by[1], ", ") {
+				if !known[name] {
+					t.Errorf("%s%s: none of its metrics has a label %s", r.Record, r.Alert, name)
 				}
 			}
 		}
