@@ -31,7 +31,7 @@ tests = $(if $(filter ./...,$(PKG)),\
 	$(GO) test -p 3 -shuffle=on -count=1 $(1) $(PKG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test test-race crash servers lint fmt bench bench-compare import-figures generate check-contract check-api fuzz release deb deb-check container-check licences sbom clean
+.PHONY: help demo run build test test-race crash servers lint fmt bench bench-compare import-figures generate check-contract check-api check-alerts fuzz release deb deb-check container-check licences sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,11 @@ check-contract: ## our paForNode contract against pagoPA's: REFERENCE=directory
 
 check-api: ## api.yaml against the Italian guidelines' own rules; needs npx and the network, or API_RULES=file
 	npx --yes @stoplight/spectral-cli@6.16.3 lint --fail-severity=warn -r "$(API_RULES)" internal/rest/api.yaml
+
+check-alerts: servers ## the alerting rules: their syntax, and when each fires; needs promtool
+	promtool check rules deploy/prometheus/rules.yaml
+	promtool check config deploy/prometheus/prometheus.yaml
+	promtool test rules deploy/prometheus/tests/*.yaml
 
 fuzz: ## every fuzz target for FUZZTIME
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u | while read -r dir; do \
