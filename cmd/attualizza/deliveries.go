@@ -76,20 +76,21 @@ func deliveriesTable(deliveries []positions.Delivery) table.Writer {
 	}
 	t.AppendHeader(header)
 	for i := range deliveries {
-		t.AppendRow(deliveryLine(&deliveries[i]))
+		t.AppendRow(deliveryLine(&deliveries[i], instantOf))
 	}
 	return t
 }
 
 var deliveriesHeader = []string{"id", "kind", "organization", "notice", "receipt", "state", "created", "attempts", "last attempt", "status", "error"}
 
-func deliveryLine(d *positions.Delivery) []any {
+// deliveryLine has the instants as they are to be read.
+func deliveryLine(d *positions.Delivery, at func(time.Time) any) []any {
 	status := ""
 	if d.LastStatus != 0 {
 		status = fmt.Sprint(d.LastStatus)
 	}
 	return []any{
-		d.ID, d.Kind, d.OrganizationFiscalCode, d.NAV, d.ReceiptID, d.State, instantOf(d.CreatedAt), d.Attempts, instantOf(d.LastAttemptAt), status, d.LastError,
+		d.ID, d.Kind, d.OrganizationFiscalCode, d.NAV, d.ReceiptID, d.State, at(d.CreatedAt), d.Attempts, at(d.LastAttemptAt), status, d.LastError,
 	}
 }
 
@@ -100,9 +101,7 @@ func writeDeliveriesCSV(w io.Writer, deliveries []positions.Delivery) error {
 		return err
 	}
 	for i := range deliveries {
-		cells := deliveryLine(&deliveries[i])
-		cells[6], cells[8] = deliveries[i].CreatedAt, deliveries[i].LastAttemptAt
-		if err := report.line(cells...); err != nil {
+		if err := report.line(deliveryLine(&deliveries[i], func(at time.Time) any { return at })...); err != nil {
 			return err
 		}
 	}
@@ -110,7 +109,7 @@ func writeDeliveriesCSV(w io.Writer, deliveries []positions.Delivery) error {
 }
 
 // instantOf is an instant on the clocks of Italy, with its offset.
-func instantOf(t time.Time) string {
+func instantOf(t time.Time) any {
 	if t.IsZero() {
 		return ""
 	}

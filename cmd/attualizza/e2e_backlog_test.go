@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/attualizza/attualizza/internal/testservers"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -125,14 +123,7 @@ func TestPeoplePayWhileDeliveriesWait(t *testing.T) {
 // BenchmarkPaymentsBesideABacklog pays 50 times a second for half a minute while
 // 20 000 deliveries wait. Its figures are those of docs/performance.md.
 func BenchmarkPaymentsBesideABacklog(b *testing.B) {
-	server := testservers.StartPostgres(b, testservers.Durable())
-	for _, store := range []struct {
-		name     string
-		database func(b *testing.B) string
-	}{
-		{"PostgreSQL", func(*testing.B) string { return server.Database() }},
-		{"SQLite", func(b *testing.B) string { return "sqlite:" + filepath.Join(b.TempDir(), "backlog.db") }},
-	} {
+	for _, store := range durableStores(b) {
 		for _, waits := range backlogs(20_000) {
 			b.Run(store.name+"/"+waits.name, func(b *testing.B) {
 				h := newHouse(b, store.database(b), "")

@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/nodo"
-	"github.com/attualizza/attualizza/internal/testservers"
 	"github.com/attualizza/attualizza/soap/pafornode"
 )
 
@@ -19,14 +17,7 @@ import (
 // them to, and 50 a second, to see how long a push takes. Its figures are those of
 // docs/performance.md.
 func BenchmarkReceipts(b *testing.B) {
-	server := testservers.StartPostgres(b, testservers.Durable())
-	for _, store := range []struct {
-		name     string
-		database func(b *testing.B) string
-	}{
-		{"PostgreSQL", func(*testing.B) string { return server.Database() }},
-		{"SQLite", func(b *testing.B) string { return "sqlite:" + filepath.Join(b.TempDir(), "receipts.db") }},
-	} {
+	for _, store := range durableStores(b) {
 		b.Run(store.name+"/without delivery.url", func(b *testing.B) { flood(b, store.database(b), nil) })
 		b.Run(store.name+"/pushed", func(b *testing.B) { flood(b, store.database(b), newReceiver(b)) })
 		b.Run(store.name+"/pushed, 50 a second", func(b *testing.B) { trickle(b, store.database(b)) })

@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
+
+	"github.com/attualizza/attualizza/internal/testservers"
 )
 
 // slowest remembers the slowest answer under each fault; with
@@ -47,4 +51,20 @@ func show(v any) string {
 		return err.Error()
 	}
 	return string(text)
+}
+
+// durableStore makes databases for figures: commits wait for the disk, as in
+// production.
+type durableStore struct {
+	name     string
+	database func(b *testing.B) string
+}
+
+func durableStores(b *testing.B) []durableStore {
+	b.Helper()
+	server := testservers.StartPostgres(b, testservers.Durable())
+	return []durableStore{
+		{"PostgreSQL", func(*testing.B) string { return server.Database() }},
+		{"SQLite", func(b *testing.B) string { return "sqlite:" + filepath.Join(b.TempDir(), "figures.db") }},
+	}
 }

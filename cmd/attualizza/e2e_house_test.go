@@ -111,7 +111,12 @@ type house struct {
 // with the test.
 func newHouse(t testing.TB, database, redis string) *house {
 	t.Helper()
-	h := newHouseOn(t, newSimulator(t), database, redis)
+	return begun(t, newHouseOn(t, newSimulator(t), database, redis))
+}
+
+// begun waits until a service is ready to answer.
+func begun(t testing.TB, h *house) *house {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := h.ready(ctx); err != nil {

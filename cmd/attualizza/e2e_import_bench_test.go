@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/attualizza/attualizza/internal/bulkload/loadtest"
-	"github.com/attualizza/attualizza/internal/testservers"
 )
 
 // imported is how many positions the figures are about.
@@ -24,14 +23,7 @@ func BenchmarkImport(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	server := testservers.StartPostgres(b, testservers.Durable())
-	for _, store := range []struct {
-		name     string
-		database func(b *testing.B) string
-	}{
-		{"PostgreSQL", func(*testing.B) string { return server.Database() }},
-		{"SQLite", func(b *testing.B) string { return "sqlite:" + filepath.Join(b.TempDir(), "import.db") }},
-	} {
+	for _, store := range durableStores(b) {
 		for _, file := range []struct {
 			name  string
 			write func(io.Writer, int) error

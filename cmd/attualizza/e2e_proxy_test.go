@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/base64"
 	"net/http"
 	"path/filepath"
@@ -33,12 +32,7 @@ func TestAProxyHandsOnTheNodosCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.NodoProxies = []string{"127.0.0.1"}
-	h := newHouseWith(t, sim, cfg)
-	starting, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := h.ready(starting); err != nil {
-		t.Fatal(err)
-	}
+	h := begun(t, newHouseWith(t, sim, cfg))
 	e := h.ente(t)
 	d := e.publish(t, digital)
 	message := string(pafornode.AppendRequest(nil, e.request(pafornode.VerifyPaymentNotice, d.nav)))

@@ -19,12 +19,9 @@ import (
 	"github.com/attualizza/attualizza/soap/pafornode"
 )
 
-// visibility is how long a replica may hold a delivery and its job before another
-// takes them up; rescue is how often that is looked for. Both are the product's.
-const (
-	visibility = 60 * time.Second
-	rescue     = 30 * time.Second
-)
+// visibility is how long a replica may hold a delivery before another takes it up.
+// It is the product's.
+const visibility = 60 * time.Second
 
 // stack are the receipts of one notice, in the order in which they are paid.
 type stack struct {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -73,12 +72,7 @@ func TestTheNodoComesByMutualTLS(t *testing.T) {
 	}
 	ours, theirs := mutualtlstest.New(t, "our CA"), mutualtlstest.New(t, "pagoPA's CA")
 	certify(t, cfg, ours, theirs, time.Now().Add(20*24*time.Hour))
-	h := &certified{newHouseWith(t, sim, cfg), ours, theirs}
-	starting, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := h.ready(starting); err != nil {
-		t.Fatal(err)
-	}
+	h := &certified{begun(t, newHouseWith(t, sim, cfg)), ours, theirs}
 	e := h.ente(t)
 	d := e.publish(t, digital)
 	question := e.request(pafornode.VerifyPaymentNotice, d.nav)

@@ -83,7 +83,7 @@ func (l *lanes) note(of positions.DeliveryLane, now time.Time, failed, general b
 		wider = !at.works
 		at.works, at.failed, at.holds, at.until = true, 0, 0, time.Time{}
 		if wider {
-			at.gap, at.look = 0, time.Time{}
+			at.hurry()
 		}
 		return wider
 	}
@@ -126,9 +126,10 @@ func (l *lanes) due(of positions.DeliveryLane, much int, now time.Time) (jobs in
 func (l *lanes) hurry(of positions.DeliveryLane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := l.get(of)
-	at.gap, at.look = 0, time.Time{}
+	l.get(of).hurry()
 }
+
+func (l *lane) hurry() { l.gap, l.look = 0, time.Time{} }
 
 // retry has an organization's lanes tried at the next look, one attempt at a time.
 func (l *lanes) retry(fiscalCode string) {
@@ -150,7 +151,7 @@ func (l *lanes) nothing(due map[positions.DeliveryLane]bool, known func(fiscalCo
 		case !known(of.OrganizationFiscalCode):
 			delete(l.of, of)
 		default:
-			at.gap, at.look = 0, time.Time{}
+			at.hurry()
 		}
 	}
 }

@@ -27,9 +27,6 @@ type Config struct {
 	Logger   *slog.Logger
 	// Clock stubs the time in tests; nil: the real one.
 	Clock rivertype.TimeGenerator
-	// Visibility is how long a job may be in the hands of a replica; zero:
-	// [Visibility].
-	Visibility time.Duration
 }
 
 // Runner carries jobs out. It is safe for concurrent use.
@@ -37,9 +34,6 @@ type Runner struct{ client client }
 
 // New prepares a runner. Its engine's migrations must be applied before Start.
 func New(cfg Config) (*Runner, error) {
-	if cfg.Visibility == 0 {
-		cfg.Visibility = Visibility
-	}
 	queues := map[string]river.QueueConfig{}
 	for name, workers := range cfg.Queues {
 		queues[name] = river.QueueConfig{MaxWorkers: workers, FetchPollInterval: poll}
@@ -49,7 +43,7 @@ func New(cfg Config) (*Runner, error) {
 		// River tells of new jobs of a queue once in this while; what it does not tell
 		// of waits to be polled.
 		FetchCooldown: cooldown,
-		JobTimeout:    Timeout, RescueStuckJobsAfter: cfg.Visibility, RetryPolicy: retry{}, MaxAttempts: maxAttempts,
+		JobTimeout:    Timeout, RescueStuckJobsAfter: Visibility, RetryPolicy: retry{}, MaxAttempts: maxAttempts,
 		// What became of a job is told by what it was about; River's own rows only fill
 		// the table.
 		CompletedJobRetentionPeriod: time.Hour, DiscardedJobRetentionPeriod: 24 * time.Hour, CancelledJobRetentionPeriod: time.Hour,

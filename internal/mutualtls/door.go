@@ -3,7 +3,6 @@ package mutualtls
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -11,7 +10,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/attualizza/attualizza/internal/telemetry"
 )
@@ -35,19 +33,14 @@ type Door struct {
 	current      atomic.Pointer[identity]
 	told         telemetry.Complaints
 	warned       atomic.Int64 // when an end was warned of, as a Unix time
-	handshakes   metric.Int64Counter
+	refused      *refusals
 	registration metric.Registration
 }
 
 // New reads the files. Whatever is wrong with them is told here: a door that cannot
 // be opened is not opened.
 func New(cfg Config) (*Door, error) {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Meter == nil {
-		cfg.Meter = noop.Meter{}
-	}
+	cfg.Now, cfg.Meter = defaults(cfg.Now, cfg.Meter)
 	if len(cfg.Names) == 0 {
 		return nil, errors.New("no names of accepted clients")
 	}
@@ -85,21 +78,11 @@ func (d *Door) verify(state tls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
 		return errors.New("no client certificate")
 	}
-	if !named(state.PeerCertificates[0], d.Names) {
-		d.refuse(state.PeerCertificates[0])
-		return errors.New("the client's certificate is of somebody who is not let in here")
+	err := wronglyNamed(state.PeerCertificates[0], d.Names)
+	if err != nil {
+		d.refused.tell(context.Background(), "not_named", err)
 	}
-	return nil
-}
-
-// refuse tells of a caller with a good certificate and another name, once in a while.
-// The names in it are those of a machine.
-func (d *Door) refuse(c *x509.Certificate) {
-	d.handshakes.Add(context.Background(), 1, metric.WithAttributes(attribute.String("result", "not_named")))
-	if d.told.Due("name", d.Now()) {
-		d.Logger.Warn("a client certificate is good and its name is not among ATTUALIZZA_NODO_TLS_CLIENT_NAMES",
-			"name", c.Subject.CommonName, "names", c.DNSNames)
-	}
+	return err
 }
 
 // lookEvery is how often the files are looked at. Reading them is cheap, and tells of
@@ -161,7 +144,7 @@ func (d *Door) warn(ctx context.Context, i *identity) {
 
 func (d *Door) observe() error {
 	var errs [2]error
-	d.handshakes, errs[0] = d.Meter.Int64Counter("attualizza_nodo_tls_refused", metric.WithDescription("Connections to the Nodo's door that were refused, by why."))
+	d.refused, errs[0] = newRefusals(d.Logger, d.Meter, d.Now)
 	ends, err := d.Meter.Int64ObservableGauge("attualizza_certificate_not_after_timestamp_seconds",
 		metric.WithDescription("When a certificate ends, as a Unix time."))
 	errs[1] = err

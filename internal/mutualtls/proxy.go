@@ -1,7 +1,6 @@
 package mutualtls
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -14,11 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
-
-	"github.com/attualizza/attualizza/internal/telemetry"
 )
 
 // ProxyConfig is what a [Proxy] is made of.
@@ -42,33 +37,24 @@ type ProxyConfig struct {
 // at here again.
 type Proxy struct {
 	ProxyConfig
-	told    telemetry.Complaints
-	refused metric.Int64Counter
+	refused *refusals
 }
 
 // NewProxy prepares a proxy's guard.
 func NewProxy(cfg ProxyConfig) (*Proxy, error) {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Meter == nil {
-		cfg.Meter = noop.Meter{}
-	}
+	cfg.Now, cfg.Meter = defaults(cfg.Now, cfg.Meter)
 	if len(cfg.From) == 0 || cfg.Header == "" || len(cfg.Names) == 0 {
 		return nil, errors.New("a proxy needs addresses, a header, and names of accepted clients")
 	}
-	p := &Proxy{ProxyConfig: cfg}
-	var err error
-	p.refused, err = cfg.Meter.Int64Counter("attualizza_nodo_tls_refused", metric.WithDescription("Connections to the Nodo's door that were refused, by why."))
-	return p, err
+	refused, err := newRefusals(cfg.Logger, cfg.Meter, cfg.Now)
+	return &Proxy{cfg, refused}, err
 }
 
 // Guard answers 403 to whoever is not let in.
 func (p *Proxy) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if why, err := p.admit(r); err != nil {
-			p.refused.Add(r.Context(), 1, metric.WithAttributes(attribute.String("result", why)))
-			p.tell(r.Context(), why, err)
+			p.refused.tell(r.Context(), why, err)
 			http.Error(w, "not let in", http.StatusForbidden)
 			return
 		}
@@ -76,7 +62,8 @@ func (p *Proxy) Guard(next http.Handler) http.Handler {
 	})
 }
 
-// admit returns why a request is refused, in a word and in a sentence.
+// admit returns why a request is refused, in a word and in a sentence; no error: it is
+// let in.
 func (p *Proxy) admit(r *http.Request) (why string, err error) {
 	address, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -97,10 +84,7 @@ func (p *Proxy) admit(r *http.Request) (why string, err error) {
 	if now := p.Now(); now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
 		return "expired", fmt.Errorf("the client's certificate is of %s to %s", certificate.NotBefore.UTC().Format(time.DateOnly), certificate.NotAfter.UTC().Format(time.DateOnly))
 	}
-	if !named(certificate, p.Names) {
-		return "not_named", fmt.Errorf("the client's certificate is of %q %v, none of ATTUALIZZA_NODO_TLS_CLIENT_NAMES", certificate.Subject.CommonName, certificate.DNSNames)
-	}
-	return "", nil
+	return "not_named", wronglyNamed(certificate, p.Names)
 }
 
 func (p *Proxy) trusts(address netip.Addr) bool {
@@ -110,12 +94,6 @@ func (p *Proxy) trusts(address netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-func (p *Proxy) tell(ctx context.Context, why string, err error) {
-	if p.told.Due(why, p.Now()) {
-		p.Logger.WarnContext(ctx, "a request to the Nodo's door was refused", "error", err)
-	}
 }
 
 // certificateIn reads the certificate of a header: a byte sequence of structured
