@@ -73,8 +73,16 @@ func TestARoundOpensWhatAnswersLeftAndJudgesItToo(t *testing.T) {
 		}
 		allow()
 		r.pay(comune, paid, 200)
-		r.round(Summary{Lapsed: many, Under: 1, UnderCollected: 1224})
-		r.round(Summary{})
+		var whole Summary // a slow machine may need more than one
+		for last := (Summary{Lapsed: 1}); last != (Summary{}); {
+			var err error
+			last, err = r.Round(r.Context())
+			must(r.T, err)
+			whole.add(last)
+		}
+		if want := (Summary{Lapsed: many, Under: 1, UnderCollected: 1224}); whole != want {
+			r.Errorf("the rounds came to %+v, not %+v", whole, want)
+		}
 	})
 }
 
