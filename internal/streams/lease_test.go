@@ -81,6 +81,13 @@ func (w *watch) by(name string) (list []stay) {
 	return list
 }
 
+// both tells whether two have read at the same time.
+func (w *watch) both() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.together
+}
+
 // severed is a store that a replica can no longer reach.
 type severed struct {
 	positions.Store
@@ -140,7 +147,7 @@ func TestALeaderThatIsGoneIsReplacedAndTwoNeverReadAtOnce(t *testing.T) {
 				}
 				c.learns(comune, nav, 200, "")
 				time.Sleep(2 * quick.every)
-				if after := w.by("a"); len(after) != len(allOfA) || w.together {
+				if after := w.by("a"); len(after) != len(allOfA) || w.both() {
 					t.Error("both were reading")
 				}
 				unreachable.Store(false)
