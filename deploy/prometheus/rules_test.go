@@ -45,6 +45,41 @@ func rules(t *testing.T) (all []rule) {
 	return all
 }
 
+// A group that a file of tests does not list is run in an order of chance, and its alerts
+// then look at what was recorded the time before.
+func TestEveryFileOfTestsRunsAllGroupsInTheirOrder(t *testing.T) {
+	type group struct{ Name string }
+	var file struct{ Groups []group }
+	read := func(name string, into any) {
+		t.Helper()
+		text, err := os.ReadFile(name)
+		if err == nil {
+			err = yaml.Unmarshal(text, into)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	read("rules.yaml", &file)
+	var order []string
+	for _, g := range file.Groups {
+		order = append(order, g.Name)
+	}
+	files, err := filepath.Glob("tests/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files of tests: %v", err)
+	}
+	for _, name := range files {
+		var tests struct {
+			Order []string `yaml:"group_eval_order"`
+		}
+		read(name, &tests)
+		if !slices.Equal(tests.Order, order) {
+			t.Errorf("%s runs %v, rules.yaml has %v", name, tests.Order, order)
+		}
+	}
+}
+
 func TestEveryAlertHasAPageAndEveryPageAnAlert(t *testing.T) {
 	const root = "../../"
 	pages, err := filepath.Glob(root + "docs/runbook/*.md")
