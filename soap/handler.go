@@ -82,7 +82,11 @@ func New(cfg Config) *Handler {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{Config: cfg, admission: newAdmission(cfg.MaxInFlight), meters: newMeters(cfg.Meter)}
+	admission := newAdmission(cfg.MaxInFlight)
+	if cfg.Meter != nil {
+		admission.observe(cfg.Meter)
+	}
+	return &Handler{Config: cfg, admission: admission, meters: newMeters(cfg.Meter)}
 }
 
 // writeReserve is left of the budget for writing the reply, come what may.

@@ -22,6 +22,7 @@ type meters struct {
 	sourceSets              sets[positions.FeeSource, metric.AddOption]
 	receiptSets             sets[string, metric.AddOption]
 	durationSets            sets[durationKey, metric.RecordOption]
+	feeCents                metric.Int64Counter
 }
 
 // sets keeps the attributes of each combination, of which there are as many as
@@ -70,12 +71,15 @@ func newMeters(m metric.Meter) *meters {
 	if err != nil {
 		panic(err)
 	}
-	return &meters{
+	made := &meters{
 		answers:  counter("attualizza_answers", "Answers given to the Nodo."),
 		fees:     counter("attualizza_fee_source", "Where the notification fee of an answer came from."),
 		receipts: counter("attualizza_receipts", "Receipts received from the Nodo."),
 		duration: duration,
+		feeCents: counter("attualizza_notification_fee_cents", "Notification fees asked of payers by answers to activations, in cents, by where they came from; a notice that is activated again counts again."),
 	}
+	made.begin(context.Background())
+	return made
 }
 
 type answerKey struct{ operation, outcome, fault string }
@@ -112,6 +116,7 @@ func (h *Handler) observe(r *http.Request, x *exchange) {
 	if res.quote != nil && res.quote.Source != "" {
 		m.fees.Add(ctx, 1, m.sourceSets.of(res.quote.Source, sourceOption)...)
 	}
+	m.charge(ctx, x)
 	if x.request.Operation.IsReceipt() {
 		m.receipts.Add(ctx, 1, m.receiptSets.of(res.outcome, receiptOption)...)
 	}

@@ -55,6 +55,7 @@ type service struct {
 	courier    *deliveries.Courier
 	follower   *streams.Follower
 	reconciler *reconciliation.Reconciler
+	survey     *survey
 	nodoTLS    *mutualtls.Door // nil: plain HTTP
 	servers    []*listening
 	draining   atomic.Bool
@@ -111,6 +112,10 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	if err := s.observeUnlogged(meter); err != nil {
 		return nil, err
 	}
+	s.survey = newSurvey(s.store, s.registry.Organizations, logger)
+	if err := s.observe(meter); err != nil {
+		return nil, err
+	}
 	legal, err := cfg.LegalInterest.Rates()
 	if err != nil {
 		return nil, err
@@ -151,7 +156,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		Store: s.store, Quoter: s.actualizer, Directory: s.registry, Box: box, Logger: logger, Audit: telemetry.Audit(logger), Waker: s.courier,
 		Vouchers: s.verifier(), Audience: cfg.PDNDTokenAudience,
 		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
-		Name: "attualizza", Version: version(), Environment: environment(cfg),
+		Name: "attualizza", Version: version(), Environment: environment(cfg), Meter: meter,
 	})
 	if err != nil {
 		return nil, err

@@ -79,11 +79,13 @@ func (s *server) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			c.Error(err) // answers, so that the status is known
 		}
+		took := time.Since(started)
+		s.meters.answered(c.Request().Context(), s.pattern(c), c.Request().Method, c.Response().Status, took)
 		attrs := []slog.Attr{
 			slog.String("method", c.Request().Method),
 			slog.String("route", s.pattern(c)),
 			slog.Int("status", c.Response().Status),
-			slog.Float64("ms", float64(time.Since(started).Microseconds())/1000),
+			slog.Float64("ms", float64(took.Microseconds())/1000),
 			slog.String("request", c.Response().Header().Get(echo.HeaderXRequestID)),
 		}
 		if id := callerOf(c.Request().Context()).id(); id != "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/modi"
@@ -114,6 +115,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Audit gets one line per administrative act that was tried; nil: none.
 	Audit *slog.Logger
+	// Meter receives the metrics; nil for none.
+	Meter metric.Meter
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -136,6 +139,7 @@ type server struct {
 	guesses    *limits // wrong keys, by address
 	recognized recognized
 	touched    touched
+	meters     *meters
 	signatures *modi.Signatures
 	// registering lets one registration at a time read and replace the secrets
 	// that it keeps.
@@ -178,8 +182,13 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	meters, err := newMeters(cfg.Meter)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Store = counting{cfg.Store, meters}
 	s := &server{
-		Config: cfg, contract: contract, tokenKey: tokenKey,
+		Config: cfg, meters: meters, contract: contract, tokenKey: tokenKey,
 		keyLimits: newLimits(cfg.RateLimit), addresses: newLimits(cfg.RateLimit), guesses: newLimits(cfg.RateLimit),
 		signatures: modi.NewSignatures(cfg.Audience, cfg.Now),
 	}
