@@ -152,10 +152,14 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	if cfg.PDNDIssuer != "" {
 		s.accepted = acceptedVouchers(cfg, logger)
 	}
+	proxies, err := cfg.TrustedByAPI()
+	if err != nil {
+		return nil, err
+	}
 	api, err := rest.New(rest.Config{
 		Store: s.store, Quoter: s.actualizer, Directory: s.registry, Box: box, Logger: logger, Audit: telemetry.Audit(logger), Waker: s.courier,
 		Vouchers: s.verifier(), Audience: cfg.PDNDTokenAudience,
-		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
+		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), Proxies: proxies, MaxBody: int64(cfg.APIMaxBody),
 		Name: "attualizza", Version: version(), Environment: environment(cfg), Meter: meter,
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/modi"
 	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/internal/origin"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/secrets"
 	"github.com/attualizza/attualizza/positions"
@@ -105,6 +107,9 @@ type Config struct {
 	// RateLimit is how many requests a second one key may make, and how many one
 	// address may make without a key; 0: [DefaultRateLimit].
 	RateLimit float64
+	// Proxies are the networks of proxies whose X-Forwarded-For is believed; none: the
+	// address of the connection is the caller's.
+	Proxies []netip.Prefix
 	// MaxBody is the largest request body in bytes; 0: [DefaultMaxBody].
 	MaxBody int64
 	// Timeout bounds one request, SEND's answer included; 0: [DefaultTimeout].
@@ -201,7 +206,7 @@ func New(cfg Config) (http.Handler, error) {
 func (s *server) routes() (http.Handler, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = echo.ExtractIPDirect() // a forwarded address is whatever the client says
+	e.IPExtractor = origin.Proxies(s.Proxies).Of // limits, logs and audit go by it
 	e.Binder = bodyBinder{}
 	e.HTTPErrorHandler = s.refuse
 	e.Use(s.identifyRequest, s.audit, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.knowParameters, s.limitBody, s.verifyIntegrity, s.carryOutOnce, s.tagAnswers)
