@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,12 +48,32 @@ func TestTheServiceTellsOfItselfAndOfWhatItDependsOn(t *testing.T) {
 		if _, page := h.get(t, "ops", "/metrics"); h.redis == nil && strings.Contains(page, `dependency="redis"`) {
 			t.Error("a Redis is told of that is not configured")
 		}
+		documented(t, h)
 		h.draining.Store(true)
 		defer h.draining.Store(false)
 		if _, page := h.get(t, "ops", "/metrics"); !strings.Contains(page, "\nattualizza_ready 0\n") {
 			t.Error("who drains is told to be ready")
 		}
 	}})
+}
+
+// documented holds what the service exposes to the page about it.
+func documented(t *testing.T, h *house) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, page := h.get(t, "ops", "/metrics")
+	names := regexp.MustCompile(`(?m)^# HELP (attualizza_\w+) \S`).FindAllStringSubmatch(page, -1)
+	if all := strings.Count(page, "# TYPE attualizza_"); len(names) != all || all == 0 {
+		t.Errorf("of %d metrics %d say what they are", all, len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(string(text), "`"+name[1]+"`") {
+			t.Errorf("docs/metrics.md says nothing of %s", name[1])
+		}
+	}
 }
 
 func TestADependencyIsAskedNowAndThenHoweverOftenTheMetricsAreRead(t *testing.T) {
