@@ -42,7 +42,7 @@ func says(t *testing.T, page string, lines ...string) {
 
 func metered(t *testing.T) (*door, *telemetry.Metrics) {
 	t.Helper()
-	m, err := telemetry.NewMetrics()
+	m, err := telemetry.NewMetrics(telemetry.Environment{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // metered opens a house whose metrics can be read as Prometheus would.
 func metered(t *testing.T) (h *house, scrape func() string) {
 	t.Helper()
-	m, err := telemetry.NewMetrics()
+	m, err := telemetry.NewMetrics(telemetry.Environment{})
 	must(t, err)
 	t.Cleanup(func() { _ = m.Close(context.Background()) })
 	h = openHouse(t, func(c *Config) { c.Meter = m.Meter() }).furnish(t)
