@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -202,11 +203,7 @@ func (t *trial) ask(ctx context.Context, client *sendclient.Client) {
 			t.finding = refusedByRelay
 		}
 	case sendclient.KindNoVoucher:
-		t.finding = refusedByPDND
-		t.detail = strings.TrimPrefix(fmt.Sprint(failure.Err), "voucher: ")
-		if broken := (*net.OpError)(nil); errors.As(failure.Err, &broken) || errors.Is(failure.Err, context.DeadlineExceeded) {
-			t.finding, t.detail = unreachable, "PDND"
-		}
+		t.finding, t.detail = voucherless(failure.Err), strings.TrimPrefix(fmt.Sprint(failure.Err), "voucher: ")
 	case sendclient.KindTimeout, sendclient.KindTransport, sendclient.KindServerError, sendclient.KindThrottled:
 		t.finding = unreachable
 		if t.detail == "" {
@@ -220,6 +217,19 @@ func (t *trial) ask(ctx context.Context, client *sendclient.Client) {
 			t.detail = string(failure.Kind)
 		}
 	}
+}
+
+// voucherless tells why PDND gave no voucher.
+func voucherless(err error) finding {
+	var refusal *sendclient.VoucherRefusal
+	var network net.Error // a deadline is one too
+	switch {
+	case errors.As(err, &refusal) && refusal.Status/100 == 4:
+		return refusedByPDND
+	case refusal != nil && refusal.Status >= 500, errors.As(err, &network), errors.Is(err, io.EOF):
+		return unreachable
+	}
+	return strange
 }
 
 // report says how many are accepted, and names the others by what is to be done.

@@ -1,8 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/attualizza/attualizza/internal/registry"
@@ -85,6 +91,26 @@ func TestConfigCheckTriesEveryCredentialAndSaysWhatToDo(t *testing.T) {
 	check.SkipCredentials, check.MasterKey = false, ""
 	if said := tried(); !strings.HasPrefix(said, "not tried: without the master key") {
 		t.Error(said)
+	}
+}
+
+func TestWhyThereIsNoVoucherIsToldApart(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want finding
+	}{
+		"an unknown client":   {fmt.Errorf("x: %w", &sendclient.VoucherRefusal{Status: 401, Code: "invalid_client"}), refusedByPDND},
+		"PDND in trouble":     {&sendclient.VoucherRefusal{Status: 503}, unreachable},
+		"a redirect":          {&sendclient.VoucherRefusal{Status: 302}, strange},
+		"nobody there":        {fmt.Errorf("voucher: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), unreachable},
+		"a name nobody knows": {fmt.Errorf("voucher: %w", &net.DNSError{}), unreachable},
+		"too late":            {context.DeadlineExceeded, unreachable},
+		"hung up":             {fmt.Errorf("voucher: %w", io.EOF), unreachable},
+		"no token in it":      {errors.New("voucher: PDND's answer holds no token"), strange},
+	} {
+		if got := voucherless(c.err); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
 	}
 }
 
