@@ -59,7 +59,7 @@ type child struct {
 
 // startChild runs `attualizza serve` with a configuration given by environment
 // variables, and waits until its doors are open.
-func startChild(t *testing.T, cfg *config.Config) *child {
+func startChild(t testing.TB, cfg *config.Config, env ...string) *child {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -76,6 +76,7 @@ func startChild(t *testing.T, cfg *config.Config) *child {
 		"ATTUALIZZA_ADMIN_KEY=" + string(cfg.AdminKey), "ATTUALIZZA_MASTER_KEY=" + string(cfg.MasterKey),
 		"ATTUALIZZA_DRAIN_DELAY=" + cfg.DrainDelay.String(), "ATTUALIZZA_LOG_LEVEL=debug",
 	}
+	c.cmd.Env = append(c.cmd.Env, env...) // the last of a name counts
 	output, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ func (c *child) ready() bool {
 }
 
 // house lets the suite's ways of asking speak to the process.
-func (c *child) house(t *testing.T, sim *simulator, cfg *config.Config) *house {
+func (c *child) house(t testing.TB, sim *simulator, cfg *config.Config) *house {
 	t.Helper()
 	doors := &service{cfg: cfg, logger: slog.New(slog.DiscardHandler)}
 	for name, address := range c.doors {
