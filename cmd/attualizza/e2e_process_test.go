@@ -75,6 +75,7 @@ func startChild(t *testing.T, cfg *config.Config) *child {
 		"ATTUALIZZA_SEND_URL=" + cfg.SendURL, "ATTUALIZZA_PDND_TOKEN_URL=" + cfg.PDNDTokenURL, "ATTUALIZZA_API_RATE_LIMIT=" + cfg.APIRateLimit.String(),
 		"ATTUALIZZA_ADMIN_KEY=" + string(cfg.AdminKey), "ATTUALIZZA_MASTER_KEY=" + string(cfg.MasterKey),
 		"ATTUALIZZA_DRAIN_DELAY=" + cfg.DrainDelay.String(), "ATTUALIZZA_LOG_LEVEL=debug",
+		"ATTUALIZZA_NODO_TLS_CERT=" + cfg.NodoTLSCert, "ATTUALIZZA_NODO_TLS_KEY=" + cfg.NodoTLSKey, "ATTUALIZZA_NODO_TLS_CLIENT_CA=" + cfg.NodoTLSClientCA,
 	}
 	output, err := c.cmd.StdoutPipe()
 	if err != nil {
