@@ -128,7 +128,7 @@ func (w *watcher) filled(expr string) string {
 func (w *watcher) values(expr string) (n int, err error) {
 	query := w.span()
 	query.Set("query", w.filled(expr))
-	query.Set("step", "2")
+	query.Set("step", "1")
 	var found struct{ Result []struct{ Values [][2]any } }
 	if err := w.ask("query_range", query, &found); err != nil {
 		return 0, err

@@ -75,11 +75,11 @@ func (f *traffic) note(ctx context.Context, err error) {
 	}
 }
 
-// unanswered returns the calls that got no answer, and how many did.
-func (f *traffic) unanswered() (failed error, answered int) {
+// unanswered returns how many calls were answered, and those that were not.
+func (f *traffic) unanswered() (answered int, failed error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return errors.Join(f.failed...), f.answered
+	return f.answered, errors.Join(f.failed...)
 }
 
 // step makes the nth call. Any answer will do: what it should be is for others to

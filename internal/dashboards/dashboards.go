@@ -1,5 +1,7 @@
 package dashboards
 
+//lint:file-ignore SA1019 The older schema of dashboards is the one that every Grafana reads from a provisioned folder.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -68,7 +70,6 @@ func Files() (map[string][]byte, error) {
 }
 
 func (s sheet) build() (dashboard.Dashboard, error) {
-	//lint:ignore SA1019 The older schema is the one that every Grafana reads from a provisioned folder.
 	b := dashboard.NewDashboardBuilder(s.title).
 		Uid(s.uid).Description(s.about).Tags([]string{tag}).Timezone("Europe/Rome").Readonly().
 		Time(s.from, "now").Refresh("30s").Tooltip(dashboard.DashboardCursorSyncCrosshair).
@@ -92,6 +93,12 @@ func (s sheet) build() (dashboard.Dashboard, error) {
 		} else {
 			p.RowPanel.Id = id
 		}
+	}
+	for i := range d.Links { // in sight, not in a menu, which is the SDK's default
+		d.Links[i].Placement = nil
+	}
+	for i := range d.Annotations.List {
+		d.Annotations.List[i].Placement = nil
 	}
 	return d, err
 }
