@@ -103,10 +103,10 @@ func overview() sheet {
 					queries: one(`sum(max by (kind) (attualizza_deliveries_parked{@replica}))`, "accantonate"),
 				},
 				{
-					title: "Quante ricevute mancano?", width: third, limits: any1,
-					good: "zero: di ogni avviso pagato c'è la ricevuta.", bad: "il denaro c'è e la ricevuta no: guardare missing-receipts.",
+					title: "Quante attivazioni sono rimaste senza ricevuta?", width: third, empty: "non ancora contate",
+					good: "stabile: chi attiva può non pagare. Contate ogni ora, tra due ore e trenta giorni fa.", bad: "in salita di colpo: il Nodo non ci manda le ricevute, o le rifiutiamo.",
 					page:    "runbook/ReceiptsRefused.md",
-					queries: one(`max(attualizza_receipts_missing{@replica})`, "mancano"),
+					queries: one(`max(attualizza_receipts_missing{@replica})`, "senza ricevuta"),
 				},
 				{
 					title: "Di quanto sono indietro gli stream di SEND?", width: third, unit: lasting, limits: []limit{{300, yellow}, {900, red}},

@@ -41,10 +41,10 @@ func send() sheet {
 					queries: one(`sum by (tier, result) (rate(attualizza_price_cache_requests_total{@replica}[$__rate_interval]))`, "{{tier}} {{result}}"),
 				},
 				{
-					title: "Quanto manca alla scadenza dei voucher PDND?", shape: lines, width: third, unit: lasting, limits: []limit{{0, green}}, below: true,
-					good: "un dente di sega che non tocca lo zero: ogni voucher è rinnovato prima.", bad: "sotto zero: PDND non ne rilascia, e SEND non risponde a quell'ente.",
+					title: "Quanto manca alla scadenza dei voucher PDND?", shape: lines, width: third, unit: lasting, limits: []limit{{30, green}}, below: true,
+					good: "un dente di sega che non tocca lo zero: ogni voucher è rinnovato a metà della sua vita.", bad: "zero: PDND non ne rilascia, e SEND non risponde a quell'ente.",
 					page: "runbook/SendCredentialRefused.md", empty: "nessun ente usa PDND",
-					queries: one(`min by (key) (attualizza_voucher_not_after_timestamp_seconds{@replica}) - time()`, "{{key}}"),
+					queries: one(`clamp_min(min by (key) (attualizza_voucher_not_after_timestamp_seconds{@replica}) - time(), 0)`, "{{key}}"),
 				},
 				{
 					title: "Quanti giorni mancano alla scadenza dei certificati?", width: third, unit: days, limits: []limit{{7, yellow}, {30, green}}, below: true,

@@ -35,10 +35,10 @@ func work() sheet {
 					queries: one(counted("", `attualizza_answers_total{@replica,operation=~"paSendRT(V2)?",outcome="KO",fault_code!="PAA_RECEIPT_DUPLICATA"}`, "1h", `attualizza_answers_total{@replica}`), "rifiutate"),
 				},
 				{
-					title: "Quante ricevute mancano?", width: sixth, limits: any1,
-					good: "zero.", bad: "SEND o il gestionale dice pagato, e la ricevuta non c'è: GET …/missing-receipts.",
+					title: "Quante senza ricevuta?", width: sixth, empty: "non ancora contate",
+					good: "stabile: chi attiva un avviso può non pagarlo. Contate ogni ora, tra due ore e trenta giorni fa.", bad: "in salita di colpo: le ricevute non arrivano. L'elenco è in GET …/missing-receipts.",
 					page:    "runbook/ReceiptsRefused.md",
-					queries: one(`max(attualizza_receipts_missing{@replica})`, "mancano"),
+					queries: one(`max(attualizza_receipts_missing{@replica})`, "attivazioni"),
 				},
 			}},
 			{"Consegne ai gestionali e a SEND", []question{
