@@ -8,6 +8,8 @@ import (
 	"github.com/maypok86/otter/v2"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
 // Options shapes a [Cache].
@@ -25,6 +27,8 @@ type Options struct {
 	Redis *Redis
 	// Meter receives the metrics; nil for none.
 	Meter metric.Meter
+	// Tracer makes a span of each wait for Redis; nil: none.
+	Tracer trace.Tracer
 }
 
 // Cache holds values of one type by key. Values must survive a round trip
@@ -36,6 +40,7 @@ type Cache[V any] struct {
 	redis    *Redis
 	local    *otter.Cache[string, entry[V]]
 	meters   *meters
+	tracer   trace.Tracer
 }
 
 // entry is a value and how long the in-process tier may keep it.
@@ -55,6 +60,9 @@ func New[V any](opts Options) *Cache[V] {
 	if opts.Meter == nil {
 		opts.Meter = noop.Meter{}
 	}
+	if opts.Tracer == nil {
+		opts.Tracer = tracenoop.Tracer{}
+	}
 	return &Cache[V]{
 		prefix:   opts.Prefix,
 		localFor: opts.LocalFor,
@@ -66,6 +74,7 @@ func New[V any](opts Options) *Cache[V] {
 			}),
 		}),
 		meters: newMeters(opts.Meter),
+		tracer: opts.Tracer,
 	}
 }
 
@@ -97,7 +106,9 @@ func (c *Cache[V]) Get(ctx context.Context, key string) (V, bool) {
 		var none V
 		return none, false
 	}
+	ctx, span := c.tracer.Start(ctx, "cache get", redisSpan...)
 	text, err := c.redis.get(ctx, c.key(key))
+	end(span, err)
 	return c.received(key, text, err)
 }
 
@@ -114,7 +125,9 @@ func (c *Cache[V]) Put(ctx context.Context, key string, v V, ttl time.Duration) 
 	}
 	text, err := encode(v, time.Now().Add(ttl))
 	if err == nil {
+		ctx, span := c.tracer.Start(ctx, "cache put", redisSpan...)
 		err = c.redis.set(ctx, c.key(key), text, ttl)
+		end(span, err)
 	}
 	if err != nil {
 		c.meters.count(tierRedis, failureOf(err))

@@ -21,7 +21,9 @@ func (c *Cache[V]) Lock(ctx context.Context, key string, ttl time.Duration) (unl
 		return nothing, true
 	}
 	owner := rand.Text()
+	ctx, span := c.tracer.Start(ctx, "cache lock", redisSpan...)
 	won, err := c.redis.setIfAbsent(ctx, c.lockKey(key), owner, ttl)
+	end(span, err)
 	if err != nil {
 		c.meters.count(tierRedis, failureOf(err))
 		return nothing, true
@@ -47,6 +49,8 @@ func (c *Cache[V]) Await(ctx context.Context, key string) (V, bool) {
 	if c.redis == nil {
 		return none, false
 	}
+	ctx, span := c.tracer.Start(ctx, "cache await", redisSpan...)
+	defer span.End()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {

@@ -25,6 +25,9 @@ const (
 	resultSkipped // not asked, because it has been failing
 )
 
+// resultNames are the metrics' and the spans'.
+var resultNames = [...]string{resultHit: "hit", resultMiss: "miss", resultError: "error", resultSkipped: "skipped"}
+
 func hitOrMiss(hit bool) result {
 	if hit {
 		return resultHit
@@ -54,7 +57,7 @@ func newMeters(m metric.Meter) *meters {
 	}
 	c := &meters{requests: requests}
 	for t, tierName := range []string{"local", "redis"} {
-		for r, resultName := range []string{"hit", "miss", "error", "skipped"} {
+		for r, resultName := range resultNames {
 			set := attribute.NewSet(attribute.String("tier", tierName), attribute.String("result", resultName))
 			c.options[t][r] = []metric.AddOption{metric.WithAttributeSet(set)}
 		}

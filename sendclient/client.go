@@ -10,6 +10,8 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/attualizza/attualizza/internal/outbound"
 )
@@ -30,6 +32,9 @@ type Config struct {
 	Timeout time.Duration
 	// Meter receives the metrics; nil for none.
 	Meter metric.Meter
+	// Tracer makes a span of each question; nil: none. The trace is handed on to who is
+	// asked (W3C Trace Context).
+	Tracer trace.Tracer
 	// Logger receives alarms; nil for none.
 	Logger *slog.Logger
 	// Vouchers shares vouchers among replicas; nil keeps them in this process.
@@ -51,6 +56,7 @@ type Client struct {
 	platforms *guards // of the calls beside the price, of which only the holds are used
 	vouchers  *vouchers
 	meters    *meters
+	tracer    trace.Tracer
 }
 
 // New returns a Client. It fails on a URL that is missing, malformed, or not
@@ -76,6 +82,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = noop.Meter{}
 	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = tracenoop.Tracer{}
+	}
 	if cfg.Transport == nil {
 		cfg.Transport = newTransport()
 	}
@@ -89,6 +98,7 @@ func New(cfg Config) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		log:    cfg.Logger,
+		tracer: cfg.Tracer,
 		guards: newGuards(), events: newGuards(), platforms: newGuards(),
 	}
 	c.vouchers = newVouchers(c.http, cfg.TokenURL, cfg.Audience, cfg.Vouchers, cfg.Logger)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/propagation"
 )
 
 const (
@@ -106,6 +107,7 @@ func (c *Client) send(ctx context.Context, wire *wire, m *message) (status int, 
 		return 0, nil, nil, err
 	}
 	req.Header = m.header
+	onward.Inject(ctx, propagation.HeaderCarrier(req.Header))
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return 0, nil, nil, err

@@ -71,8 +71,8 @@ func newMeters(m metric.Meter, gs *guards) (*meters, error) {
 	return s, nil
 }
 
-func (s *meters) record(ctx context.Context, route string, answer Answer, failure *Error) {
-	seen, result := answer.Exchange, resultPriced
+func (s *meters) record(ctx context.Context, route string, answer Answer, failure *Error) (result string, seen Exchange) {
+	seen, result = answer.Exchange, resultPriced
 	switch {
 	case failure != nil:
 		seen, result = failure.Exchange, failure.result()
@@ -82,6 +82,7 @@ func (s *meters) record(ctx context.Context, route string, answer Answer, failur
 		result = resultNoCost
 	}
 	s.add(ctx, route, result, seen)
+	return result, seen
 }
 
 func (s *meters) add(ctx context.Context, route, result string, seen Exchange) {

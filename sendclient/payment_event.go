@@ -57,12 +57,14 @@ const (
 // PaymentEventsService of pn-delivery. SEND refuses a whole list for its first
 // error, hence one event for each call.
 func (c *Client) ReportPayment(ctx context.Context, cred *Credential, event PaymentEvent) error {
+	ctx, span := c.span(ctx, routePaymentEvent)
 	seen, failure := c.reportPayment(ctx, cred, event)
 	result := resultReported
 	if failure != nil {
 		seen, result = failure.Exchange, failure.result()
 	}
 	c.meters.add(ctx, routePaymentEvent, result, seen)
+	end(span, result, seen, failure != nil && failure.Kind != KindNotNotified)
 	if failure != nil {
 		failure.Notice, failure.about = event.NoticeCode, "payment"
 		return failure

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/propagation"
 )
 
 const (
@@ -110,12 +111,15 @@ const (
 
 // platform asks SEND and returns the header and body of a 200 or 204.
 func (c *Client) platform(ctx context.Context, cred *Credential, call platformCall) (http.Header, []byte, error) {
+	ctx, span := c.span(ctx, call.route)
 	header, body, seen, failure := c.askPlatform(ctx, cred, call)
 	if failure != nil {
 		c.meters.add(ctx, call.route, failure.result(), seen)
+		end(span, failure.result(), seen, failure.Kind != KindTooEarly)
 		return nil, nil, failure
 	}
 	c.meters.add(ctx, call.route, resultAnswered, seen)
+	end(span, resultAnswered, seen, false)
 	return header, body, nil
 }
 
@@ -151,6 +155,7 @@ func (c *Client) askPlatform(caller context.Context, cred *Credential, call plat
 		return nil, nil, seen, failure
 	}
 	request.Header.Set("X-Request-Id", failure.RequestID)
+	onward.Inject(ctx, propagation.HeaderCarrier(request.Header))
 	seen = Exchange{RequestedAt: time.Now(), RequestID: failure.RequestID}
 	response, err := c.http.Do(request)
 	if err == nil {

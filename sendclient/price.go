@@ -12,8 +12,10 @@ import (
 // It returns within the shorter of [Config.Timeout] and ctx's deadline. The
 // error, if any, is an [*Error].
 func (c *Client) Price(ctx context.Context, cred *Credential, paTaxID, noticeCode string) (Answer, error) {
+	ctx, span := c.span(ctx, cred.route())
 	answer, failure := c.price(ctx, cred, paTaxID, noticeCode)
-	c.meters.record(ctx, cred.route(), answer, failure)
+	result, seen := c.meters.record(ctx, cred.route(), answer, failure)
+	end(span, result, seen, failure != nil)
 	if failure != nil {
 		failure.Notice = noticeCode
 		return Answer{}, failure

@@ -139,7 +139,7 @@ func handler(b *testing.B, store interface {
 }, recorder soap.Recorder,
 ) http.Handler {
 	b.Helper()
-	metrics, err := telemetry.NewMetrics()
+	metrics, err := telemetry.NewMetrics(telemetry.Environment{})
 	if err != nil {
 		b.Fatal(err)
 	}

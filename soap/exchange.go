@@ -78,6 +78,14 @@ func (x *exchange) read(w http.ResponseWriter, r *http.Request) int {
 	}
 }
 
+// notice is the number of the notice that the request is about, as it was written.
+func (x *exchange) notice() string {
+	if x.request.Receipt != nil {
+		return x.request.Receipt.NoticeNumber
+	}
+	return x.request.QRCode.NoticeNumber
+}
+
 // resubmit asks for the receipt again: HTTP 503 with an empty body.
 func (x *exchange) resubmit() {
 	x.status = http.StatusServiceUnavailable

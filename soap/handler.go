@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/registry"
@@ -49,7 +51,7 @@ type Receipts interface {
 	SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicate bool, err error)
 }
 
-// Config is what a [Handler] is made of. All of it but Meter, Logger and Now is
+// Config is what a [Handler] is made of. All of it but Meter, Tracer, Logger and Now is
 // needed.
 type Config struct {
 	Directory Directory
@@ -62,6 +64,7 @@ type Config struct {
 	// quarter as much again, of their own.
 	MaxInFlight int
 	Meter       metric.Meter
+	Tracer      trace.Tracer
 	Logger      *slog.Logger
 	Now         func() time.Time
 }
@@ -81,6 +84,9 @@ func New(cfg Config) *Handler {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = noop.Tracer{}
 	}
 	return &Handler{Config: cfg, admission: newAdmission(cfg.MaxInFlight), meters: newMeters(cfg.Meter)}
 }
@@ -104,6 +110,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchanges.Get().(*exchange)
 	defer x.free()
 	x.arrived = arrived
+	ctx, span := h.span(r)
+	defer span.End()
+	r = r.WithContext(ctx)
 	if !h.admission.enter() {
 		h.turnAway(w, r, x)
 		return
@@ -111,6 +120,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.admission.leave()
 	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(h.Budget)) // servers in tests may not support it
 	if status := x.read(w, r); status != 0 {
+		x.status = status
 		x.result = result{operation: "unknown", outcome: "REFUSED", fault: "HTTP " + strconv.Itoa(status)}
 		h.observe(r, x)
 		w.Header().Set("Connection", "close")

@@ -3,6 +3,7 @@ package soap
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -106,6 +107,7 @@ func receiptOption(outcome string) metric.AddOption {
 func (h *Handler) observe(r *http.Request, x *exchange) {
 	ctx, m, res := r.Context(), h.meters, &x.result
 	took := h.Now().Sub(x.arrived)
+	ctx = traced(ctx, x)
 	m.answers.Add(ctx, 1, m.answerSets.of(answerKey{res.operation, res.outcome, res.fault}, answerKey.option)...)
 	sendBound := res.quote != nil && res.quote.Notice.Option.SendBound
 	m.duration.Record(ctx, took.Seconds(), m.durationSets.of(durationKey{res.operation, sendBound}, durationKey.option)...)
@@ -118,24 +120,23 @@ func (h *Handler) observe(r *http.Request, x *exchange) {
 	h.log(ctx, r, x, took)
 }
 
-// log writes one line for each answer. The notice number is there to trace a
-// payment; names and tax codes of people never are.
+// log writes one line for each answer, with what ModI asks of an interface's log:
+// instant, URI, method, outcome, address of the caller, consumer (the station) and
+// identifier of the request ("Raccomandazioni di implementazione", RAC_GEN_LOG). The
+// notice number is there to trace a payment; names and tax codes of people never are.
 func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took time.Duration) {
 	if !h.Logger.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
 	res, q := &x.result, &x.request
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 18)
 	attrs = append(attrs, slog.String("operation", res.operation), slog.String("outcome", res.outcome),
+		slog.String("method", r.Method), slog.String("uri", Path), slog.Int("status", x.status), slog.String("address", addressOf(r)),
 		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("organization", q.IDPA), slog.String("station", q.IDStation))
 	if res.fault != "" {
 		attrs = append(attrs, slog.String("fault", res.fault))
 	}
-	nav := q.QRCode.NoticeNumber
-	if q.Receipt != nil {
-		nav = q.Receipt.NoticeNumber
-	}
-	attrs = append(attrs, slog.String("nav", nav))
+	attrs = append(attrs, slog.String("nav", x.notice()))
 	if res.quote != nil && res.outcome == "OK" {
 		attrs = append(attrs, slog.Int64("amount", int64(res.quote.Amount)), slog.String("source", string(res.quote.Source)))
 	}
@@ -153,6 +154,14 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 		level = slog.LevelWarn // a receipt may have been among them, and will not come again
 	}
 	h.Logger.LogAttrs(ctx, level, "answered the Nodo", attrs...)
+}
+
+// addressOf is where a request came from: the Nodo's forwarder, or the proxy before us.
+func addressOf(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
 }
 
 // requestID is the forwarder's X-Request-Id, when it is one that a log can hold.

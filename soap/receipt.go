@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/soap/pafornode"
 )
@@ -24,7 +25,9 @@ func (h *Handler) receipt(ctx context.Context, x *exchange) {
 	}
 	receipt := x.storedReceipt()
 	receipt.Outgoing = positions.Outgoing{Receipt: org.Delivery != nil, SEND: org.TellsSEND()}
+	ctx, span := h.Tracer.Start(ctx, "store receipt")
 	duplicate, err := h.Receipts.SaveReceipt(ctx, receipt)
+	telemetry.End(span, err)
 	if err != nil {
 		h.Logger.LogAttrs(ctx, slog.LevelError, "receipt not stored, the Nodo will send it again",
 			slog.String("organization", x.request.IDPA), slog.String("nav", string(receipt.NAV)),

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/positions/calendar"
 )
@@ -26,7 +28,10 @@ func (h *Handler) record(ctx context.Context, x *exchange) {
 			answer.Amount, answer.BaseAmount, answer.NotificationFee = quote.Amount, quote.AmountByRules, quote.NotificationFee
 		}
 	}
-	h.Recorder.Record(ctx, answer)
+	ctx, span := h.Tracer.Start(ctx, "journal answer")
+	durable := h.Recorder.Record(ctx, answer)
+	span.SetAttributes(attribute.Bool("attualizza.durable", durable))
+	span.End()
 }
 
 // xsdDateTime reads the lexical form of xsd:dateTime; without a zone it is

@@ -86,6 +86,9 @@ func (s *service) Close() {
 	if s.store != nil {
 		s.logIf("store", s.store.Close())
 	}
+	if s.traces != nil {
+		s.logIf("traces", s.traces.Close(flush)) // within what is left
+	}
 	if s.metrics != nil {
 		s.logIf("metrics", s.metrics.Close(ctx))
 	}

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/config"
 	"github.com/attualizza/attualizza/internal/sandbox"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/internal/testservers"
 	"github.com/attualizza/attualizza/soap"
 	"github.com/attualizza/attualizza/soap/pafornode"
@@ -150,7 +150,11 @@ func newHouseWith(t testing.TB, sim *simulator, cfg *config.Config) *house {
 	t.Helper()
 	cfg.APIRateLimit = config.Rate{Requests: 100_000, Per: time.Second} // the suite registers many enti at once
 	logs := &logbook{}
-	service, err := start(t.Context(), cfg, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})), true)
+	logger, err := telemetry.NewLogger(logs, "debug", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := start(t.Context(), cfg, logger, true)
 	if err != nil {
 		t.Fatal(err)
 	}

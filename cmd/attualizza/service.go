@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,7 @@ type service struct {
 	logger     *slog.Logger
 	store      positions.Store
 	metrics    *telemetry.Metrics
+	traces     *telemetry.Traces
 	redis      *cache.Redis
 	prices     *cache.Cache[positions.Price]
 	send       *sendclient.Client
@@ -83,8 +85,17 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 			s.Close()
 		}
 	}()
-	if s.metrics, err = telemetry.NewMetrics(); err != nil {
+	otel, err := telemetry.ReadEnvironment(os.Getenv)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	if s.metrics, err = telemetry.NewMetrics(otel); err != nil {
 		return nil, err
+	}
+	if s.traces, err = telemetry.NewTraces(ctx, telemetry.TracesConfig{
+		Environment: otel, Version: version(), KeepNotable: cfg.TracesKeep == "notable", Logger: logger,
+	}); err != nil {
+		return nil, &usageError{err}
 	}
 	if s.store, err = openStore(ctx, string(cfg.DatabaseURL)); err != nil {
 		return nil, err
@@ -98,11 +109,11 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 			return nil, err
 		}
 	}
-	meter := s.metrics.Meter()
-	s.prices = cache.New[positions.Price](cache.Options{Prefix: "attualizza:price:1:", Redis: s.redis, Meter: meter})
+	meter, tracer := s.metrics.Meter(), s.traces.Tracer()
+	s.prices = cache.New[positions.Price](cache.Options{Prefix: "attualizza:price:1:", Redis: s.redis, Meter: meter, Tracer: tracer})
 	if s.send, err = sendclient.New(sendclient.Config{
 		BaseURL: cfg.SendURL, TokenURL: cfg.PDNDTokenURL, Audience: cfg.PDNDAudience,
-		Timeout: cfg.SendTimeout, Meter: meter, Logger: logger, Vouchers: s.vouchers(),
+		Timeout: cfg.SendTimeout, Meter: meter, Tracer: tracer, Logger: logger, Vouchers: s.vouchers(),
 	}); err != nil {
 		return nil, err
 	}
@@ -120,7 +131,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		logger.WarnContext(ctx, "no legal interest rate is known for this year, the last one known goes on; once another is decreed, set ATTUALIZZA_LEGAL_INTEREST", "year", year)
 	}
 	s.actualizer = actualize.New(actualize.Config{
-		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, SendTimeout: cfg.SendTimeout,
+		Store: s.store, Prices: s.send, Cache: s.prices, Logger: logger, Tracer: tracer, SendTimeout: cfg.SendTimeout,
 		Legal: legal,
 	})
 	s.reconciler = reconciliation.New(reconciliation.Config{Store: s.store, Prices: s.actualizer, Directory: s.registry, Logger: logger})
@@ -131,7 +142,7 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 		return nil, err
 	}
 	if s.courier, err = deliveries.New(deliveries.Config{
-		Outbox: s.store, Directory: s.registry, SEND: s.send, Secrets: box, Render: rest.ReceiptJSON, Logger: logger, Meter: meter,
+		Outbox: s.store, Directory: s.registry, SEND: s.send, Secrets: box, Render: rest.ReceiptJSON, Logger: logger, Meter: meter, Tracer: tracer,
 	}); err != nil {
 		return nil, err
 	}
@@ -142,13 +153,13 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	}
 	nodo := soap.New(soap.Config{
 		Directory: s.registry, Quoter: s.actualizer, Recorder: s.recorder, Receipts: deliveries.Receipts{Store: s.store, Courier: s.courier},
-		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Logger: logger,
+		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Tracer: tracer, Logger: logger,
 	})
 	if cfg.PDNDIssuer != "" {
 		s.accepted = acceptedVouchers(cfg, logger)
 	}
 	api, err := rest.New(rest.Config{
-		Store: s.store, Quoter: s.actualizer, Directory: s.registry, Box: box, Logger: logger, Audit: telemetry.Audit(logger), Waker: s.courier,
+		Store: s.store, Quoter: s.actualizer, Directory: s.registry, Box: box, Logger: logger, Tracer: tracer, Audit: telemetry.Audit(logger), Waker: s.courier,
 		Vouchers: s.verifier(), Audience: cfg.PDNDTokenAudience,
 		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
 		Name: "attualizza", Version: version(), Environment: environment(cfg),

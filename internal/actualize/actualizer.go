@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/attualizza/attualizza/cache"
@@ -25,6 +27,8 @@ type Config struct {
 	Prices Prices
 	Cache  *cache.Cache[positions.Price]
 	Logger *slog.Logger
+	// Tracer makes the spans; nil: none.
+	Tracer trace.Tracer
 	// SendTimeout is the longest that one price request may take.
 	SendTimeout time.Duration
 	// Legal are the legal interest rates; nil: as published with this program.
@@ -40,6 +44,7 @@ type Actualizer struct {
 	prices      Prices
 	cache       *cache.Cache[positions.Price]
 	logger      *slog.Logger
+	tracer      trace.Tracer
 	sendTimeout time.Duration
 	legal       *rules.LegalRates
 	now         func() time.Time
@@ -53,10 +58,10 @@ type Actualizer struct {
 // encoding and recording: nobody waits for SEND beyond the deadline less this.
 const Reserve = 200 * time.Millisecond
 
-// New returns an Actualizer. Every field of cfg but Now and Logger is needed.
+// New returns an Actualizer. Every field of cfg but Now, Tracer and Logger is needed.
 func New(cfg Config) *Actualizer {
 	a := &Actualizer{
-		store: cfg.Store, prices: cfg.Prices, cache: cfg.Cache, logger: cfg.Logger,
+		store: cfg.Store, prices: cfg.Prices, cache: cfg.Cache, logger: cfg.Logger, tracer: cfg.Tracer,
 		sendTimeout: cfg.SendTimeout, legal: cfg.Legal, now: cfg.Now,
 	}
 	if a.now == nil {
@@ -64,6 +69,9 @@ func New(cfg Config) *Actualizer {
 	}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
+	}
+	if a.tracer == nil {
+		a.tracer = noop.Tracer{}
 	}
 	a.unsaved = newUnsaved(a.store, a.logger)
 	return a

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/sendclient"
 )
@@ -17,6 +20,7 @@ var errSlow = errors.New("no answer within the budget")
 type asked struct {
 	price    *positions.Price
 	exchange *positions.SendExchange
+	span     trace.SpanContext // of the request, which is in the first asker's trace
 }
 
 // saveTimeout bounds how long a fresh price waits for the store: the askers are
@@ -42,16 +46,26 @@ func (a *Actualizer) ask(ctx context.Context, org *registry.Organization, nav po
 	}
 	started := a.now()
 	key := priceKey(org.FiscalCode, nav)
+	ctx, span := a.tracer.Start(ctx, "wait for the price")
 	result := a.flights.DoChan(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.sendTimeout)
 		defer cancel()
-		return a.fly(ctx, org, cred, nav, since)
+		ctx, span := a.tracer.Start(ctx, "ask the price")
+		got, err := a.fly(ctx, org, cred, nav, since)
+		telemetry.End(span, err)
+		got.span = span.SpanContext()
+		return got, err
 	})
 	select {
 	case r := <-result:
 		got, _ := r.Val.(asked)
+		if r.Shared {
+			span.AddLink(trace.Link{SpanContext: got.span})
+		}
+		telemetry.End(span, r.Err)
 		return got.price, got.exchange, r.Err
 	case <-ctx.Done():
+		telemetry.End(span, errSlow)
 		return nil, &positions.SendExchange{RequestedAt: started, Code: "BUDGET"}, errSlow
 	}
 }
@@ -106,7 +120,10 @@ func (a *Actualizer) remember(ctx context.Context, org *registry.Organization, n
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
-	if err := a.store.SavePrice(ctx, org.FiscalCode, nav, price); err != nil {
+	ctx, span := a.tracer.Start(ctx, "store price")
+	err := a.store.SavePrice(ctx, org.FiscalCode, nav, price)
+	telemetry.End(span, err)
+	if err != nil {
 		message := "price not saved yet; it serves from memory and is tried again"
 		if !a.unsaved.keep(key, org.FiscalCode, nav, price) {
 			message = "price not saved; it serves from memory while it is fresh"

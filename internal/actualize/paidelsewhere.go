@@ -6,6 +6,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -33,7 +34,10 @@ func (a *Actualizer) lessPaidElsewhere(ctx context.Context, org *registry.Organi
 		var err error
 		ctx, cancel := context.WithTimeout(ctx, feesPaidTimeout)
 		defer cancel()
-		if paid, err = a.store.FeesPaid(ctx, org.FiscalCode, f.price.IUN, n.Position.Debtor.FiscalCode, n.Option.NAV); err != nil {
+		ctx, span := a.tracer.Start(ctx, "store fees paid")
+		paid, err = a.store.FeesPaid(ctx, org.FiscalCode, f.price.IUN, n.Position.Debtor.FiscalCode, n.Option.NAV)
+		telemetry.End(span, err)
+		if err != nil {
 			a.logger.WarnContext(ctx, "not known whether the fee was paid with another notice of the notification: the whole is charged",
 				"organization", org.FiscalCode, "nav", n.Option.NAV, "error", err)
 			return f

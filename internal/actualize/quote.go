@@ -8,6 +8,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/registry"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/positions/calendar"
 	"github.com/attualizza/attualizza/positions/rules"
@@ -73,7 +74,7 @@ type Store interface {
 // the store does not answer, [ErrNoPrice], [ErrAmountTooLarge], and whatever
 // accept returns for a payable notice, before anybody is asked for its price.
 func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, accept ...func(*positions.Notice) error) (*Quote, error) {
-	notice, err := a.store.Notice(ctx, org.FiscalCode, nav)
+	notice, err := a.notice(ctx, org, nav)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func (a *Actualizer) Quote(ctx context.Context, org *registry.Organization, nav 
 // version, state and last known price. SEND is not asked. Errors as in Quote,
 // [ErrNoPrice] excluded.
 func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber, at time.Time) (*Quote, error) {
-	notice, err := a.store.Notice(ctx, org.FiscalCode, nav)
+	notice, err := a.notice(ctx, org, nav)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +114,18 @@ func (a *Actualizer) QuoteAt(ctx context.Context, org *registry.Organization, na
 		return q, nil
 	}
 	return q, q.take(org, a.knownFee(ctx, org, notice, now), now)
+}
+
+// notice reads a notice with all that is known of it.
+func (a *Actualizer) notice(ctx context.Context, org *registry.Organization, nav positions.NoticeNumber) (*positions.Notice, error) {
+	ctx, span := a.tracer.Start(ctx, "store notice")
+	notice, err := a.store.Notice(ctx, org.FiscalCode, nav)
+	if positions.CodeOf(err) == positions.NotFound { // an answer like others
+		span.End()
+	} else {
+		telemetry.End(span, err)
+	}
+	return notice, err
 }
 
 func (a *Actualizer) newQuote(n *positions.Notice, at time.Time) *Quote {

@@ -70,6 +70,8 @@ type Config struct {
 
 	LogLevel  string `group:"Logs" env:"ATTUALIZZA_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least serious messages to log: ${enum}."`
 	LogFormat string `group:"Logs" env:"ATTUALIZZA_LOG_FORMAT" enum:"json,text" default:"json" help:"Format of the log: ${enum}."`
+
+	TracesKeep string `group:"Logs" name:"traces-keep" env:"ATTUALIZZA_TRACES_KEEP" enum:"notable,sampled" default:"notable" help:"Which traces a collector gets, when OTEL_EXPORTER_OTLP_ENDPOINT names one: those that OTEL_TRACES_SAMPLER chooses (sampled), or besides them every one with a slow, degraded or failed answer (notable)."`
 }
 
 const (

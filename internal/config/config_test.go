@@ -35,7 +35,7 @@ func TestWithoutAnythingTheDocumentedDefaultsHold(t *testing.T) {
 		AnswerBudget: 1800 * time.Millisecond, SendTimeout: 1200 * time.Millisecond,
 		MaxInFlight: 256, APIRateLimit: Rate{100, time.Second}, APIMaxBody: 4 << 20, DrainDelay: 3 * time.Second,
 		RetentionAnswers: Period(3653 * day), RetentionReceipts: Period(3653 * day), RetentionDeliveries: Period(90 * day),
-		LogLevel: "info", LogFormat: "json",
+		LogLevel: "info", LogFormat: "json", TracesKeep: "notable",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -67,7 +67,7 @@ func TestEveryKeyCanBeGivenInEveryWay(t *testing.T) {
 		"ATTUALIZZA_LEGAL_INTEREST":    "2027=1.8,2028=2",
 		"ATTUALIZZA_RETENTION_ANSWERS": "400d", "ATTUALIZZA_RETENTION_RECEIPTS": "0", "ATTUALIZZA_RETENTION_DELIVERIES": "8d",
 		"ATTUALIZZA_ADMIN_KEY": adminKey, "ATTUALIZZA_MASTER_KEY": masterKey,
-		"ATTUALIZZA_LOG_LEVEL": "warn", "ATTUALIZZA_LOG_FORMAT": "text",
+		"ATTUALIZZA_LOG_LEVEL": "warn", "ATTUALIZZA_LOG_FORMAT": "text", "ATTUALIZZA_TRACES_KEEP": "sampled",
 	}
 	special := map[string]bool{ // have tests of their own
 		"ATTUALIZZA_NODO_TLS_CERT": true, "ATTUALIZZA_NODO_TLS_KEY": true, "ATTUALIZZA_NODO_TLS_CLIENT_CA": true,

@@ -11,6 +11,8 @@ import (
 	"github.com/riverqueue/river"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/telemetry"
@@ -70,6 +72,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Meter receives the metrics; nil for none.
 	Meter metric.Meter
+	// Tracer makes a span of each attempt, handed on to the receiver; nil: none.
+	Tracer trace.Tracer
 	// Transport carries the receipts; nil for one of its own.
 	Transport http.RoundTripper
 	// Now is the clock; nil: time.Now.
@@ -97,6 +101,9 @@ func New(cfg Config) (*Courier, error) {
 	}
 	if cfg.Meter == nil {
 		cfg.Meter = noop.Meter{}
+	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = tracenoop.Tracer{}
 	}
 	if cfg.Transport == nil {
 		cfg.Transport = newTransport()

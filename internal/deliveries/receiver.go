@@ -15,6 +15,7 @@ import (
 	"time"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/positions"
@@ -61,6 +62,7 @@ func (c *Courier) pushReceipt(ctx context.Context, d *positions.Delivery) outcom
 	if err := c.sign(request, org, d, body); err != nil {
 		return outcome{err: err, general: true}
 	}
+	onward.Inject(ctx, propagation.HeaderCarrier(request.Header))
 	return c.post(request)
 }
 

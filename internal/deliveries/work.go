@@ -113,6 +113,7 @@ type outcome struct {
 
 // attempt makes one attempt and notes in d what it came to.
 func (c *Courier) attempt(ctx context.Context, d *positions.Delivery) {
+	ctx, span := c.span(ctx, d)
 	try, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	var o outcome
@@ -143,6 +144,7 @@ func (c *Courier) attempt(ctx context.Context, d *positions.Delivery) {
 	}
 	c.learn(ctx, d, o, now)
 	c.tell(ctx, d, o)
+	end(span, d, o)
 }
 
 // slow is how long a receiver may take to refuse a delivery and still be held to work.

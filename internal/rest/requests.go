@@ -45,8 +45,6 @@ func (s *server) identifyRequest(next echo.HandlerFunc) echo.HandlerFunc {
 			id = rand.Text()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
-		// Telemetry around this handler names spans and metrics by the pattern.
-		c.Request().Pattern = c.Request().Method + " " + s.pattern(c)
 		return next(c)
 	}
 }

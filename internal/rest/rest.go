@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/modi"
@@ -110,6 +112,8 @@ type Config struct {
 	Timeout time.Duration
 	// Name, Version and Environment are what /info tells.
 	Name, Version, Environment string
+	// Tracer makes a span of each request; nil: none.
+	Tracer trace.Tracer
 	// Logger gets one line per request; nil: none.
 	Logger *slog.Logger
 	// Audit gets one line per administrative act that was tried; nil: none.
@@ -162,6 +166,9 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = noop.Tracer{}
+	}
 	if cfg.Audit == nil {
 		cfg.Audit = slog.New(slog.DiscardHandler)
 	}
@@ -195,7 +202,7 @@ func (s *server) routes() (http.Handler, error) {
 	e.IPExtractor = echo.ExtractIPDirect() // a forwarded address is whatever the client says
 	e.Binder = bodyBinder{}
 	e.HTTPErrorHandler = s.refuse
-	e.Use(s.identifyRequest, s.audit, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.knowParameters, s.limitBody, s.verifyIntegrity, s.carryOutOnce, s.tagAnswers)
+	e.Use(s.identifyRequest, s.trace, s.audit, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.knowParameters, s.limitBody, s.verifyIntegrity, s.carryOutOnce, s.tagAnswers)
 	RegisterHandlers(e, NewStrictHandler(s, nil))
 	return headAsGet(e), s.contract.covers(e.Routes())
 }

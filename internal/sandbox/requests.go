@@ -36,6 +36,8 @@ type Entry struct {
 	// Voucher tells whether an Authorization header came with the request.
 	Voucher   bool   `json:"voucher"`
 	RequestID string `json:"requestId"`
+	// Traceparent is the trace that the request said it belongs to (W3C Trace Context).
+	Traceparent string `json:"traceparent,omitempty"`
 	// Status is 0 while the request is being answered, and stays 0 when no
 	// status was ever sent (hang, reset).
 	Status     int    `json:"status"`
@@ -167,7 +169,7 @@ func (s *Sandbox) begin(w http.ResponseWriter, r *http.Request, endpoint Endpoin
 	}
 	w.Header().Set("X-Request-Id", id)
 	c := &call{s: s, w: w, r: r, began: time.Now()}
-	c.Entry = s.requests.put(Entry{At: s.clock().UTC(), Endpoint: endpoint, RequestID: id, Voucher: r.Header.Get("Authorization") != ""})
+	c.Entry = s.requests.put(Entry{At: s.clock().UTC(), Endpoint: endpoint, RequestID: id, Traceparent: traceparent(r), Voucher: r.Header.Get("Authorization") != ""})
 	return c
 }
 
@@ -198,4 +200,12 @@ func printable(id string) bool {
 		}
 	}
 	return id != "" && len(id) <= 128
+}
+
+// traceparent is the header as it came, unless it is longer than one can be.
+func traceparent(r *http.Request) string {
+	if value := r.Header.Get("Traceparent"); len(value) <= 55 {
+		return value
+	}
+	return ""
 }

@@ -269,7 +269,7 @@ func TestPausesGrowWithFailuresAndAreNoShorterThanAskedFor(t *testing.T) {
 
 func TestTheMetricsTellWhoReadsAndWhatBecameOfEvents(t *testing.T) {
 	c := onSQLite(t)
-	metrics, err := telemetry.NewMetrics()
+	metrics, err := telemetry.NewMetrics(telemetry.Environment{})
 	c.must(err)
 	t.Cleanup(func() { metrics.Close(context.Background()) })
 	r := c.replica(func(cfg *Config) { cfg.Meter = metrics.Meter() })

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMetricsCarryTheContractsNames(t *testing.T) {
-	m, err := NewMetrics()
+	m, err := NewMetrics(Environment{})
 	if err != nil {
 		t.Fatal(err)
 	}
