@@ -48,7 +48,10 @@ type board struct {
 	UID, Title string
 	Panels     []struct {
 		Title   string
-		Targets []struct{ Expr string }
+		Targets []struct {
+			Expr     string
+			Exemplar bool
+		}
 	}
 	Templating struct {
 		List []struct {
@@ -142,6 +145,24 @@ func (w *watcher) values(expr string) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// traces counts the points of a query that lead to a trace.
+func (w *watcher) traces(expr string) (n int, err error) {
+	query := w.span()
+	query.Set("query", w.filled(expr))
+	var found []struct {
+		Exemplars []struct{ Labels map[string]string }
+	}
+	err = w.ask("query_exemplars", query, &found)
+	for _, series := range found {
+		for _, e := range series.Exemplars {
+			if e.Labels["trace_id"] != "" {
+				n++
+			}
+		}
+	}
+	return n, err
 }
 
 // last is the largest value of a query now; NaN when there is none.

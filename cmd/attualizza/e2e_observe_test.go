@@ -144,7 +144,7 @@ func (w *watched) begin(forPeople bool) {
 	cfg.APIRateLimit = config.Rate{Requests: 100_000, Per: time.Second}
 	ours, theirs := mutualtlstest.New(t, "our CA"), mutualtlstest.New(t, "pagoPA's CA")
 	certify(t, cfg, ours, theirs, time.Now().AddDate(1, 0, 0))
-	c := startChild(t, cfg)
+	c := startChild(t, cfg, "OTEL_EXPORTER_OTLP_ENDPOINT="+newCollector(t).URL)
 	eventually(t, 20*time.Second, "the service is ready", c.ready)
 	w.service = &certified{c.house(t, w.sim, cfg), ours, theirs}
 
@@ -347,6 +347,9 @@ func (w *watched) judge() {
 				missing = missing || isNotExposedYet(x.Expr)
 				if err := w.dead(x.Expr); err != nil {
 					problems = append(problems, fmt.Sprintf("%v: %s", err, x.Expr))
+				}
+				if n, err := w.traces(x.Expr); x.Exemplar && (err != nil || n == 0) && !isNotExposedYet(x.Expr) {
+					problems = append(problems, fmt.Sprintf("no exemplar leads to a trace, %v: %s", err, x.Expr))
 				}
 			}
 			switch {

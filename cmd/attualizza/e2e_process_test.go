@@ -58,8 +58,8 @@ type child struct {
 }
 
 // startChild runs `attualizza serve` with a configuration given by environment
-// variables, and waits until its doors are open.
-func startChild(t *testing.T, cfg *config.Config) *child {
+// variables, to which others can be added, and waits until its doors are open.
+func startChild(t *testing.T, cfg *config.Config, environment ...string) *child {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -77,6 +77,7 @@ func startChild(t *testing.T, cfg *config.Config) *child {
 		"ATTUALIZZA_DRAIN_DELAY=" + cfg.DrainDelay.String(), "ATTUALIZZA_LOG_LEVEL=debug",
 		"ATTUALIZZA_NODO_TLS_CERT=" + cfg.NodoTLSCert, "ATTUALIZZA_NODO_TLS_KEY=" + cfg.NodoTLSKey, "ATTUALIZZA_NODO_TLS_CLIENT_CA=" + cfg.NodoTLSClientCA,
 	}
+	c.cmd.Env = append(c.cmd.Env, environment...)
 	output, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
