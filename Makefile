@@ -24,14 +24,17 @@ export VERSION SOURCE_DATE_EPOCH
 # Three packages at a time, on two processors: most of their time they wait. The
 # end-to-end tests hold answers to a budget: nothing else runs beside them.
 # Those that load or kill several processes come last, and without the race
-# detector: it would look at the tests alone, not at the processes.
-fleet = TestNothingThatWasAcknowledgedIsLost|TestThreeReplicas|TestAnotherReplicaTakesOver
+# detector: it would look at the tests alone, not at the processes. The one that
+# wants the history of the repository has a target of its own.
+rolling = TestARollingRestart
+upgrade = TestTheReleaseBefore
+fleet = TestNothingThatWasAcknowledgedIsLost|TestThreeReplicas|TestAnotherReplicaTakesOver|$(rolling)
 tests = $(if $(filter ./...,$(PKG)),\
-	$(GO) test -p 3 -shuffle=on -count=1 $(1) $$($(GO) list ./... | grep -v /cmd/attualizza$$) && $(GO) test -shuffle=on -count=1 $(1) -skip '$(fleet)' ./cmd/attualizza,\
+	$(GO) test -p 3 -shuffle=on -count=1 $(1) $$($(GO) list ./... | grep -v /cmd/attualizza$$) && $(GO) test -shuffle=on -count=1 $(1) -skip '$(fleet)|$(upgrade)' ./cmd/attualizza,\
 	$(GO) test -p 3 -shuffle=on -count=1 $(1) $(PKG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test test-race crash servers lint fmt bench bench-compare import-figures generate check-contract check-api check-alerts fuzz release deb deb-check container-check licences sbom clean
+.PHONY: help demo run build test test-race crash rolling upgrade-check servers lint fmt bench bench-compare import-figures generate check-contract check-api check-alerts observe fuzz release deb deb-check container-check licences sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +60,12 @@ crash: servers ## kill the service 20 times under load, on both stores: SEED=num
 	@for seed in $$(seq $(SEED) $$(($(SEED) + $(COUNT) - 1))); do \
 		ATTUALIZZA_CRASH_SEED=$$seed $(GO) test ./cmd/attualizza -run HoweverOftenTheServiceIsKilled -v -count=1 -timeout=15m || exit 1; \
 	done
+
+rolling: servers ## restart two replicas behind a balancer in turn, under 200 calls a second; shows the figures
+	$(GO) test ./cmd/attualizza -run '$(rolling)' -v -count=1 -timeout=5m
+
+upgrade-check: servers ## the release before this one on this one's schema, and both beside each other; needs the history
+	$(GO) test ./cmd/attualizza -run '$(upgrade)' -v -count=1 -timeout=5m
 
 servers: # the binaries that the tests start; installed when missing and possible
 	@.ci/servers
@@ -95,6 +104,10 @@ check-alerts: servers ## the alerting rules: their syntax, and when each fires; 
 	promtool check rules deploy/prometheus/rules.yaml
 	promtool check config deploy/prometheus/prometheus.yaml
 	promtool test rules deploy/prometheus/tests/*.yaml
+
+observe: servers ## an outage of SEND seen by dashboards and alerts; KEEP=1 leaves Prometheus at 127.0.0.1:9090
+	@echo "compiling (the first time takes a minute or two)…"
+	@OBSERVE=1 KEEP=$(KEEP) $(GO) test ./cmd/attualizza -run '^TestDashboardsAndAlertsLiveThroughAnOutage$$' -v -count=1 -timeout=0
 
 fuzz: ## every fuzz target for FUZZTIME
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u | while read -r dir; do \

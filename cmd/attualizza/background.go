@@ -11,12 +11,18 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// prepare applies the migrations, trying again while the database does not
-// answer, and then loads the organizations. Nothing happens beside the payments
-// before: whose organization is not known would seem to concern nobody.
+// prepare applies the migrations, or waits until somebody has, trying again while
+// the database does not answer, and then loads the organizations. Nothing happens
+// beside the payments before: the release before may be at work on its own schema,
+// and whose organization is not known would seem to concern nobody.
 func (s *service) prepare(ctx context.Context, migrate bool) {
-	for pause := 250 * time.Millisecond; migrate; pause = min(2*pause, 5*time.Second) {
-		err := applyMigrations(ctx, s.store, s.engine, s.logger)
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		var err error
+		if migrate {
+			err = applyMigrations(ctx, s.store, s.engine, s.logger)
+		} else {
+			err = s.store.Ping(ctx)
+		}
 		if err == nil {
 			break
 		}
@@ -43,12 +49,13 @@ func (s *service) prepare(ctx context.Context, migrate bool) {
 	s.maintain(ctx)
 }
 
-// applyMigrations brings the tables of the store and those of the jobs up to date.
+// applyMigrations brings the tables of the jobs and those of the store up to date. The
+// store's come last: whoever waits for the migrations asks the store.
 func applyMigrations(ctx context.Context, store positions.Store, engine jobs.Engine, logger *slog.Logger) error {
-	if err := store.Migrate(ctx); err != nil {
+	if err := engine.Migrate(ctx, logger); err != nil {
 		return err
 	}
-	return engine.Migrate(ctx, logger)
+	return store.Migrate(ctx)
 }
 
 // maintain looks after a store that needs it, once now and then daily.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -24,6 +25,19 @@ func (s *service) Drain(ctx context.Context) {
 	defer cancel()
 	s.stopJobs(ctx) // other replicas take the next ones
 	<-ctx.Done()
+}
+
+// leaving closes each connection with the first answer on it while the service
+// drains. A balancer that carries connections, not requests, leaves those that stand
+// where they are: at the end of the drain the next request would meet them as they
+// are closed, and nobody may send a payment's request again (RFC 9112, 9.6).
+func (s *service) leaving(door http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		door.ServeHTTP(w, r)
+	})
 }
 
 // Close stops the doors, flushes what is queued and closes the rooms.

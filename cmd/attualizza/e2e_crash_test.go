@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -264,15 +263,5 @@ func (c *crash) settle(t *testing.T) {
 	c.look() // nobody else does any more
 	c.lost, c.unlogged = c.lost+c.unlogged, 0
 	c.child.house(t, c.sim, c.cfg).nothingPersonal(t)
-	if err := c.child.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-c.child.ended:
-		if c.child.code != exitOK {
-			t.Errorf("exit code %d", c.child.code)
-		}
-	case <-time.After(15 * time.Second):
-		t.Fatal("still running 15 s after SIGTERM")
-	}
+	c.child.end(t)
 }

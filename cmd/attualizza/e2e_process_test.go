@@ -58,24 +58,35 @@ type child struct {
 }
 
 // startChild runs `attualizza serve` with a configuration given by environment
-// variables, and waits until its doors are open.
-func startChild(t *testing.T, cfg *config.Config) *child {
+// variables, to which others can be added, and waits until its doors are open.
+func startChild(t testing.TB, cfg *config.Config, env ...string) *child {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &child{doors: map[string]string{}, ended: make(chan struct{}), log: &logbook{}}
-	c.cmd = exec.Command(path, "serve")
-	c.cmd.Dir = t.TempDir()
-	c.cmd.Env = []string{
+	return startProgram(t, path, append(environmentOf(cfg), env...), "serve") // the last of a name counts
+}
+
+// environmentOf is a configuration as the program takes it.
+func environmentOf(cfg *config.Config) []string {
+	return []string{
 		"PATH=" + os.Getenv("PATH"),
 		"ATTUALIZZA_NODO_LISTEN=" + cfg.NodoListen, "ATTUALIZZA_API_LISTEN=" + cfg.APIListen, "ATTUALIZZA_OPS_LISTEN=" + cfg.OpsListen,
 		"ATTUALIZZA_DATABASE_URL=" + string(cfg.DatabaseURL), "ATTUALIZZA_REDIS_URL=" + string(cfg.RedisURL),
 		"ATTUALIZZA_SEND_URL=" + cfg.SendURL, "ATTUALIZZA_PDND_TOKEN_URL=" + cfg.PDNDTokenURL, "ATTUALIZZA_API_RATE_LIMIT=" + cfg.APIRateLimit.String(),
 		"ATTUALIZZA_ADMIN_KEY=" + string(cfg.AdminKey), "ATTUALIZZA_MASTER_KEY=" + string(cfg.MasterKey),
 		"ATTUALIZZA_DRAIN_DELAY=" + cfg.DrainDelay.String(), "ATTUALIZZA_LOG_LEVEL=debug",
+		"ATTUALIZZA_NODO_TLS_CERT=" + cfg.NodoTLSCert, "ATTUALIZZA_NODO_TLS_KEY=" + cfg.NodoTLSKey, "ATTUALIZZA_NODO_TLS_CLIENT_CA=" + cfg.NodoTLSClientCA,
 	}
+}
+
+// startProgram is [startChild] for a program, its environment and its command.
+func startProgram(t testing.TB, path string, env []string, args ...string) *child {
+	t.Helper()
+	c := &child{doors: map[string]string{}, ended: make(chan struct{}), log: &logbook{}}
+	c.cmd = exec.Command(path, args...)
+	c.cmd.Dir, c.cmd.Env = t.TempDir(), env
 	output, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -123,6 +134,25 @@ func startChild(t *testing.T, cfg *config.Config) *child {
 // bytes.
 const lastWords = 64 << 10
 
+// end asks the process to end, which it must within the contract's time.
+func (c *child) end(t *testing.T) {
+	t.Helper()
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c.ended:
+		if c.code != exitOK {
+			t.Errorf("exit code %d", c.code)
+		}
+	case <-time.After(stopsWithin):
+		t.Fatalf("still running %s after SIGTERM", stopsWithin)
+	}
+}
+
+// stopsWithin is how long a process may live after SIGTERM.
+const stopsWithin = 15 * time.Second
+
 // ready asks /readyz.
 func (c *child) ready() bool {
 	response, err := http.Get("http://" + c.doors["ops"] + "/readyz")
@@ -135,7 +165,7 @@ func (c *child) ready() bool {
 }
 
 // house lets the suite's ways of asking speak to the process.
-func (c *child) house(t *testing.T, sim *simulator, cfg *config.Config) *house {
+func (c *child) house(t testing.TB, sim *simulator, cfg *config.Config) *house {
 	t.Helper()
 	doors := &service{cfg: cfg, logger: slog.New(slog.DiscardHandler)}
 	for name, address := range c.doors {
@@ -171,6 +201,19 @@ func TestSIGTERMDrains(t *testing.T) {
 	d, waiting := e.publish(t, digital), e.publish(t, digital)
 	receipt := e.receipt(t, d, pafornode.GetPaymentV2)
 	told := map[positions.NoticeNumber]int{d.nav: 1}
+	closes := func() bool { // the connection, after its answer
+		response, err := h.client.Post(h.endpoint(), "text/xml", bytes.NewReader(pafornode.AppendRequest(nil, e.request(pafornode.VerifyPaymentNotice, d.nav))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		told[d.nav]++
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+		return response.Close
+	}
+	if closes() {
+		t.Error("it closes connections that are still wanted")
+	}
 	if _, err := sim.Inject(sandbox.Fault{Kind: sandbox.Hang, NoticeCode: string(waiting.nav)}); err != nil {
 		t.Fatal(err)
 	}
@@ -180,6 +223,9 @@ func TestSIGTERMDrains(t *testing.T) {
 	}
 	asked := time.Now()
 	eventually(t, 300*time.Millisecond, "readyz is no longer 200", func() bool { return !c.ready() })
+	if !closes() {
+		t.Error("it keeps connections open that will break off")
+	}
 	for time.Since(asked) < 1500*time.Millisecond { // the drain delay is 2 s
 		wants(t, e.ask(t, pafornode.VerifyPaymentNotice, d.nav), d.amount+200)
 		told[d.nav]++

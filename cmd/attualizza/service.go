@@ -304,7 +304,7 @@ func (s *service) listen(name, address string, handler http.Handler, read, write
 		listener = tls.NewListener(listener, s.nodoTLS.TLS())
 	}
 	s.servers = append(s.servers, &listening{name: name, listener: listener, server: &http.Server{
-		Handler: handler, ReadHeaderTimeout: 2 * time.Second, ReadTimeout: read, WriteTimeout: write,
+		Handler: s.leaving(handler), ReadHeaderTimeout: 2 * time.Second, ReadTimeout: read, WriteTimeout: write,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}})
