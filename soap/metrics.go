@@ -3,7 +3,6 @@ package soap
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -136,7 +135,7 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 	res, q := &x.result, &x.request
 	attrs := make([]slog.Attr, 0, 18)
 	attrs = append(attrs, slog.String("operation", res.operation), slog.String("outcome", res.outcome),
-		slog.String("method", r.Method), slog.String("uri", Path), slog.Int("status", x.status), slog.String("address", addressOf(r)),
+		slog.String("method", r.Method), slog.String("uri", Path), slog.Int("status", x.status), slog.String("address", h.Proxies.Of(r)),
 		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("organization", q.IDPA), slog.String("station", q.IDStation))
 	if res.fault != "" {
 		attrs = append(attrs, slog.String("fault", res.fault))
@@ -159,14 +158,6 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 		level = slog.LevelWarn // a receipt may have been among them, and will not come again
 	}
 	h.Logger.LogAttrs(ctx, level, "answered the Nodo", attrs...)
-}
-
-// addressOf is where a request came from: the Nodo's forwarder, or the proxy before us.
-func addressOf(r *http.Request) string {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
-	}
-	return r.RemoteAddr
 }
 
 // requestID is the forwarder's X-Request-Id, when it is one that a log can hold.

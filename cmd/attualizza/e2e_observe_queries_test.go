@@ -18,31 +18,6 @@ import (
 	"time"
 )
 
-// notExposedYet are the metrics that panels ask for and that the service does not
-// have. A panel that needs one is not held to show something; a metric that is there
-// after all must leave the list.
-var notExposedYet = []string{
-	"attualizza_build_info",
-	"attualizza_ready",
-	"attualizza_dependency_up",
-	"attualizza_voucher_not_after_timestamp_seconds",
-	"attualizza_rest_requests_total",
-	"attualizza_rest_request_duration_seconds",
-	"attualizza_answers_in_flight",
-	"attualizza_store_connections",
-	"attualizza_store_waits_total",
-	"attualizza_store_wait_seconds_total",
-	"attualizza_redis_request_duration_seconds",
-	"attualizza_redis_bypassed",
-	"attualizza_notification_fee_cents_total",
-	"attualizza_position_changes_total",
-	"attualizza_receipts_missing",
-}
-
-func isNotExposedYet(expr string) bool {
-	return slices.ContainsFunc(notExposedYet, func(name string) bool { return strings.Contains(expr, name) })
-}
-
 // board is a dashboard as Grafana reads it.
 type board struct {
 	UID, Title string
@@ -202,9 +177,6 @@ func (w *watcher) blind(expr string) (selectors []string, err error) {
 		return nil, fmt.Errorf("no series are asked for in %s", expr)
 	}
 	for _, s := range found {
-		if isNotExposedYet(s) {
-			continue
-		}
 		n, err := w.series(s)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s, err)
@@ -222,7 +194,7 @@ func (w *watcher) dead(expr string) error {
 	if err != nil {
 		return err
 	}
-	if n == 0 && !isNotExposedYet(expr) {
+	if n == 0 {
 		return errors.New("it shows nothing")
 	}
 	blind, err := w.blind(expr)

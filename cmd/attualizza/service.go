@@ -156,9 +156,13 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	}); err != nil {
 		return nil, err
 	}
+	nodoProxies, err := cfg.Proxies()
+	if err != nil {
+		return nil, err
+	}
 	nodo := soap.New(soap.Config{
 		Directory: s.registry, Quoter: s.actualizer, Recorder: s.recorder, Receipts: deliveries.Receipts{Store: s.store, Courier: s.courier},
-		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Tracer: tracer, Logger: logger,
+		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Proxies: nodoProxies, Meter: meter, Tracer: tracer, Logger: logger,
 	})
 	if cfg.PDNDIssuer != "" {
 		s.accepted = acceptedVouchers(cfg, logger)

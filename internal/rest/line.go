@@ -25,7 +25,7 @@ func (s *server) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err) // answers, so that the status is known
 		}
 		r, took := c.Request(), time.Since(started)
-		s.meters.answered(r.Context(), s.pattern(c), r.Method, c.Response().Status, took)
+		s.meters.answered(r.Context(), s.pattern(c), methodOf(r), c.Response().Status, took)
 		attrs := []slog.Attr{
 			slog.String("method", r.Method),
 			slog.String("route", s.pattern(c)),

@@ -89,11 +89,16 @@ var servedMethods = map[string]bool{
 	http.MethodGet: true, http.MethodPut: true, http.MethodPost: true, http.MethodDelete: true, http.MethodPatch: true,
 }
 
+// methodOf is what metrics and spans say of a method.
+func methodOf(r *http.Request) string {
+	if !servedMethods[r.Method] {
+		return otherMethod
+	}
+	return r.Method
+}
+
 // answered counts one request. HEAD is the GET that it stands for.
 func (s *meters) answered(ctx context.Context, route, method string, status int, took time.Duration) {
-	if !servedMethods[method] {
-		method = otherMethod
-	}
 	of := routeKey{route, method}
 	key := requestKey{of, status}
 	s.mu.RLock()
