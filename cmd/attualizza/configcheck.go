@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/attualizza/attualizza/internal/config"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -46,6 +47,7 @@ func (c *configCheckCommand) Run(ctx context.Context, std stdio) error {
 		{name: "master key", look: c.checkMasterKey},
 		{name: "admin key", look: c.checkAdminKey},
 		{name: "TLS of the Nodo", look: func(context.Context) (string, error) { return checkNodoTLS(&c.Config) }},
+		{name: "traces", look: checkTraces},
 		{name: "relays", look: c.checkRelays},
 		{name: "credentials", look: c.checkCredentials},
 		{name: "credentials in use", look: c.tryCredentials, limit: checkTimeout + trialLimit},
@@ -122,6 +124,21 @@ func (c *configCheckCommand) checkPDNDTokens(ctx context.Context) (string, error
 		keys = "key"
 	}
 	return fmt.Sprintf("%d %s of %s", n, keys, c.PDNDIssuer), nil
+}
+
+// checkTraces shows a message without spans to the collector.
+func checkTraces(ctx context.Context) (string, error) {
+	env, err := telemetry.ReadEnvironment(os.Getenv)
+	switch {
+	case err != nil:
+		return "", &usageError{err}
+	case !env.Export:
+		return "not configured: none are recorded (OTEL_EXPORTER_OTLP_ENDPOINT)", nil
+	}
+	if err := telemetry.TryCollector(ctx); err != nil {
+		return "", err
+	}
+	return "the collector takes them", nil
 }
 
 // checkMasterKey also tries the key on what it should open, where there is
