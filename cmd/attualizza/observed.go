@@ -15,6 +15,7 @@ import (
 func (s *service) observe(meter metric.Meter) error {
 	errs := []error{
 		s.observeBuild(meter), s.observeReadiness(meter), s.observeVouchers(meter), s.observeConnections(meter), s.survey.observe(meter),
+		s.observeUnlogged(meter), s.observeReconciliations(meter),
 	}
 	if s.redis != nil {
 		errs = append(errs, s.redis.Observe(meter))
