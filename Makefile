@@ -34,7 +34,7 @@ tests = $(if $(filter ./...,$(PKG)),\
 	$(GO) test -p 3 -shuffle=on -count=1 $(1) $(PKG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test test-race crash rolling upgrade-check servers lint fmt bench bench-compare import-figures generate check-contract check-api check-alerts fuzz release deb deb-check container-check licences sbom clean
+.PHONY: help demo run build test test-race crash rolling upgrade-check servers lint fmt bench bench-compare import-figures generate check-contract check-api check-alerts observe fuzz release deb deb-check container-check licences sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,10 @@ check-alerts: servers ## the alerting rules: their syntax, and when each fires; 
 	promtool check rules deploy/prometheus/rules.yaml
 	promtool check config deploy/prometheus/prometheus.yaml
 	promtool test rules deploy/prometheus/tests/*.yaml
+
+observe: servers ## an outage of SEND seen by dashboards and alerts; KEEP=1 leaves Prometheus at 127.0.0.1:9090
+	@echo "compiling (the first time takes a minute or two)…"
+	@OBSERVE=1 KEEP=$(KEEP) $(GO) test ./cmd/attualizza -run '^TestDashboardsAndAlertsLiveThroughAnOutage$$' -v -count=1 -timeout=0
 
 fuzz: ## every fuzz target for FUZZTIME
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u | while read -r dir; do \

@@ -24,6 +24,7 @@ type Redis struct {
 	client  redis.UniversalClient
 	limit   time.Duration // of each operation
 	breaker *gobreaker.CircuitBreaker[struct{}]
+	latency *latency // nil: nobody wants to know
 }
 
 // errGone is the caller's haste, which says nothing about Redis.
@@ -59,7 +60,7 @@ func dialWithin(limit time.Duration, rawURL string, log *slog.Logger) (*Redis, e
 		}
 		return nil, fmt.Errorf("redis URL: %w", err)
 	}
-	return &Redis{client, limit, newBreaker(log)}, nil
+	return &Redis{client: client, limit: limit, breaker: newBreaker(log)}, nil
 }
 
 // quiet drops go-redis's own log lines: every failure already comes back as an
@@ -155,12 +156,15 @@ func (r *Redis) Ping(ctx context.Context) error {
 	return r.client.Ping(ctx).Err()
 }
 
-// do runs one operation within its limit, unless the breaker is open.
-func (r *Redis) do(ctx context.Context, op func(context.Context) error) error {
+// do runs one operation within its limit, unless the breaker is open. The metric
+// knows it by its command.
+func (r *Redis) do(ctx context.Context, command string, op func(context.Context) error) error {
 	_, err := r.breaker.Execute(func() (struct{}, error) {
 		limited, cancel := context.WithTimeout(ctx, r.limit)
 		defer cancel()
+		began := time.Now()
 		err := op(limited)
+		r.latency.record(ctx, command, began)
 		if err != nil && !errors.Is(err, redis.Nil) && ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", errGone, err)
 		}
@@ -174,7 +178,7 @@ func (r *Redis) do(ctx context.Context, op func(context.Context) error) error {
 
 // get returns the text at key, empty if there is none.
 func (r *Redis) get(ctx context.Context, key string) (text string, err error) {
-	err = r.do(ctx, func(ctx context.Context) error {
+	err = r.do(ctx, commandGet, func(ctx context.Context) error {
 		text, err = r.client.Get(ctx, key).Result()
 		return err
 	})
@@ -185,20 +189,20 @@ func (r *Redis) get(ctx context.Context, key string) (text string, err error) {
 // is worth sharing even when its asker has gone.
 
 func (r *Redis) set(ctx context.Context, key, text string, ttl time.Duration) error {
-	return r.do(context.WithoutCancel(ctx), func(ctx context.Context) error {
+	return r.do(context.WithoutCancel(ctx), commandSet, func(ctx context.Context) error {
 		return r.client.Set(ctx, key, text, ttl).Err()
 	})
 }
 
 func (r *Redis) del(ctx context.Context, key string) error {
-	return r.do(context.WithoutCancel(ctx), func(ctx context.Context) error {
+	return r.do(context.WithoutCancel(ctx), commandDel, func(ctx context.Context) error {
 		return r.client.Del(ctx, key).Err()
 	})
 }
 
 // setIfAbsent reports whether key was free and is now text's, for ttl.
 func (r *Redis) setIfAbsent(ctx context.Context, key, text string, ttl time.Duration) (set bool, err error) {
-	err = r.do(ctx, func(ctx context.Context) error {
+	err = r.do(ctx, commandSetNX, func(ctx context.Context) error {
 		err := r.client.SetArgs(ctx, key, text, redis.SetArgs{Mode: "NX", TTL: ttl}).Err()
 		set = err == nil
 		return err
@@ -212,7 +216,7 @@ var compareAndDelete = redis.NewScript(
 	`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0`)
 
 func (r *Redis) deleteIfEqual(ctx context.Context, key, text string) error {
-	return r.do(context.WithoutCancel(ctx), func(ctx context.Context) error {
+	return r.do(context.WithoutCancel(ctx), commandEval, func(ctx context.Context) error {
 		return compareAndDelete.Run(ctx, r.client, []string{key}, text).Err()
 	})
 }
@@ -221,7 +225,7 @@ func (r *Redis) deleteIfEqual(ctx context.Context, key, text string) error {
 // a winner puts its value before it unlocks, so a lock that is gone without a
 // value will not bring one.
 func (r *Redis) lockedAndGet(ctx context.Context, lock, key string) (locked bool, text string, err error) {
-	err = r.do(ctx, func(ctx context.Context) error {
+	err = r.do(ctx, commandBatch, func(ctx context.Context) error {
 		var exists *redis.IntCmd
 		var get *redis.StringCmd
 		_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -61,9 +61,21 @@ func (e *tokenEndpoint) fetch(ctx context.Context, p *PDND) (voucher, error) {
 		return voucher{}, fmt.Errorf("voucher: HTTP %d: %w", resp.StatusCode, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return voucher{}, fmt.Errorf("voucher: PDND answered HTTP %d %s", resp.StatusCode, oauthError(body))
+		return voucher{}, &VoucherRefusal{resp.StatusCode, oauthError(body)}
 	}
 	return readVoucher(body, asked)
+}
+
+// VoucherRefusal is an answer of PDND that holds no voucher: the cause of a
+// [KindNoVoucher], unless there was no answer.
+type VoucherRefusal struct {
+	Status int    // of HTTP
+	Code   string // OAuth's or PDND's; empty when it gave none
+}
+
+// Error tells status and code.
+func (e *VoucherRefusal) Error() string {
+	return strings.TrimSuffix(fmt.Sprintf("voucher: PDND answered HTTP %d %s", e.Status, e.Code), " ")
 }
 
 // assertion is the signed statement of who asks and for which purpose.

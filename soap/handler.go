@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/attualizza/attualizza/internal/actualize"
+	"github.com/attualizza/attualizza/internal/origin"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/soap/pafornode"
@@ -51,7 +52,7 @@ type Receipts interface {
 	SaveReceipt(ctx context.Context, r *positions.Receipt) (duplicate bool, err error)
 }
 
-// Config is what a [Handler] is made of. All of it but Meter, Tracer, Logger and Now is
+// Config is what a [Handler] is made of. All of it but Proxies, Meter, Tracer, Logger and Now is
 // needed.
 type Config struct {
 	Directory Directory
@@ -63,10 +64,12 @@ type Config struct {
 	// MaxInFlight is how many answers are prepared at once. Receipts have a
 	// quarter as much again, of their own.
 	MaxInFlight int
-	Meter       metric.Meter
-	Tracer      trace.Tracer
-	Logger      *slog.Logger
-	Now         func() time.Time
+	// Proxies stand before the endpoint; the log tells the address of who called them.
+	Proxies origin.Proxies
+	Meter   metric.Meter
+	Tracer  trace.Tracer
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 // Handler serves the six operations of paForNode and, on GET, the contract.
@@ -88,7 +91,11 @@ func New(cfg Config) *Handler {
 	if cfg.Tracer == nil {
 		cfg.Tracer = noop.Tracer{}
 	}
-	return &Handler{Config: cfg, admission: newAdmission(cfg.MaxInFlight), meters: newMeters(cfg.Meter)}
+	admission := newAdmission(cfg.MaxInFlight)
+	if cfg.Meter != nil {
+		admission.observe(cfg.Meter)
+	}
+	return &Handler{Config: cfg, admission: admission, meters: newMeters(cfg.Meter)}
 }
 
 // writeReserve is left of the budget for writing the reply, come what may.

@@ -3,7 +3,6 @@ package soap
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -23,6 +22,7 @@ type meters struct {
 	sourceSets              sets[positions.FeeSource, metric.AddOption]
 	receiptSets             sets[string, metric.AddOption]
 	durationSets            sets[durationKey, metric.RecordOption]
+	feeCents                metric.Int64Counter
 }
 
 // sets keeps the attributes of each combination, of which there are as many as
@@ -71,12 +71,15 @@ func newMeters(m metric.Meter) *meters {
 	if err != nil {
 		panic(err)
 	}
-	return &meters{
+	made := &meters{
 		answers:  counter("attualizza_answers", "Answers given to the Nodo."),
 		fees:     counter("attualizza_fee_source", "Where the notification fee of an answer came from."),
 		receipts: counter("attualizza_receipts", "Receipts received from the Nodo."),
 		duration: duration,
+		feeCents: counter("attualizza_notification_fee_cents", "Notification fees asked of payers by answers to activations, in cents, by where they came from; a notice that is activated again counts again."),
 	}
+	made.begin(context.Background())
+	return made
 }
 
 type answerKey struct{ operation, outcome, fault string }
@@ -114,6 +117,7 @@ func (h *Handler) observe(r *http.Request, x *exchange) {
 	if res.quote != nil && res.quote.Source != "" {
 		m.fees.Add(ctx, 1, m.sourceSets.of(res.quote.Source, sourceOption)...)
 	}
+	m.charge(ctx, x)
 	if x.request.Operation.IsReceipt() {
 		m.receipts.Add(ctx, 1, m.receiptSets.of(res.outcome, receiptOption)...)
 	}
@@ -131,7 +135,7 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 	res, q := &x.result, &x.request
 	attrs := make([]slog.Attr, 0, 18)
 	attrs = append(attrs, slog.String("operation", res.operation), slog.String("outcome", res.outcome),
-		slog.String("method", r.Method), slog.String("uri", Path), slog.Int("status", x.status), slog.String("address", addressOf(r)),
+		slog.String("method", r.Method), slog.String("uri", Path), slog.Int("status", x.status), slog.String("address", h.Proxies.Of(r)),
 		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("organization", q.IDPA), slog.String("station", q.IDStation))
 	if res.fault != "" {
 		attrs = append(attrs, slog.String("fault", res.fault))
@@ -154,14 +158,6 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 		level = slog.LevelWarn // a receipt may have been among them, and will not come again
 	}
 	h.Logger.LogAttrs(ctx, level, "answered the Nodo", attrs...)
-}
-
-// addressOf is where a request came from: the Nodo's forwarder, or the proxy before us.
-func addressOf(r *http.Request) string {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
-	}
-	return r.RemoteAddr
 }
 
 // requestID is the forwarder's X-Request-Id, when it is one that a log can hold.

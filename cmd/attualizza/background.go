@@ -45,6 +45,7 @@ func (s *service) prepare(ctx context.Context, migrate bool) {
 	close(s.migrated)
 	s.work.Go(func() { s.forget(ctx) })
 	s.work.Go(func() { s.runJobs(ctx) })
+	s.work.Go(func() { s.survey.run(ctx) })
 	s.maintain(ctx)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/attualizza/attualizza/internal/config"
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -21,31 +23,36 @@ type configCommand struct {
 }
 
 type configCheckCommand struct {
-	config.Config `embed:""`
+	config.Config   `embed:""`
+	SkipCredentials bool `help:"Do not try the organizations' credentials against SEND, its relays and PDND."`
 }
 
-// checkTimeout bounds one look at one dependency.
+// checkTimeout bounds one look at one dependency; the trial of all credentials has a
+// limit of its own beyond it.
 const checkTimeout = 5 * time.Second
 
-// Run looks at every dependency once. It changes nothing.
+// Run looks at every dependency once. It changes nothing, here or elsewhere.
 func (c *configCheckCommand) Run(ctx context.Context, std stdio) error {
 	failed, stored := false, true
 	for _, check := range []struct {
-		name string
-		look func(context.Context) (string, error)
+		name  string
+		look  func(context.Context) (string, error)
+		limit time.Duration // zero: checkTimeout
 	}{
-		{"database", c.checkDatabase},
-		{"redis", c.checkRedis},
-		{"SEND", func(ctx context.Context) (string, error) { return reach(ctx, c.SendURL) }},
-		{"PDND", func(ctx context.Context) (string, error) { return reach(ctx, c.PDNDTokenURL) }},
-		{"PDND tokens", c.checkPDNDTokens},
-		{"master key", c.checkMasterKey},
-		{"admin key", c.checkAdminKey},
-		{"TLS of the Nodo", func(context.Context) (string, error) { return checkNodoTLS(&c.Config) }},
-		{"relays", c.checkRelays},
-		{"credentials", c.checkCredentials},
+		{name: "database", look: c.checkDatabase},
+		{name: "redis", look: c.checkRedis},
+		{name: "SEND", look: func(ctx context.Context) (string, error) { return reach(ctx, c.SendURL) }},
+		{name: "PDND", look: func(ctx context.Context) (string, error) { return reach(ctx, c.PDNDTokenURL) }},
+		{name: "PDND tokens", look: c.checkPDNDTokens},
+		{name: "master key", look: c.checkMasterKey},
+		{name: "admin key", look: c.checkAdminKey},
+		{name: "TLS of the Nodo", look: func(context.Context) (string, error) { return checkNodoTLS(&c.Config) }},
+		{name: "traces", look: checkTraces},
+		{name: "relays", look: c.checkRelays},
+		{name: "credentials", look: c.checkCredentials},
+		{name: "credentials in use", look: c.tryCredentials, limit: checkTimeout + trialLimit},
 	} {
-		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		ctx, cancel := context.WithTimeout(ctx, cmp.Or(check.limit, checkTimeout))
 		said, err := check.look(ctx)
 		cancel()
 		var usage *usageError
@@ -117,6 +124,21 @@ func (c *configCheckCommand) checkPDNDTokens(ctx context.Context) (string, error
 		keys = "key"
 	}
 	return fmt.Sprintf("%d %s of %s", n, keys, c.PDNDIssuer), nil
+}
+
+// checkTraces shows a message without spans to the collector.
+func checkTraces(ctx context.Context) (string, error) {
+	env, err := telemetry.ReadEnvironment(os.Getenv)
+	switch {
+	case err != nil:
+		return "", &usageError{err}
+	case !env.Export:
+		return "not configured: none are recorded (OTEL_EXPORTER_OTLP_ENDPOINT)", nil
+	}
+	if err := telemetry.TryCollector(ctx); err != nil {
+		return "", err
+	}
+	return "the collector takes them", nil
 }
 
 // checkMasterKey also tries the key on what it should open, where there is

@@ -58,7 +58,7 @@ type child struct {
 }
 
 // startChild runs `attualizza serve` with a configuration given by environment
-// variables, and waits until its doors are open.
+// variables, to which others can be added, and waits until its doors are open.
 func startChild(t testing.TB, cfg *config.Config, env ...string) *child {
 	t.Helper()
 	path, err := binary()
@@ -77,6 +77,7 @@ func environmentOf(cfg *config.Config) []string {
 		"ATTUALIZZA_SEND_URL=" + cfg.SendURL, "ATTUALIZZA_PDND_TOKEN_URL=" + cfg.PDNDTokenURL, "ATTUALIZZA_API_RATE_LIMIT=" + cfg.APIRateLimit.String(),
 		"ATTUALIZZA_ADMIN_KEY=" + string(cfg.AdminKey), "ATTUALIZZA_MASTER_KEY=" + string(cfg.MasterKey),
 		"ATTUALIZZA_DRAIN_DELAY=" + cfg.DrainDelay.String(), "ATTUALIZZA_LOG_LEVEL=debug",
+		"ATTUALIZZA_NODO_TLS_CERT=" + cfg.NodoTLSCert, "ATTUALIZZA_NODO_TLS_KEY=" + cfg.NodoTLSKey, "ATTUALIZZA_NODO_TLS_CLIENT_CA=" + cfg.NodoTLSClientCA,
 	}
 }
 

@@ -24,6 +24,39 @@ func (c certifying) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
+// forwarding is a proxy's side of a connection to the REST API.
+type forwarding struct{ header string }
+
+func (f forwarding) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("X-Forwarded-For", f.header)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestAProxyOfTheAPIHandsOnTheCallersAddress(t *testing.T) {
+	t.Parallel()
+	sim := newSimulator(t)
+	cfg, err := stageConfig(sim, "sqlite:"+filepath.Join(t.TempDir(), "proxy.db"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.APIProxies = []string{"127.0.0.0/8"}
+	h := begun(t, newHouseWith(t, sim, cfg))
+	client := &http.Client{Transport: forwarding{"198.51.100.7, 192.0.2.1"}, Timeout: 5 * time.Second}
+	response, err := client.Get("http://" + h.address("api") + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	eventually(t, 5*time.Second, "the request is on record", func() bool {
+		return strings.Contains(h.logs.String(), `"address":"192.0.2.1"`)
+	})
+	if strings.Contains(h.logs.String(), "198.51.100.7") {
+		t.Error("an address that the caller wrote is on record")
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
+
 func TestAProxyHandsOnTheNodosCertificate(t *testing.T) {
 	t.Parallel()
 	sim := newSimulator(t)

@@ -186,12 +186,12 @@ func (r *rolling) nothingLost(t *testing.T, all []called) {
 	t.Logf("%d receipts acknowledged, %d kept, %d pushed, %d of them more than once; %d amounts told, %d on record", len(receipts), kept, len(pushed), again, told, recorded)
 }
 
-// traffic is the life of forty notices a second, all through the balancer: the
+// steadyTraffic is the life of forty notices a second, all through the balancer: the
 // organization publishes one, somebody looks at it three times and activates it,
 // and its receipt comes. That makes 200 calls of the Nodo and 40 by REST a second.
 // It is an open loop: no call waits for another one's answer, and how long an answer
 // took is counted from the instant at which the call was due.
-type traffic struct {
+type steadyTraffic struct {
 	r       *rolling
 	debts   []debt // some are there before
 	receipt pafornode.Request
@@ -223,9 +223,9 @@ const (
 // publication it is looked at, after 3 s activated, after 4 s paid.
 var laterBy = [perNotice]int{80, 88, 96, 120, 160}
 
-func (r *rolling) traffic(t *testing.T) *traffic {
+func (r *rolling) traffic(t *testing.T) *steadyTraffic {
 	t.Helper()
-	l := &traffic{r: r, stopping: make(chan struct{})}
+	l := &steadyTraffic{r: r, stopping: make(chan struct{})}
 	l.receipt = *r.door.receipt(t, r.door.publish(t, digital), pafornode.GetPaymentV2)
 	for range laterBy[perNotice-1] {
 		l.debts = append(l.debts, r.door.publish(t, digital))
@@ -236,7 +236,7 @@ func (r *rolling) traffic(t *testing.T) *traffic {
 	return l
 }
 
-func (l *traffic) run(t *testing.T) {
+func (l *steadyTraffic) run(t *testing.T) {
 	for i := 0; ; i++ {
 		due := time.Duration(i) * tempo
 		select {
@@ -267,7 +267,7 @@ func (l *traffic) run(t *testing.T) {
 	}
 }
 
-func (l *traffic) publish(position object, due time.Duration) {
+func (l *steadyTraffic) publish(position object, due time.Duration) {
 	status, _, err := l.r.door.callREST(http.MethodPost, "/debtpositions?toPublish=true", l.r.door.key, position, nil)
 	problem := ""
 	if err != nil || status != http.StatusCreated {
@@ -276,7 +276,7 @@ func (l *traffic) publish(position object, due time.Duration) {
 	l.note(called{what: publication, at: due, problem: problem})
 }
 
-func (l *traffic) call(e *ente, request *pafornode.Request, due time.Duration) {
+func (l *steadyTraffic) call(e *ente, request *pafornode.Request, due time.Duration) {
 	c := called{what: request.Operation.String(), at: due}
 	if request.Receipt != nil {
 		c.receipt = request.Receipt.ReceiptID
@@ -297,7 +297,7 @@ func (l *traffic) call(e *ente, request *pafornode.Request, due time.Duration) {
 }
 
 // note keeps a call, once it was answered.
-func (l *traffic) note(c called) {
+func (l *steadyTraffic) note(c called) {
 	if c.took = time.Since(l.began) - c.at; c.took > nodo.ServiceLevel && c.problem == "" {
 		c.problem = late
 	}
@@ -309,7 +309,7 @@ func (l *traffic) note(c called) {
 const late = "late"
 
 // stop ends the traffic and waits for the last answer.
-func (l *traffic) stop() {
+func (l *steadyTraffic) stop() {
 	select {
 	case <-l.stopping:
 	default:
@@ -320,14 +320,14 @@ func (l *traffic) stop() {
 
 // soFar returns the calls that were answered until now, in the order in which they
 // were due.
-func (l *traffic) soFar() []called {
+func (l *steadyTraffic) soFar() []called {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.SortedFunc(slices.Values(l.all), func(a, b called) int { return int(a.at - b.at) })
 }
 
 // judge holds every answer to what it should be.
-func (l *traffic) judge(t *testing.T) {
+func (l *steadyTraffic) judge(t *testing.T) {
 	t.Helper()
 	const shown = 20
 	bad := slices.DeleteFunc(l.soFar(), func(c called) bool { return c.problem == "" })
@@ -341,7 +341,7 @@ func (l *traffic) judge(t *testing.T) {
 }
 
 // table shows what came of the calls, by their kind.
-func (l *traffic) table() string {
+func (l *steadyTraffic) table() string {
 	by := map[string][]called{}
 	all := l.soFar()
 	for _, c := range all {

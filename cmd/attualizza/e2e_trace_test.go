@@ -118,6 +118,9 @@ func (e *ente) verifyIn(t *testing.T, nav positions.NoticeNumber, traceID, flags
 // waited for, though the sampler wanted none of it.
 func TestADegradedAnswersTraceIsKeptFromTheNodoToSEND(t *testing.T) {
 	h, c := tracedHouse(t, testservers.Postgres(t), testservers.Redis(t))
+	if said, err := checkTraces(t.Context()); err != nil || said != "the collector takes them" {
+		t.Errorf("config check says %q, %v", said, err)
+	}
 	const good, degraded = "0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736"
 	e := h.ente(t)
 	e.verifyIn(t, e.publish(t, digital).nav, good, "00")

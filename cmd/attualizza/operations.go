@@ -26,21 +26,27 @@ func (s *service) operations() http.Handler {
 // the organizations once: until then everybody is refused. Redis, SEND and PDND never
 // make it 503: the service answers without them.
 func (s *service) readyz(w http.ResponseWriter, r *http.Request) {
-	if s.draining.Load() {
-		tell(w, http.StatusServiceUnavailable, "draining")
-		return
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
-	if err := s.store.Ping(ctx); err != nil {
-		tell(w, http.StatusServiceUnavailable, "the store does not answer, or its migrations are not applied")
-		return
-	}
-	if !s.registry.Loaded() {
-		tell(w, http.StatusServiceUnavailable, "the organizations are not loaded yet")
+	if why := s.unready(func() bool { return s.store.Ping(ctx) == nil }); why != "" {
+		tell(w, http.StatusServiceUnavailable, why)
 		return
 	}
 	tell(w, http.StatusOK, "ok")
+}
+
+// unready is why nobody should be sent here; empty: they may. The store is asked by
+// whoever asks.
+func (s *service) unready(stored func() bool) string {
+	switch {
+	case s.draining.Load():
+		return "draining"
+	case !stored():
+		return "the store does not answer, or its migrations are not applied"
+	case !s.registry.Loaded():
+		return "the organizations are not loaded yet"
+	}
+	return ""
 }
 
 func tell(w http.ResponseWriter, status int, text string) {

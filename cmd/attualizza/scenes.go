@@ -71,7 +71,7 @@ func demoScenes(now time.Time) []scene {
 			before: viewTwoDaysAgo, wantRules: -5190, wantFee: 200, wantVerify: positions.SourceLive, wantThen: positions.SourceFinal,
 		},
 		{
-			title: "expired", nav: nav(9900000000001), amount: 8000, bound: true, due: now.Add(time.Second), expires: true,
+			title: "expired", nav: nav(9900000000001), amount: 8000, bound: true, due: now.Add(3 * time.Second), expires: true,
 			before: waitForDue, wantFault: string(positions.RefusedExpired),
 		},
 		{

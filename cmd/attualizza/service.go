@@ -57,6 +57,7 @@ type service struct {
 	courier    *deliveries.Courier
 	follower   *streams.Follower
 	reconciler *reconciliation.Reconciler
+	survey     *survey
 	nodoTLS    *mutualtls.Door // nil: plain HTTP
 	servers    []*listening
 	draining   atomic.Bool
@@ -122,6 +123,10 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	if err := s.observeUnlogged(meter); err != nil {
 		return nil, err
 	}
+	s.survey = newSurvey(s.store, s.registry.Organizations, logger)
+	if err := s.observe(meter); err != nil {
+		return nil, err
+	}
 	legal, err := cfg.LegalInterest.Rates()
 	if err != nil {
 		return nil, err
@@ -151,18 +156,26 @@ func start(ctx context.Context, cfg *config.Config, logger *slog.Logger, migrate
 	}); err != nil {
 		return nil, err
 	}
+	nodoProxies, err := cfg.Proxies()
+	if err != nil {
+		return nil, err
+	}
 	nodo := soap.New(soap.Config{
 		Directory: s.registry, Quoter: s.actualizer, Recorder: s.recorder, Receipts: deliveries.Receipts{Store: s.store, Courier: s.courier},
-		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Meter: meter, Tracer: tracer, Logger: logger,
+		Budget: cfg.AnswerBudget, MaxInFlight: cfg.MaxInFlight, Proxies: nodoProxies, Meter: meter, Tracer: tracer, Logger: logger,
 	})
 	if cfg.PDNDIssuer != "" {
 		s.accepted = acceptedVouchers(cfg, logger)
 	}
+	proxies, err := cfg.TrustedByAPI()
+	if err != nil {
+		return nil, err
+	}
 	api, err := rest.New(rest.Config{
 		Store: s.store, Quoter: s.actualizer, Directory: s.registry, Box: box, Logger: logger, Tracer: tracer, Audit: telemetry.Audit(logger), Waker: s.courier,
 		Vouchers: s.verifier(), Audience: cfg.PDNDTokenAudience,
-		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), MaxBody: int64(cfg.APIMaxBody),
-		Name: "attualizza", Version: version(), Environment: environment(cfg),
+		AdminKey: string(cfg.AdminKey), RateLimit: cfg.APIRateLimit.PerSecond(), Proxies: proxies, MaxBody: int64(cfg.APIMaxBody),
+		Name: "attualizza", Version: version(), Environment: environment(cfg), Meter: meter,
 	})
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type Config struct {
 	NodoTLSClientNames []string `group:"Listeners" name:"nodo-tls-client-names" env:"ATTUALIZZA_NODO_TLS_CLIENT_NAMES" default:"forwarder.platform.pagopa.it,forwarder.uat.platform.pagopa.it" help:"Accepted CN or SAN of client certificates, separated by commas."`
 	NodoProxies        []string `group:"Listeners" name:"nodo-proxies" env:"ATTUALIZZA_NODO_PROXIES" help:"Addresses of the TLS proxies in front of the SOAP listener, such as 10.0.0.5 or 10.0.0.0/24, separated by commas: nobody else is let in then, and they must hand on the client's certificate in the next header. Without: whoever reaches the listener is let in." placeholder:"ADDRESS,..."`
 	NodoProxyHeader    string   `group:"Listeners" name:"nodo-proxy-header" env:"ATTUALIZZA_NODO_PROXY_HEADER" default:"Client-Cert" help:"Header in which they hand it on: as RFC 9440 has it, or as PEM with %-escapes (nginx: $$ssl_client_escaped_cert)."`
+	APIProxies         []string `group:"Listeners" name:"api-proxies" env:"ATTUALIZZA_API_PROXIES" help:"Addresses of the proxies in front of the REST API, as above: what they add to X-Forwarded-For counts as the caller's address in limits and logs. Without: the address of the connection counts." placeholder:"ADDRESS,..."`
 
 	DatabaseURL     SecretURL `group:"Dependencies" name:"database-url" env:"ATTUALIZZA_DATABASE_URL" default:"${databaseURL}" help:"Where positions and receipts are kept: postgres://... or sqlite:PATH."`
 	DatabaseURLFile string    `group:"Dependencies" name:"database-url-file" env:"ATTUALIZZA_DATABASE_URL_FILE" help:"File that holds the database URL." placeholder:"FILE"`
@@ -97,18 +98,28 @@ func Load(args []string) (*Config, error) {
 func (c *Config) NodoTLS() bool { return c.NodoTLSCert != "" }
 
 // Proxies are the addresses of NodoProxies. [Config.Validate] has read them before.
-func (c *Config) Proxies() (all []netip.Prefix, err error) {
-	for _, text := range c.NodoProxies {
+func (c *Config) Proxies() ([]netip.Prefix, error) {
+	return networks("ATTUALIZZA_NODO_PROXIES", c.NodoProxies)
+}
+
+// TrustedByAPI are the addresses of APIProxies. [Config.Validate] has read them before.
+func (c *Config) TrustedByAPI() ([]netip.Prefix, error) {
+	return networks("ATTUALIZZA_API_PROXIES", c.APIProxies)
+}
+
+// networks reads a variable's addresses and networks.
+func networks(variable string, texts []string) (all []netip.Prefix, err error) {
+	for _, text := range texts {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
 			address, single := netip.ParseAddr(text)
 			if single != nil {
-				return nil, fmt.Errorf("ATTUALIZZA_NODO_PROXIES: %q is neither an address nor a network such as 10.0.0.0/24", text)
+				return nil, fmt.Errorf("%s: %q is neither an address nor a network such as 10.0.0.0/24", variable, text)
 			}
 			prefix = netip.PrefixFrom(address, address.BitLen())
 		}
 		if prefix.Bits() == 0 {
-			return nil, fmt.Errorf("ATTUALIZZA_NODO_PROXIES: %s is everybody, and anybody can write a header; name the proxies", text)
+			return nil, fmt.Errorf("%s: %s is everybody, and anybody can write a header; name the proxies", variable, text)
 		}
 		all = append(all, prefix.Masked())
 	}

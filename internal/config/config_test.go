@@ -58,7 +58,7 @@ func TestFlagsOverrideVariablesWhichOverrideTheFile(t *testing.T) {
 func TestEveryKeyCanBeGivenInEveryWay(t *testing.T) {
 	values := map[string]string{
 		"ATTUALIZZA_NODO_LISTEN": "127.0.0.1:1", "ATTUALIZZA_API_LISTEN": "127.0.0.1:2", "ATTUALIZZA_OPS_LISTEN": "[::1]:3",
-		"ATTUALIZZA_NODO_TLS_CLIENT_NAMES": "a.example,b.example", "ATTUALIZZA_NODO_PROXIES": "10.0.0.5,fd00::/8", "ATTUALIZZA_NODO_PROXY_HEADER": "X-Client-Cert",
+		"ATTUALIZZA_NODO_TLS_CLIENT_NAMES": "a.example,b.example", "ATTUALIZZA_NODO_PROXIES": "10.0.0.5,fd00::/8", "ATTUALIZZA_API_PROXIES": "10.0.0.6,10.1.0.0/16", "ATTUALIZZA_NODO_PROXY_HEADER": "X-Client-Cert",
 		"ATTUALIZZA_DATABASE_URL": "postgres://u:hunter2@db.example/a", "ATTUALIZZA_REDIS_URL": "rediss://:hunter2@r.example:6379/1",
 		"ATTUALIZZA_SEND_URL": "http://127.0.0.1:9", "ATTUALIZZA_PDND_TOKEN_URL": "https://p.example/t", "ATTUALIZZA_PDND_AUDIENCE": "aud",
 		"ATTUALIZZA_PDND_ISSUER": "interop.example", "ATTUALIZZA_PDND_JWKS_URL": "https://interop.example/jwks.json?v=1", "ATTUALIZZA_PDND_TOKEN_AUDIENCE": "https://ente.example/api",
@@ -201,6 +201,8 @@ func TestWhatIsWrongIsOneLineThatNamesTheKey(t *testing.T) {
 		"a certificate alone":                        {env: env("ATTUALIZZA_NODO_TLS_CERT", "c.pem"), want: []string{"ATTUALIZZA_NODO_TLS_KEY", "ATTUALIZZA_NODO_TLS_CLIENT_CA", "together"}},
 		"authorities without a certificate":          {env: env("ATTUALIZZA_NODO_TLS_CLIENT_CA", "a.pem"), want: []string{"ATTUALIZZA_NODO_TLS_CERT", "ATTUALIZZA_NODO_TLS_KEY", "together"}},
 		"a proxy that is no address":                 {env: env("ATTUALIZZA_NODO_PROXIES", "10.0.0.5,proxy.example"), want: []string{"ATTUALIZZA_NODO_PROXIES", "proxy.example"}},
+		"a proxy of the API that is no address":      {env: env("ATTUALIZZA_API_PROXIES", "ingress.example"), want: []string{"ATTUALIZZA_API_PROXIES", "ingress.example"}},
+		"everybody as proxy of the API":              {env: env("ATTUALIZZA_API_PROXIES", "::/0"), want: []string{"ATTUALIZZA_API_PROXIES", "everybody"}},
 		"everybody as proxy":                         {env: env("ATTUALIZZA_NODO_PROXIES", "0.0.0.0/0"), want: []string{"ATTUALIZZA_NODO_PROXIES", "everybody"}},
 		"a proxy and TLS of our own":                 {env: env("ATTUALIZZA_NODO_PROXIES", "10.0.0.5", "ATTUALIZZA_NODO_TLS_CERT", "c", "ATTUALIZZA_NODO_TLS_KEY", "k", "ATTUALIZZA_NODO_TLS_CLIENT_CA", "a"), want: []string{"ATTUALIZZA_NODO_PROXIES", "keep one"}},
 		"an unknown log level":                       {env: env("ATTUALIZZA_LOG_LEVEL", "loud"), want: []string{"log-level", "loud"}},

@@ -80,6 +80,9 @@ func (c *Config) checkTLS(found *problems) {
 	if _, err := c.Proxies(); err != nil {
 		*found = append(*found, err)
 	}
+	if _, err := c.TrustedByAPI(); err != nil {
+		*found = append(*found, err)
+	}
 	if len(c.NodoProxies) > 0 && c.NodoProxyHeader == "" {
 		found.add("ATTUALIZZA_NODO_PROXY_HEADER: empty; nobody could be told from anybody else")
 	}

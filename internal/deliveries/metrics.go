@@ -32,6 +32,7 @@ func newMeters(m metric.Meter) (*meters, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
+	s.begin(context.Background())
 	s.registration, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		known := s.backlog.Load()
 		if known == nil {
@@ -52,8 +53,30 @@ func newMeters(m metric.Meter) (*meters, error) {
 	return s, err
 }
 
+// What attempts come to, as the metric tells it.
+const (
+	resultDelivered = "delivered"
+	resultFailed    = "failed" // it is tried again
+	resultParked    = "parked" // it is not
+	resultEnded     = "ended"  // there is nothing to deliver any more
+)
+
+// begin sets the attempts to zero: a counter that is born at its first event shows no
+// increase.
+func (s *meters) begin(ctx context.Context) {
+	for _, kind := range []positions.DeliveryKind{positions.DeliverReceipt, positions.DeliverToSEND} {
+		for _, result := range []string{resultDelivered, resultFailed, resultParked, resultEnded} {
+			s.add(ctx, kind, result, 0)
+		}
+	}
+}
+
 func (s *meters) count(ctx context.Context, kind positions.DeliveryKind, result string) {
-	s.attempts.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", string(kind)), attribute.String("result", result)))
+	s.add(ctx, kind, result, 1)
+}
+
+func (s *meters) add(ctx context.Context, kind positions.DeliveryKind, result string, n int64) {
+	s.attempts.Add(ctx, n, metric.WithAttributes(attribute.String("kind", string(kind)), attribute.String("result", result)))
 }
 
 func (s *meters) close() error { return s.registration.Unregister() }

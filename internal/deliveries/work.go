@@ -183,14 +183,14 @@ const maxError = 200 // characters
 // tell counts what became of an attempt and tells the log what somebody should
 // look at: a failing receiver once in a while, a parked delivery always.
 func (c *Courier) tell(ctx context.Context, d *positions.Delivery, o outcome) {
-	result := "failed"
+	result := resultFailed
 	switch d.State {
 	case positions.DeliveryDelivered:
-		result = "delivered"
+		result = resultDelivered
 	case positions.DeliveryEnded:
-		result = "ended"
+		result = resultEnded
 	case positions.DeliveryParked:
-		result = "parked"
+		result = resultParked
 		c.Logger.ErrorContext(ctx, "delivery parked, it is not tried any more; mend what fails and replay it (attualizza deliveries replay)",
 			"delivery", d.ID, "kind", d.Kind, "organization", d.OrganizationFiscalCode, "nav", d.NAV, "status", o.status, "error", d.LastError)
 	default:

@@ -345,7 +345,7 @@ func TestFacadesLogNothingOfTheirCallers(t *testing.T) {
 			t.Errorf("the log holds %s", unwanted)
 		}
 	}
-	for _, want := range []string{`"route":"/amount-update"`, `"route":"/login"`, `"route":"/notification-price"`, `"key":"` + p.ids["client"] + `"`} {
+	for _, want := range []string{`"route":"/amount-update"`, `"route":"/login"`, `"route":"/notification-price"`, `"key":"` + p.ids["client"] + `"`, `"client":"` + pdndClient + `"`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s", want)
 		}

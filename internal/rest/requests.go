@@ -5,13 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
@@ -66,37 +64,6 @@ func (s *server) pattern(c echo.Context) string {
 		return "unmatched"
 	}
 	return c.Path()
-}
-
-// logRequest writes one line per request, without personal data: no query, no
-// path values, no body. The cause of a failure of ours is part of it.
-func (s *server) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		started := time.Now()
-		err := next(c)
-		if err != nil {
-			c.Error(err) // answers, so that the status is known
-		}
-		attrs := []slog.Attr{
-			slog.String("method", c.Request().Method),
-			slog.String("route", s.pattern(c)),
-			slog.Int("status", c.Response().Status),
-			slog.Float64("ms", float64(time.Since(started).Microseconds())/1000),
-			slog.String("request", c.Response().Header().Get(echo.HeaderXRequestID)),
-		}
-		if id := callerOf(c.Request().Context()).id(); id != "" {
-			attrs = append(attrs, slog.String("key", id))
-		}
-		level := slog.LevelInfo
-		if c.Response().Status >= http.StatusInternalServerError {
-			level = slog.LevelError
-			if cause := causeOf(err); cause != nil {
-				attrs = append(attrs, slog.Any("error", cause))
-			}
-		}
-		s.Logger.LogAttrs(c.Request().Context(), level, "REST request", attrs...)
-		return nil
-	}
 }
 
 // causeOf is what the operator should read of an error whose message was made

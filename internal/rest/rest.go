@@ -5,16 +5,19 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/attualizza/attualizza/internal/actualize"
 	"github.com/attualizza/attualizza/internal/modi"
 	"github.com/attualizza/attualizza/internal/money"
+	"github.com/attualizza/attualizza/internal/origin"
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/internal/secrets"
 	"github.com/attualizza/attualizza/positions"
@@ -106,6 +109,9 @@ type Config struct {
 	// RateLimit is how many requests a second one key may make, and how many one
 	// address may make without a key; 0: [DefaultRateLimit].
 	RateLimit float64
+	// Proxies are the networks of proxies whose X-Forwarded-For is believed; none: the
+	// address of the connection is the caller's.
+	Proxies []netip.Prefix
 	// MaxBody is the largest request body in bytes; 0: [DefaultMaxBody].
 	MaxBody int64
 	// Timeout bounds one request, SEND's answer included; 0: [DefaultTimeout].
@@ -118,6 +124,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Audit gets one line per administrative act that was tried; nil: none.
 	Audit *slog.Logger
+	// Meter receives the metrics; nil for none.
+	Meter metric.Meter
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -140,6 +148,7 @@ type server struct {
 	guesses    *limits // wrong keys, by address
 	recognized recognized
 	touched    touched
+	meters     *meters
 	signatures *modi.Signatures
 	// registering lets one registration at a time read and replace the secrets
 	// that it keeps.
@@ -185,8 +194,13 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	meters, err := newMeters(cfg.Meter)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Store = counting{cfg.Store, meters}
 	s := &server{
-		Config: cfg, contract: contract, tokenKey: tokenKey,
+		Config: cfg, meters: meters, contract: contract, tokenKey: tokenKey,
 		keyLimits: newLimits(cfg.RateLimit), addresses: newLimits(cfg.RateLimit), guesses: newLimits(cfg.RateLimit),
 		signatures: modi.NewSignatures(cfg.Audience, cfg.Now),
 	}
@@ -199,7 +213,7 @@ func New(cfg Config) (http.Handler, error) {
 func (s *server) routes() (http.Handler, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = echo.ExtractIPDirect() // a forwarded address is whatever the client says
+	e.IPExtractor = origin.Proxies(s.Proxies).Of // limits, logs and audit go by it
 	e.Binder = bodyBinder{}
 	e.HTTPErrorHandler = s.refuse
 	e.Use(s.identifyRequest, s.trace, s.audit, s.logRequest, s.recover, s.secure, s.bound, s.guard, s.knowParameters, s.limitBody, s.verifyIntegrity, s.carryOutOnce, s.tagAnswers)

@@ -22,9 +22,9 @@ var callersTrace propagation.TraceContext
 func (s *server) trace(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		route := s.pattern(c)
+		route, method := s.pattern(c), methodOf(r)
 		ctx := callersTrace.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		ctx, span := s.Tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer))
+		ctx, span := s.Tracer.Start(ctx, method+" "+route, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
 		c.SetRequest(r.WithContext(ctx))
 		err := next(c)
@@ -32,7 +32,7 @@ func (s *server) trace(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		status := c.Response().Status
-		span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route),
+		span.SetAttributes(attribute.String("http.request.method", method), attribute.String("http.route", route),
 			attribute.Int("http.response.status_code", status))
 		if code := c.Param("organizationFiscalCode"); positions.FiscalCodePA(code) {
 			span.SetAttributes(attribute.String("attualizza.organization", code))

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -14,6 +15,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
 // TracesConfig is what [Traces] are made of.
@@ -75,6 +77,21 @@ func NewTraces(ctx context.Context, cfg TracesConfig) (*Traces, error) {
 	}
 	sdk := sdktrace.NewTracerProvider(sdktrace.WithResource(about), sdktrace.WithSampler(sampler), sdktrace.WithSpanProcessor(processor))
 	return &Traces{provider: sdk, sdk: sdk}, nil
+}
+
+// TryCollector sends a message without spans to the collector that the environment
+// names, and returns why it was not taken, nil when it was. It takes as long as ctx
+// allows while the collector does not answer.
+func TryCollector(ctx context.Context) error {
+	client := otlptracehttp.NewClient(otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}))
+	err := errors.Join(client.Start(ctx), client.UploadTraces(ctx, []*tracepb.ResourceSpans{{}}))
+	if stopped := client.Stop(ctx); err == nil {
+		err = stopped
+	}
+	if err != nil {
+		return fmt.Errorf("the collector does not take them (OTEL_EXPORTER_OTLP_*): %w", err)
+	}
+	return nil
 }
 
 // tellOnce has the SDK tell the log of what it cannot send, once in a while. The SDK

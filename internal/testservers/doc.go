@@ -1,5 +1,6 @@
 // Package testservers starts real PostgreSQL and Redis servers for tests, and a
-// TCP proxy that misbehaves on command between a program and either of them.
+// TCP proxy that misbehaves on command between a program and either of them; and
+// Prometheus, to watch a program.
 //
 // A server lives on a free loopback port, with its files in a directory of its
 // own, and disappears with the process that asked for it, however that process
@@ -8,7 +9,7 @@
 // for a single test, to be stopped, frozen and killed at will. Programs that
 // are not tests use [RunPostgres] and [RunRedis].
 //
-// The binaries are Debian's (packages postgresql and redis-server). When they
+// The binaries are Debian's (packages postgresql, redis-server and prometheus). When they
 // are missing the test fails and says how to install them; it is never skipped.
 //
 // Linux only: processes are found and frozen through /proc and signals.
@@ -21,7 +22,7 @@ import (
 
 // ErrNotInstalled is wrapped by every error that a missing binary causes. The
 // text of such errors holds the one command that helps.
-var ErrNotInstalled = errors.New("apt-get install -y postgresql redis-server")
+var ErrNotInstalled = errors.New("apt-get install -y postgresql redis-server prometheus")
 
 // report tells the test about a failed command. A server started without a test
 // has nobody to tell, and a fault test that goes on with a server in an unknown
