@@ -592,3 +592,17 @@ func TestTheContractIsServedWithTheAddressItWasAskedAt(t *testing.T) {
 		t.Errorf("%v %v", response.StatusCode, err)
 	}
 }
+
+// Anybody who reaches the door can write anything where a tax code of an administration
+// belongs: a person's, for example.
+func TestTheLogTellsOnlyWhatHasTheFormOfAnOrganizationAndAStation(t *testing.T) {
+	d := open(t, nil)
+	const person = "RSSMRA80A01H501U"
+	d.ask(t, pafornode.VerifyPaymentNotice, func(r *pafornode.Request) {
+		r.IDPA, r.IDStation = person, person+"_01"
+	})
+	said := d.logs.String()
+	if strings.Contains(said, person) || !strings.Contains(said, `"organization":"malformed"`) || !strings.Contains(said, `"station":"malformed"`) {
+		t.Errorf("logged is %s", said)
+	}
+}

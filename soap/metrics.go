@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/attualizza/attualizza/positions"
+	"github.com/attualizza/attualizza/soap/pafornode"
 )
 
 // meters are the metrics that a dashboard may rely on.
@@ -110,7 +112,7 @@ func receiptOption(outcome string) metric.AddOption {
 func (h *Handler) observe(r *http.Request, x *exchange) {
 	ctx, m, res := r.Context(), h.meters, &x.result
 	took := h.Now().Sub(x.arrived)
-	ctx = traced(ctx, x)
+	ctx = traced(ctx, x, took)
 	m.answers.Add(ctx, 1, m.answerSets.of(answerKey{res.operation, res.outcome, res.fault}, answerKey.option)...)
 	sendBound := res.quote != nil && res.quote.Notice.Option.SendBound
 	m.duration.Record(ctx, took.Seconds(), m.durationSets.of(durationKey{res.operation, sendBound}, durationKey.option)...)
@@ -136,7 +138,7 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 	attrs := make([]slog.Attr, 0, 18)
 	attrs = append(attrs, slog.String("operation", res.operation), slog.String("outcome", res.outcome),
 		slog.String("method", r.Method), slog.String("uri", Path), slog.Int("status", x.status), slog.String("address", h.Proxies.Of(r)),
-		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("organization", q.IDPA), slog.String("station", q.IDStation))
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("organization", organizationOf(q)), slog.String("station", stationOf(q)))
 	if res.fault != "" {
 		attrs = append(attrs, slog.String("fault", res.fault))
 	}
@@ -158,6 +160,32 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 		level = slog.LevelWarn // a receipt may have been among them, and will not come again
 	}
 	h.Logger.LogAttrs(ctx, level, "answered the Nodo", attrs...)
+}
+
+// organizationOf and stationOf are what a request says, when it has the form of a tax
+// code of an administration and of a station: anything else may be a person's.
+func organizationOf(q *pafornode.Request) string {
+	if q.IDPA == "" || isDigits(q.IDPA, 11) {
+		return q.IDPA
+	}
+	return "malformed"
+}
+
+func stationOf(q *pafornode.Request) string {
+	broker, number, ok := strings.Cut(q.IDStation, "_")
+	if q.IDStation == "" || ok && isDigits(broker, 11) && isDigits(number, 2) {
+		return q.IDStation
+	}
+	return "malformed"
+}
+
+func isDigits(s string, n int) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return len(s) == n
 }
 
 // requestID is the forwarder's X-Request-Id, when it is one that a log can hold.

@@ -33,13 +33,13 @@ func (h *Handler) payment(ctx context.Context, x *exchange) {
 	x.result.quote = quote
 	switch fault := actualize.Fault(quote, err); {
 	case err != nil:
-		h.refuseError(x, fault, err)
+		h.refuseError(ctx, x, fault, err)
 	case fault != "":
 		h.refuseNotice(x, quote.Refusal)
 	case x.request.Operation == pafornode.VerifyPaymentNotice:
-		h.verified(x, org, quote)
+		h.verified(ctx, x, org, quote)
 	default:
-		h.activated(x, org, quote)
+		h.activated(ctx, x, org, quote)
 	}
 	if positions.CodeOf(err) == positions.Unavailable {
 		// The journal is in the same store: nobody waits for it now.
@@ -65,7 +65,7 @@ func (h *Handler) refuseNotice(x *exchange, why positions.Refusal) {
 }
 
 // refuseError answers that there is no quote, and logs what is ours to mend.
-func (h *Handler) refuseError(x *exchange, fault string, err error) {
+func (h *Handler) refuseError(ctx context.Context, x *exchange, fault string, err error) {
 	switch {
 	case positions.CodeOf(err) == positions.NotFound:
 		h.refuseNotice(x, positions.RefusedUnknown)
@@ -86,12 +86,12 @@ func (h *Handler) refuseError(x *exchange, fault string, err error) {
 	default:
 		h.refuse(x, fault, "Errore interno del servizio: riprovare.")
 	}
-	h.Logger.Error("the Nodo was told "+fault, "operation", x.result.operation,
+	h.Logger.ErrorContext(ctx, "the Nodo was told "+fault, "operation", x.result.operation,
 		"organization", x.request.IDPA, "nav", x.request.QRCode.NoticeNumber, "error", err)
 }
 
 // verified writes the answer to paVerifyPaymentNotice.
-func (h *Handler) verified(x *exchange, org *registry.Organization, q *actualize.Quote) {
+func (h *Handler) verified(ctx context.Context, x *exchange, org *registry.Organization, q *actualize.Quote) {
 	p, o := &q.Notice.Position, &q.Notice.Option
 	answer := pafornode.VerifyOK{
 		Amount: q.Amount, DueDate: q.DueDate, DetailDescription: o.Description, AllCCP: allPostal(o),
@@ -99,7 +99,7 @@ func (h *Handler) verified(x *exchange, org *registry.Organization, q *actualize
 		CompanyName: p.CompanyName, OfficeName: p.OfficeName,
 	}
 	if err := answer.Check(); err != nil {
-		h.refuseError(x, faultSystem, err)
+		h.refuseError(ctx, x, faultSystem, err)
 		return
 	}
 	x.result.outcome = "OK"
@@ -118,7 +118,7 @@ func allPostal(o *positions.PaymentOption) bool {
 }
 
 // activated writes the answer to paGetPayment or paGetPaymentV2.
-func (h *Handler) activated(x *exchange, org *registry.Organization, q *actualize.Quote) {
+func (h *Handler) activated(ctx context.Context, x *exchange, org *registry.Organization, q *actualize.Quote) {
 	p, o := &q.Notice.Position, &q.Notice.Option
 	x.entries = x.entries[:0]
 	for i := range q.Transfers {
@@ -137,7 +137,7 @@ func (h *Handler) activated(x *exchange, org *registry.Organization, q *actualiz
 		Metadata:  x.metadata(org, q),
 	}
 	if err := x.payment.Check(x.request.Operation); err != nil {
-		h.refuseError(x, faultSystem, err)
+		h.refuseError(ctx, x, faultSystem, err)
 		return
 	}
 	x.result.outcome = "OK"

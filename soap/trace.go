@@ -4,17 +4,14 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/attualizza/attualizza/internal/telemetry"
 )
-
-// nodoContext reads the trace that a request belongs to (W3C Trace Context).
-var nodoContext propagation.TraceContext
 
 // atStart are a span's first attributes: what is known of every request (OpenTelemetry
 // semantic conventions, RPC; soap is a system of our own).
@@ -24,17 +21,13 @@ var atStart = []trace.SpanStartOption{
 
 // span begins the span of one request, in the caller's trace when there is one.
 func (h *Handler) span(r *http.Request) (context.Context, trace.Span) {
-	ctx := r.Context()
-	if r.Header["Traceparent"] != nil {
-		ctx = nodoContext.Extract(ctx, propagation.HeaderCarrier(r.Header))
-	}
-	return h.Tracer.Start(ctx, "paForNode", atStart...)
+	return h.Tracer.Start(telemetry.Incoming(r.Context(), r.Header), "paForNode", atStart...)
 }
 
 // traced tells the span of a request what became of it. The context it returns is for
 // the measurements. The notice number is there to find the trace of a payment; names
 // and tax codes of people never are.
-func traced(ctx context.Context, x *exchange) context.Context {
+func traced(ctx context.Context, x *exchange, took time.Duration) context.Context {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
 		return ctx
@@ -51,8 +44,8 @@ func traced(ctx context.Context, x *exchange) context.Context {
 		attribute.String("rpc.method", "paForNode/"+res.operation),
 		attribute.String("rpc.response.status_code", code),
 		attribute.Int("http.response.status_code", x.status),
-		attribute.String("attualizza.organization", strings.Clone(q.IDPA)),
-		attribute.String("attualizza.station", strings.Clone(q.IDStation)),
+		attribute.String("attualizza.organization", strings.Clone(organizationOf(q))),
+		attribute.String("attualizza.station", strings.Clone(stationOf(q))),
 		attribute.String("attualizza.notice", strings.Clone(x.notice())))
 	if quote := res.quote; quote != nil {
 		attributes = append(attributes, attribute.Bool("attualizza.send_bound", quote.Notice.Option.SendBound),
@@ -65,6 +58,8 @@ func traced(ctx context.Context, x *exchange) context.Context {
 		return telemetry.Keep(ctx, "failed")
 	case res.quote != nil && res.quote.Source.Degraded():
 		return telemetry.Keep(ctx, "degraded")
+	case took >= telemetry.Slow:
+		return telemetry.Keep(ctx, "slow")
 	}
 	return ctx
 }

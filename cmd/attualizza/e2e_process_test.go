@@ -25,6 +25,7 @@ import (
 
 	"github.com/attualizza/attualizza/internal/config"
 	"github.com/attualizza/attualizza/internal/sandbox"
+	"github.com/attualizza/attualizza/internal/testservers"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/positions/sqlite"
 	"github.com/attualizza/attualizza/soap/pafornode"
@@ -261,6 +262,34 @@ func TestSIGTERMDrains(t *testing.T) {
 	}
 	if _, err := store.Receipt(t.Context(), e.fiscalCode, receipt.Receipt.ReceiptID); err != nil {
 		t.Errorf("the receipt of the last moments: %v", err)
+	}
+}
+
+// Who told the process to end kills it after 15 s, and nothing may be under way then.
+func TestAProcessWhoseStoreHangsEndsInTimeAllTheSame(t *testing.T) {
+	t.Parallel()
+	sim := newSimulator(t)
+	database := testservers.StartPostgres(t)
+	cfg, err := stageConfig(sim, database.Database(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.DrainDelay = 10 * time.Second // the longest
+	c := startChild(t, cfg)
+	eventually(t, 20*time.Second, "the process is ready", c.ready)
+	database.Pause()
+	t.Cleanup(database.Resume) // or its end would wait
+	began := time.Now()
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c.ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the process goes on")
+	}
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

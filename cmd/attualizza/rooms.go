@@ -36,7 +36,7 @@ func (s *service) openTelemetry(ctx context.Context) error {
 		return err
 	}
 	if s.traces, err = telemetry.NewTraces(ctx, telemetry.TracesConfig{
-		Environment: env, Version: version(), KeepNotable: s.cfg.TracesKeep == "notable", Logger: s.logger,
+		Environment: env, Version: version(), KeepNotable: s.cfg.TracesKeep == "notable", Meter: s.metrics.Meter(), Logger: s.logger,
 	}); err != nil {
 		return &usageError{err}
 	}

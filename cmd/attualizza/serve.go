@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/attualizza/attualizza/internal/config"
@@ -24,17 +25,27 @@ func (c *serveCommand) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
+	last := time.AfterFunc(endWithin, func() {
+		logger.Error("not everything could be closed in time; what was acknowledged is in the store")
+		os.Exit(1)
+	})
+	last.Stop()
+	defer last.Stop()
 	defer s.Close()
 	select {
 	case err := <-s.failed:
 		return err
 	case <-ctx.Done():
+		last.Reset(endWithin) // whatever hangs
 		logger.Info("draining", "delay", c.DrainDelay.String())
 		s.Drain(context.WithoutCancel(ctx))
 		logger.Info("stopping")
 		return nil
 	}
 }
+
+// endWithin is how long after SIGTERM the process has ended, come what may.
+const endWithin = 14500 * time.Millisecond
 
 type migrateCommand struct {
 	config.Config `embed:""`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -25,9 +26,13 @@ func (s *server) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err) // answers, so that the status is known
 		}
 		r, took := c.Request(), time.Since(started)
-		s.meters.answered(r.Context(), s.pattern(c), methodOf(r), c.Response().Status, took)
+		ctx := r.Context()
+		if took >= telemetry.Slow {
+			ctx = telemetry.Keep(ctx, "slow")
+		}
+		s.meters.answered(ctx, s.pattern(c), methodOf(r), c.Response().Status, took)
 		attrs := []slog.Attr{
-			slog.String("method", r.Method),
+			slog.String("method", methodOf(r)),
 			slog.String("route", s.pattern(c)),
 			slog.String("uri", s.uri(c)),
 			slog.Int("status", c.Response().Status),

@@ -6,14 +6,11 @@ import (
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 )
-
-// callersTrace reads the trace that a request belongs to (W3C Trace Context).
-var callersTrace propagation.TraceContext
 
 // trace makes the span of a request, in the caller's trace when there is one. It is
 // named by the route, as the document writes it: the path may hold notice numbers, and
@@ -23,8 +20,7 @@ func (s *server) trace(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		route, method := s.pattern(c), methodOf(r)
-		ctx := callersTrace.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		ctx, span := s.Tracer.Start(ctx, method+" "+route, trace.WithSpanKind(trace.SpanKindServer))
+		ctx, span := s.Tracer.Start(telemetry.Incoming(r.Context(), r.Header), method+" "+route, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
 		c.SetRequest(r.WithContext(ctx))
 		err := next(c)

@@ -52,7 +52,7 @@ func ReadEnvironment(getenv func(string) string) (Environment, error) {
 			return env, fmt.Errorf("%s is %q: this program can do %s", v.name, text, strings.Join(v.can, " and "))
 		}
 	}
-	if text := get("OTEL_PROPAGATORS"); text != "" && !slices.Contains(strings.Split(text, ","), "tracecontext") {
+	if text := get("OTEL_PROPAGATORS"); text != "" && !slices.Contains(strings.Split(strings.ReplaceAll(text, " ", ""), ","), "tracecontext") {
 		return env, fmt.Errorf("OTEL_PROPAGATORS is %q: this program hands on tracecontext (W3C), and nothing else", text)
 	}
 	endpoint := false

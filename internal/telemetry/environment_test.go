@@ -23,7 +23,7 @@ func TestWhatOpenTelemetrysVariablesAskFor(t *testing.T) {
 		{name: "one in twenty", set: map[string]string{"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.05"}, sampler: "TraceIDRatioBased{0.05}"},
 		{name: "one in twenty, unless the caller decided", set: map[string]string{"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.05"}, sampler: "ParentBased{root:TraceIDRatioBased{0.05}"},
 		{name: "an argument that the sampler does not take", set: map[string]string{"OTEL_TRACES_SAMPLER": "always_off", "OTEL_TRACES_SAMPLER_ARG": "x"}, sampler: "AlwaysOffSampler"},
-		{name: "W3C among others", set: map[string]string{"OTEL_PROPAGATORS": "tracecontext,baggage"}, sampler: "ParentBased"},
+		{name: "W3C among others", set: map[string]string{"OTEL_PROPAGATORS": "baggage, tracecontext"}, sampler: "ParentBased"},
 
 		{name: "neither true nor false", set: map[string]string{"OTEL_SDK_DISABLED": "yes"}, refusal: "OTEL_SDK_DISABLED"},
 		{name: "another exporter", set: map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, refusal: "OTEL_TRACES_EXPORTER"},

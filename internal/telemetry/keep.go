@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -68,6 +69,7 @@ const (
 type keeper struct {
 	next   sdktrace.SpanProcessor
 	slow   time.Duration
+	lost   atomic.Int64 // spans for which there was no room
 	shards [shards]shard
 }
 
@@ -115,7 +117,8 @@ func (k *keeper) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 		held = &undecidedTrace{}
 		shard.traces[of.TraceID()] = held
 	default:
-		return // its end will find nothing either
+		k.lost.Add(1) // its end will find nothing either
+		return
 	}
 	held.open++
 	if first(s.Parent()) {
@@ -170,6 +173,8 @@ func (k *keeper) ended(id trace.TraceID, s sdktrace.ReadOnlySpan) []sdktrace.Rea
 		held.spans = nil
 	case held.firsts > 0 && len(held.spans) < spansPerTrace:
 		held.spans = append(held.spans, s)
+	case held.firsts > 0:
+		k.lost.Add(1)
 	}
 	if held.firsts <= 0 {
 		held.spans = nil

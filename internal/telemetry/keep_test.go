@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -310,5 +311,74 @@ func TestDisabledTelemetryMeasuresAndTracesNothing(t *testing.T) {
 	}
 	if err := errors.Join(all.Close(t.Context()), metrics.Close(t.Context())); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheCallersFreeTextEndsHere(t *testing.T) {
+	header := http.Header{}
+	header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	header.Set("Tracestate", "vendor=RSSMRA80A01H501U,other="+strings.Repeat("x", 200))
+	ctx := Incoming(t.Context(), header)
+	of := trace.SpanContextFromContext(ctx)
+	if of.TraceID().String() != "0af7651916cd43dd8448eb211c80319c" || !of.IsSampled() || !of.IsRemote() {
+		t.Errorf("the caller's trace is not gone on with: %v", of)
+	}
+	tracer, _ := traces(t, sdktrace.AlwaysSample(), true)
+	ctx, span := tracer.Start(ctx, "answer")
+	defer span.End()
+	onward := http.Header{}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(onward))
+	if onward.Get("Traceparent") == "" || onward.Get("Tracestate") != "" {
+		t.Errorf("handed on are %v", onward)
+	}
+	if ctx := Incoming(t.Context(), http.Header{"Traceparent": {"garbage"}}); trace.SpanContextFromContext(ctx).IsValid() {
+		t.Error("garbage is a trace")
+	}
+}
+
+// refusing is a collector that takes nothing, after a while.
+type refusing struct{ after time.Duration }
+
+func (r refusing) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnlySpan) error {
+	select {
+	case <-time.After(r.after):
+	case <-ctx.Done():
+	}
+	return errors.New("no")
+}
+
+func (refusing) Shutdown(context.Context) error { return nil }
+
+func TestSpansThatAreLostAreCounted(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		exporter sdktrace.SpanExporter
+		want     string
+	}{
+		{"taken", &exported{}, `attualizza_trace_spans_total{result="taken"} 3`},
+		{"not taken", refusing{}, `attualizza_trace_spans_total{result="failed"} 3`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			metrics, err := NewMetrics(Environment{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := NewTraces(t.Context(), TracesConfig{KeepNotable: true, Exporter: c.exporter, Meter: metrics.Meter()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				_, span := all.Tracer().Start(t.Context(), "answer")
+				span.End()
+			}
+			_ = all.Close(t.Context()) // the error is the collector's
+			w := httptest.NewRecorder()
+			metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+			for _, want := range []string{c.want, `attualizza_trace_spans_total{result="meant"} 3`, `attualizza_trace_spans_total{result="no_room"} 0`} {
+				if page := w.Body.String(); !strings.Contains(page, want) {
+					t.Errorf("the page lacks %s", want)
+				}
+			}
+		})
 	}
 }

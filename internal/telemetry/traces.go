@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"os"
 	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -29,6 +33,9 @@ type TracesConfig struct {
 	// Exporter takes the spans in the collector's place; nil: OTLP over HTTP, when
 	// Environment asks for it.
 	Exporter sdktrace.SpanExporter
+	// Meter is told how many spans were meant for the collector, and became of them; nil:
+	// nobody.
+	Meter metric.Meter
 	// Logger is told of a collector that does not take what it is sent.
 	Logger *slog.Logger
 }
@@ -68,15 +75,31 @@ func NewTraces(ctx context.Context, cfg TracesConfig) (*Traces, error) {
 	if sampler == nil {
 		sampler = sdktrace.ParentBased(sdktrace.AlwaysSample())
 	}
-	processor := sdktrace.NewBatchSpanProcessor(exporter)
+	counted := &countedSpans{SpanExporter: exporter}
+	processor := counted.count(sdktrace.NewBatchSpanProcessor(counted, queue()...))
 	if cfg.KeepNotable {
-		sampler, processor = undecided{sampler}, newKeeper(processor, Slow)
+		keeper := newKeeper(processor, Slow)
+		sampler, processor, counted.held = undecided{sampler}, keeper, &keeper.lost
+	}
+	if cfg.Meter != nil {
+		if err := counted.observe(cfg.Meter); err != nil {
+			return nil, fmt.Errorf("metrics of the traces: %w", err)
+		}
 	}
 	if cfg.Logger != nil {
 		tellOnce(cfg.Logger)
 	}
 	sdk := sdktrace.NewTracerProvider(sdktrace.WithResource(about), sdktrace.WithSampler(sampler), sdktrace.WithSpanProcessor(processor))
 	return &Traces{provider: sdk, sdk: sdk}, nil
+}
+
+// queue makes room for the spans of an outage, in which every answer is kept, unless
+// the operator has said how much there is to be.
+func queue() (options []sdktrace.BatchSpanProcessorOption) {
+	if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" && os.Getenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE") == "" {
+		options = append(options, sdktrace.WithMaxQueueSize(16<<10), sdktrace.WithMaxExportBatchSize(2<<10))
+	}
+	return options
 }
 
 // TryCollector sends a message without spans to the collector that the environment
@@ -103,6 +126,20 @@ func tellOnce(logger *slog.Logger) {
 			logger.Warn("traces are not taken by the collector; nothing else suffers", "error", err)
 		}
 	}))
+}
+
+// Incoming returns ctx in the trace that a request belongs to, by its headers (W3C Trace
+// Context): two identifiers and whether the caller had it sampled. The caller's
+// tracestate ends here: it is free text, and would go on to SEND and to the collector.
+func Incoming(ctx context.Context, header http.Header) context.Context {
+	if header["Traceparent"] == nil {
+		return ctx
+	}
+	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(header))
+	if of := trace.SpanContextFromContext(ctx); of.IsRemote() {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, of.WithTraceState(trace.TraceState{}))
+	}
+	return ctx
 }
 
 // Tracer is what a room makes its spans with.

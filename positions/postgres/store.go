@@ -23,7 +23,7 @@ import (
 	"github.com/attualizza/attualizza/positions"
 )
 
-// Store is a [positions.Store] in a PostgreSQL database, version 14 or later.
+// Store is a [positions.Store] in a PostgreSQL database, version 15 or later.
 type Store struct {
 	pool     *pgxpool.Pool
 	notices  *gather
