@@ -26,6 +26,7 @@ func (s *server) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		r, took := c.Request(), time.Since(started)
 		s.meters.answered(r.Context(), s.pattern(c), methodOf(r), c.Response().Status, took)
+		s.meters.refuse(r.Context(), callerOf(r.Context()), c.Response().Status)
 		attrs := []slog.Attr{
 			slog.String("method", r.Method),
 			slog.String("route", s.pattern(c)),
