@@ -81,9 +81,10 @@ func playOutage(t *testing.T, forPeople bool) {
 	w.say("calm: the Nodo asks, SEND answers")
 	w.until("a stream is read", 20*time.Second, func() bool { return len(w.sim.Streams(w.traffic.paying.fiscalCode)) == 1 })
 	w.traffic.paying.notifies(t, w.traffic.paying.publish(t, digital)).step(sandbox.Step{Event: sandbox.Accept})
-	w.until("rules are evaluated, receipts and events seen", 30*time.Second, func() bool {
+	w.until("rules are evaluated, receipts, events and changed amounts seen", 30*time.Second, func() bool {
 		return w.unwell() == "" && w.last(`sum(rate(attualizza_receipts_total[5s]))`) > 0 && w.last(`job:attualizza_answers:rate5m`) > 0 &&
-			w.last(`sum(attualizza_stream_events_total)`) > 0 && w.last(`count_over_time(up[1m])`) >= 8
+			w.last(`sum(attualizza_stream_events_total)`) > 0 && w.last(`min(attualizza_amount_drift_cents_total)`) > 0 &&
+			w.last(`min(attualizza_verified_then_activated_total)`) > 0 && w.last(`sum(attualizza_rest_refused_total{status="404"})`) > 0 && w.last(`count_over_time(up[1m])`) >= 8
 	})
 	w.show()
 	w.mistakes()
