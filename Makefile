@@ -23,12 +23,14 @@ export VERSION SOURCE_DATE_EPOCH
 
 # Three packages at a time, on two processors: most of their time they wait. The
 # end-to-end tests hold answers to a budget: nothing else runs beside them.
-# Those that load or kill several processes come last, and without the race
-# detector: it would look at the tests alone, not at the processes. The one that
-# wants the history of the repository has a target of its own.
+# Those that load or kill several processes, or watch one by windows of seconds,
+# come last, and without the race detector: it would look at the tests alone, not
+# at the processes. The one that wants the history of the repository has a target
+# of its own.
 rolling = TestARollingRestart
+observe = TestDashboardsAndAlertsLiveThroughAnOutage
 upgrade = TestTheReleaseBefore
-fleet = TestNothingThatWasAcknowledgedIsLost|TestThreeReplicas|TestAnotherReplicaTakesOver|$(rolling)
+fleet = TestNothingThatWasAcknowledgedIsLost|TestThreeReplicas|TestAnotherReplicaTakesOver|$(rolling)|$(observe)
 tests = $(if $(filter ./...,$(PKG)),\
 	$(GO) test -p 3 -shuffle=on -count=1 $(1) $$($(GO) list ./... | grep -v /cmd/attualizza$$) && $(GO) test -shuffle=on -count=1 $(1) -skip '$(fleet)|$(upgrade)' ./cmd/attualizza,\
 	$(GO) test -p 3 -shuffle=on -count=1 $(1) $(PKG))
@@ -107,7 +109,7 @@ check-alerts: servers ## the alerting rules: their syntax, and when each fires; 
 
 observe: servers ## an outage of SEND seen by dashboards and alerts; KEEP=1 leaves Prometheus at 127.0.0.1:9090
 	@echo "compiling (the first time takes a minute or two)…"
-	@OBSERVE=1 KEEP=$(KEEP) $(GO) test ./cmd/attualizza -run '^TestDashboardsAndAlertsLiveThroughAnOutage$$' -v -count=1 -timeout=0
+	@OBSERVE=1 KEEP=$(KEEP) $(GO) test ./cmd/attualizza -run '$(observe)' -v -count=1 -timeout=0
 
 fuzz: ## every fuzz target for FUZZTIME
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u | while read -r dir; do \

@@ -172,6 +172,10 @@ func BenchmarkActivation(b *testing.B) {
 	n, _ := positions.NewNotice(p, p.Options[0].NAV, benchPrice(time.Now()))
 	h := handler(b, &memory{*n}, off{})
 	message := activation(1)
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, soap.Path, bytes.NewReader(pafornode.AppendRequest(nil, &pafornode.Request{
+		Operation: pafornode.VerifyPaymentNotice, IDPA: ente, IDBrokerPA: broker, IDStation: station,
+		QRCode: pafornode.QRCode{FiscalCode: ente, NoticeNumber: string(p.Options[0].NAV)},
+	})))) // as payments begin
 	b.ReportAllocs()
 	var body rewindable
 	w := &discard{header: http.Header{}}

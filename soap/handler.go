@@ -78,6 +78,7 @@ type Handler struct {
 	Config
 	admission *admission
 	meters    *meters
+	told      told
 }
 
 // New returns a Handler.

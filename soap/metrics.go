@@ -25,6 +25,8 @@ type meters struct {
 	receiptSets             sets[string, metric.AddOption]
 	durationSets            sets[durationKey, metric.RecordOption]
 	feeCents                metric.Int64Counter
+	compared, drift         metric.Int64Counter
+	comparedSets, driftSets sets[string, metric.AddOption]
 }
 
 // sets keeps the attributes of each combination, of which there are as many as
@@ -79,6 +81,8 @@ func newMeters(m metric.Meter) *meters {
 		receipts: counter("attualizza_receipts", "Receipts received from the Nodo."),
 		duration: duration,
 		feeCents: counter("attualizza_notification_fee_cents", "Notification fees asked of payers by answers to activations, in cents, by where they came from; a notice that is activated again counts again."),
+		compared: counter("attualizza_verified_then_activated", "Activations that were answered with an amount, after a verify of which this process knows: the same amount, more, or less."),
+		drift:    counter("attualizza_amount_drift_cents", "By how much those activations asked more (up) or less (down) than the verify, in cents."),
 	}
 	made.begin(context.Background())
 	return made
@@ -120,6 +124,7 @@ func (h *Handler) observe(r *http.Request, x *exchange) {
 		m.fees.Add(ctx, 1, m.sourceSets.of(res.quote.Source, sourceOption)...)
 	}
 	m.charge(ctx, x)
+	h.compare(ctx, x)
 	if x.request.Operation.IsReceipt() {
 		m.receipts.Add(ctx, 1, m.receiptSets.of(res.outcome, receiptOption)...)
 	}

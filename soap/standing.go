@@ -20,8 +20,9 @@ var feeSources = []positions.FeeSource{
 	positions.SourcePushed, positions.SourceLastKnown, positions.SourceBase, positions.SourceNone,
 }
 
-// begin sets the counters that alerts look at to zero: the answers that every
-// operation can give, where its fee came from, and what becomes of receipts.
+// begin sets the counters that alerts and panels look at to zero: the answers that
+// every operation can give, where its fee came from, whether it was what the verify
+// had told, and what becomes of receipts.
 func (m *meters) begin(ctx context.Context) {
 	answer := func(operation, outcome, fault string) {
 		m.answers.Add(ctx, 0, m.answerSets.of(answerKey{operation, outcome, fault}, answerKey.option)...)
@@ -44,6 +45,12 @@ func (m *meters) begin(ctx context.Context) {
 	for _, source := range feeSources {
 		m.fees.Add(ctx, 0, m.sourceSets.of(source, sourceOption)...)
 		m.feeCents.Add(ctx, 0, m.sourceSets.of(source, sourceOption)...)
+	}
+	for _, result := range comparisons {
+		m.compared.Add(ctx, 0, m.comparedSets.of(result, resultOption)...)
+	}
+	for _, direction := range directions {
+		m.drift.Add(ctx, 0, m.driftSets.of(direction, directionOption)...)
 	}
 	for _, outcome := range []string{"OK", "KO", "RESUBMIT"} {
 		m.receipts.Add(ctx, 0, m.receiptSets.of(outcome, receiptOption)...)

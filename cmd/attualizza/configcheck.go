@@ -49,6 +49,7 @@ func (c *configCheckCommand) Run(ctx context.Context, std stdio) error {
 		{name: "TLS of the Nodo", look: func(context.Context) (string, error) { return checkNodoTLS(&c.Config) }},
 		{name: "traces", look: checkTraces},
 		{name: "relays", look: c.checkRelays},
+		{name: "receivers", look: c.checkReceivers, limit: checkTimeout + receiversLimit},
 		{name: "credentials", look: c.checkCredentials},
 		{name: "credentials in use", look: c.tryCredentials, limit: checkTimeout + trialLimit},
 	} {

@@ -31,12 +31,9 @@ const hurry = 60
 var awaited = []string{"DegradedAnswersMost", "SendBreakerOpen"}
 
 // alertPatience is how long an alert may take to fire or to clear: its hurried
-// windows, the pause of the breaker of up to 10 s, and a busy machine. sceneLimit is
-// how long everything may take.
-const (
-	alertPatience = 40 * time.Second
-	sceneLimit    = 90 * time.Second
-)
+// windows, the pause of the breaker of up to 10 s, and a busy machine. Every other
+// phase of the scene has its limit where it is waited for; there is none of the sum.
+const alertPatience = 60 * time.Second
 
 // TestDashboardsAndAlertsLiveThroughAnOutage plays an outage of SEND before a real
 // Prometheus: the built program, PostgreSQL, Redis, mutual TLS, some 16 requests a
@@ -47,9 +44,11 @@ const (
 // Every query must have found something in that time, and so must every series that
 // a query or a rule names. The alerts of the outage must fire, and clear after it.
 //
+// It takes 45 s on an idle machine, and alone: its windows are of seconds, and what
+// another test takes of the processor would be in them.
+//
 // `make observe` plays the same for people, KEEP=1 leaves Prometheus up.
 func TestDashboardsAndAlertsLiveThroughAnOutage(t *testing.T) {
-	t.Parallel()
 	playOutage(t, os.Getenv("OBSERVE") != "")
 }
 
@@ -82,9 +81,10 @@ func playOutage(t *testing.T, forPeople bool) {
 	w.say("calm: the Nodo asks, SEND answers")
 	w.until("a stream is read", 20*time.Second, func() bool { return len(w.sim.Streams(w.traffic.paying.fiscalCode)) == 1 })
 	w.traffic.paying.notifies(t, w.traffic.paying.publish(t, digital)).step(sandbox.Step{Event: sandbox.Accept})
-	w.until("rules are evaluated, receipts and events seen", 30*time.Second, func() bool {
+	w.until("rules are evaluated, receipts, events and changed amounts seen", 30*time.Second, func() bool {
 		return w.unwell() == "" && w.last(`sum(rate(attualizza_receipts_total[5s]))`) > 0 && w.last(`job:attualizza_answers:rate5m`) > 0 &&
-			w.last(`sum(attualizza_stream_events_total)`) > 0 && w.last(`count_over_time(up[1m])`) >= 8
+			w.last(`sum(attualizza_stream_events_total)`) > 0 && w.last(`min(attualizza_amount_drift_cents_total)`) > 0 &&
+			w.last(`min(attualizza_verified_then_activated_total)`) > 0 && w.last(`sum(attualizza_rest_refused_total{status="404"})`) > 0 && w.last(`count_over_time(up[1m])`) >= 8
 	})
 	w.show()
 	w.mistakes()
@@ -251,7 +251,6 @@ func (w *watched) storeStops() {
 func (w *watched) until(what string, within time.Duration, is func() bool) {
 	w.t.Helper()
 	began := time.Now()
-	within = min(within, time.Until(w.began.Add(sceneLimit)))
 	for !is() {
 		if time.Since(began) > within {
 			firing, err := w.firing()

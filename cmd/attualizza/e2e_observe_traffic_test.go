@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/attualizza/attualizza/internal/money"
 	"github.com/attualizza/attualizza/internal/nodo"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/soap/pafornode"
@@ -98,6 +99,10 @@ func (f *traffic) step(ctx context.Context, n int) error {
 	case n%32 == 29:
 		_, err := f.rest(f.asking, http.MethodGet, "/debtpositions/"+d.iupd, "of-nobody", nil)
 		return err
+	case n%64 == 27:
+		return f.drift(ctx, 50)
+	case n%64 == 59:
+		return f.drift(ctx, -50)
 	case n%64 == 11:
 		return f.garbage(ctx)
 	case n%64 == 43:
@@ -146,6 +151,31 @@ func (f *traffic) activated(ctx context.Context) (*pafornode.Request, error) {
 		return nil, err
 	}
 	return nodo.ReceiptFor(request, reply.Response.Payment, time.Now()), nil
+}
+
+// drift changes what a notice costs between its verify and its activation, which are
+// answered by the same replica.
+func (f *traffic) drift(ctx context.Context, by money.Cents) error {
+	var position object
+	select {
+	case position = <-f.bodies:
+	default:
+		return nil
+	}
+	at, d := "/debtpositions?toPublish=true", f.navs[position["iupd"].(string)]
+	if status, err := f.rest(f.paying, http.MethodPost, at, f.paying.key, position); err != nil || status != http.StatusCreated {
+		return err
+	}
+	if _, err := f.ask(ctx, f.paying, pafornode.VerifyPaymentNotice, d.nav); err != nil {
+		return err
+	}
+	option := position["paymentOption"].([]object)[0]
+	option["amount"], option["transfer"] = d.amount+by, []object{transfer("1", d.amount+by)}
+	if _, err := f.rest(f.paying, http.MethodPut, "/debtpositions/"+d.iupd+"?toPublish=true", f.paying.key, position); err != nil {
+		return err
+	}
+	_, err := f.ask(ctx, f.paying, pafornode.GetPaymentV2, d.nav)
+	return err
 }
 
 func (f *traffic) rest(e *ente, method, path, key string, body any) (int, error) {

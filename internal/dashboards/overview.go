@@ -64,26 +64,32 @@ func overview() sheet {
 			}},
 			{"L'importo chiesto è quello giusto?", []question{
 				{
-					title: "Quante risposte hanno un prezzo fresco di SEND?", width: quarter, unit: percent, limits: []limit{{.5, yellow}, {.95, green}}, below: true,
+					title: "Quante risposte hanno un prezzo fresco di SEND?", width: third, unit: percent, limits: []limit{{.5, yellow}, {.95, green}}, below: true,
 					good: "nell'ultima ora almeno il 95% delle risposte su avvisi notificati da SEND.", bad: "sotto il 50% alla maggior parte dei cittadini si chiede un importo che può essere sbagliato.",
 					page: "runbook/DegradedAnswersMost.md", empty: "nessun avviso SEND",
 					queries: one(`sum(rate(attualizza_fee_source_total{@replica,source!~"LAST_KNOWN|BASE|NONE|NOT_BOUND"}[1h]))
 / sum(rate(attualizza_fee_source_total{@replica,source!="NOT_BOUND"}[1h]))`, "fresco"),
 				},
 				{
-					title: "Per quanti enti SEND non risponde?", width: quarter, limits: any1, empty: "SEND mai chiamato",
+					title: "Per quanti enti SEND non risponde?", width: third, limits: any1, empty: "SEND mai chiamato",
 					good: "zero: tutti gli interruttori sono chiusi.", bad: "uno: la sua chiave o il suo relay. Tutti: SEND o la nostra rete.",
 					page:    "runbook/SendBreakerOpen.md",
 					queries: one(`sum(max by (key) (attualizza_send_breaker_state{@replica}) > bool 0)`, "enti"),
 				},
 				{
-					title: "Quanti euro in meno del dovuto in 24 ore?", width: quarter, unit: euro, limits: anyEuro,
+					title: "Quanti cittadini hanno visto un importo e ne hanno avuto chiesto un altro, nell'ultima ora?", width: third, limits: []limit{{1, yellow}},
+					good: "zero o quasi: tra verifica e attivazione il costo di SEND può cambiare, o scattare un termine.", bad: "molti: SEND o un relay cambiano prezzo di continuo. Non si vede chi verifica su una replica e attiva su un'altra.",
+					page:    "metrics.md",
+					queries: one(counted("", `attualizza_verified_then_activated_total{@replica,result=~"more|less"}`, "1h", `attualizza_verified_then_activated_total{@replica}`), "cittadini"),
+				},
+				{
+					title: "Quanti euro in meno del dovuto in 24 ore?", width: half, unit: euro, limits: anyEuro,
 					good: "zero.", bad: "l'ente ci rimette: il dettaglio è in attualizza reconcile.",
 					page:    "runbook/UnderCollection.md",
 					queries: one(euroOfADay("attualizza_under_collected_cents_total"), "in meno"),
 				},
 				{
-					title: "Quanti euro in più del dovuto in 24 ore?", width: quarter, unit: euro, limits: anyEuro,
+					title: "Quanti euro in più del dovuto in 24 ore?", width: half, unit: euro, limits: anyEuro,
 					good: "zero.", bad: "i cittadini hanno pagato troppo: da rimborsare. Il dettaglio è in attualizza reconcile.",
 					page:    "runbook/OverCollection.md",
 					queries: one(euroOfADay("attualizza_over_collected_cents_total"), "in più"),

@@ -99,6 +99,18 @@ func send() sheet {
 / sum(rate(attualizza_answers_total{@replica,operation=~"paGetPayment(V2)?",outcome="OK"}[15m]))`, "media"),
 				},
 				{
+					title: "I cittadini pagano l'importo che hanno visto alla verifica?", shape: lines, width: half, unit: perSecond,
+					good: "quasi tutti same.", bad: "more o less che crescono: SEND o un relay cambiano prezzo tra verifica e attivazione. Si confronta ciò che la stessa replica ha risposto nell'ultimo quarto d'ora o mezz'ora; una verifica fatta a un'altra replica non si vede.",
+					page:    "metrics.md",
+					queries: one(`sum by (result) (rate(attualizza_verified_then_activated_total{@replica}[$__rate_interval]))`, "{{result}}"),
+				},
+				{
+					title: "Di quanti euro all'ora l'importo chiesto si scosta da quello visto?", shape: lines, width: half, unit: euro,
+					good: "zero, o pochi euro quando SEND aggiorna un costo.", bad: "up: ai cittadini si chiede più di quanto hanno visto. down: meno. Una verifica fatta a un'altra replica non si vede.",
+					page:    "metrics.md",
+					queries: one(`sum by (direction) (rate(attualizza_amount_drift_cents_total{@replica}[$__rate_interval])) * 3600 / 100`, "{{direction}}"),
+				},
+				{
 					title: "Quanti euro in meno, e in più, del dovuto sono stati incassati in tutto?", shape: lines, width: half, unit: euro,
 					good: "linee piatte.", bad: "in meno: l'ente ci rimette. In più: da rimborsare.",
 					page: "reconciliation.md",

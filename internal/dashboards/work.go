@@ -84,10 +84,16 @@ func work() sheet {
 					}},
 				},
 				{
-					title: "Quali chiamate REST falliscono di più nel periodo?", shape: listing, width: whole,
+					title: "Quali chiamate REST falliscono di più nel periodo?", shape: listing, width: half,
 					good: "404 su avvisi che non ci sono.", bad: "la stessa chiamata che fallisce sempre: un gestionale rotto. 5xx: guardare il log.",
 					page: "integrations.md", rename: map[string]string{"method": "metodo", "route": "chiamata", "status": "esito", "Value": "volte"},
 					queries: now(`topk(10, sum by (method, route, status) (increase(attualizza_rest_requests_total{@replica,status=~"[45].."}[$__range])))`, ""),
+				},
+				{
+					title: "Di quali enti falliscono di più le chiamate REST, nel periodo?", shape: listing, width: half, empty: "di nessuno",
+					good: "pochi 404 e 409 per ente, in proporzione al suo traffico.", bad: "un ente in cima, sempre con lo stesso esito: il suo gestionale è rotto, e va chiamato chi lo cura. Contano solo chiavi giuste: i 401 non sono di nessuno.",
+					page: "integrations.md", rename: map[string]string{"organization": "ente", "status": "esito", "Value": "volte"},
+					queries: now(`topk(10, (`+counted(" by (organization, status)", `attualizza_rest_refused_total{@replica}`, "$__range", `attualizza_rest_refused_total{@replica}`)+`) > 0)`, ""),
 				},
 			}},
 		},

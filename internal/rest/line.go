@@ -31,6 +31,7 @@ func (s *server) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
 			ctx = telemetry.Keep(ctx, "slow")
 		}
 		s.meters.answered(ctx, s.pattern(c), methodOf(r), c.Response().Status, took)
+		s.meters.refuse(ctx, callerOf(ctx), c.Response().Status)
 		attrs := []slog.Attr{
 			slog.String("method", methodOf(r)),
 			slog.String("route", s.pattern(c)),

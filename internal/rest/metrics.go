@@ -20,11 +20,18 @@ type meters struct {
 	requests metric.Int64Counter
 	duration metric.Float64Histogram
 	changes  metric.Int64Counter
+	refused  metric.Int64Counter
 
 	mu        sync.RWMutex
 	requested map[requestKey][]metric.AddOption // made once: making one costs more than counting
 	timed     map[routeKey][]metric.RecordOption
 	events    map[string][]metric.AddOption // by the action of a change
+	refusals  map[refusalKey][]metric.AddOption
+}
+
+type refusalKey struct {
+	organization string
+	status       int
 }
 
 type routeKey struct{ route, method string }
@@ -40,6 +47,7 @@ func newMeters(m metric.Meter) (*meters, error) {
 	}
 	s := &meters{
 		requested: map[requestKey][]metric.AddOption{}, timed: map[routeKey][]metric.RecordOption{}, events: map[string][]metric.AddOption{},
+		refusals: map[refusalKey][]metric.AddOption{},
 	}
 	var err error
 	if s.requests, err = m.Int64Counter("attualizza_rest_requests",
@@ -53,6 +61,10 @@ func newMeters(m metric.Meter) (*meters, error) {
 	}
 	if s.changes, err = m.Int64Counter("attualizza_position_changes",
 		metric.WithDescription("Debt positions that were changed through the REST API, counted once stored, by what happened to them. Payments that receipts tell of are attualizza_receipts_total.")); err != nil {
+		return nil, err
+	}
+	if s.refused, err = m.Int64Counter("attualizza_rest_refused",
+		metric.WithDescription("Requests to the REST API that were answered with 4xx or 5xx although their key was right, by the organization of the key and HTTP status.")); err != nil {
 		return nil, err
 	}
 	for action, event := range eventNames {
@@ -119,6 +131,28 @@ func (s *meters) remember(key requestKey) ([]metric.AddOption, []metric.RecordOp
 	defer s.mu.Unlock()
 	s.requested[key], s.timed[key.routeKey] = count, measure
 	return count, measure
+}
+
+// refuse counts a request that failed, by the organization whose debt-position system
+// made it, so that a broken one can be named. Organizations are those of keys that
+// were right, hence registered ones: what a stranger writes into a path is no label. The
+// operator is of none.
+func (s *meters) refuse(ctx context.Context, who caller, status int) {
+	if status < http.StatusBadRequest || who.key == nil {
+		return
+	}
+	key := refusalKey{who.key.OrganizationFiscalCode, status}
+	s.mu.RLock()
+	count := s.refusals[key]
+	s.mu.RUnlock()
+	if count == nil {
+		count = []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(
+			attribute.String("organization", key.organization), attribute.String("status", strconv.Itoa(status))))}
+		s.mu.Lock()
+		s.refusals[key] = count
+		s.mu.Unlock()
+	}
+	s.refused.Add(ctx, 1, count...)
 }
 
 // changed counts n positions that an action changed.

@@ -66,6 +66,32 @@ func TestRequestsAreCountedByTheirRouteAndNeverByTheirPath(t *testing.T) {
 	}
 }
 
+func TestWhatIsRefusedIsCountedByTheOrganizationOfARightKey(t *testing.T) {
+	h, scrape := metered(t)
+	h.create(t)
+	h.want(t, 200, call{method: "GET", path: base + "/debtpositions/P-1", key: "reader"})
+	for range 2 {
+		h.want(t, 404, call{method: "GET", path: base + "/debtpositions/P-2", key: "reader"})
+	}
+	h.want(t, 403, call{method: "POST", path: base + "/debtpositions", key: "reader", body: positionJSON("P-3", optionNAV[1:])})
+	h.want(t, 404, call{method: "GET", path: "/v1/organizations/" + other + "/debtpositions/P-1", key: "reader"}) // not the other's doing
+	h.want(t, 401, call{method: "GET", path: base + "/debtpositions/P-1"})                                        // anybody's
+	h.want(t, 404, call{method: "GET", path: "/v1/organizations/01234567890", key: "admin"})
+	h.do(t, call{method: "GET", path: "/v1/organizations/" + ente + "/nowhere", lenient: true})
+	page := scrape()
+	for _, line := range []string{
+		`attualizza_rest_refused_total{organization="` + ente + `",status="404"} 3`,
+		`attualizza_rest_refused_total{organization="` + ente + `",status="403"} 1`,
+	} {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			t.Errorf("the metrics do not say %s", line)
+		}
+	}
+	if n := strings.Count(page, "\nattualizza_rest_refused_total{"); n != 2 {
+		t.Errorf("%d series, 2 are of a key that was right:\n%s", n, page)
+	}
+}
+
 func TestChangesOfPositionsAreCountedOnceTheyAreStored(t *testing.T) {
 	h, scrape := metered(t)
 	const changes = "\nattualizza_position_changes_total{event="
