@@ -92,7 +92,7 @@ func answers() sheet {
 				},
 				{
 					title: "Quante connessioni sono respinte per il certificato?", shape: lines, width: third, unit: perHour,
-					good: "zero.", bad: "not_named: il nome nel certificato del Nodo è cambiato.",
+					good: "zero, o qualche estraneo senza certificato.", bad: "not_named, authority, expired: il certificato del Nodo ha cambiato nome o autorità, o è scaduto; not_a_proxy: un proxy ha cambiato indirizzo.",
 					page:    "runbook/NodoRefusedAtTheDoor.md",
 					queries: one(counted(" by (result)", `attualizza_nodo_tls_refused_total{@replica}`, "1h", `attualizza_nodo_tls_refused_total{@replica}`), "{{result}}"),
 				},

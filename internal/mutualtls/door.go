@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -62,25 +64,25 @@ func New(cfg Config) (*Door, error) {
 func (d *Door) TLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			now := d.current.Load()
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			now, from := d.current.Load(), hello.Conn.RemoteAddr()
 			return &tls.Config{
 				MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{now.certificate}, NextProtos: []string{"http/1.1"},
-				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: now.authorities, SessionTicketsDisabled: true,
-				VerifyConnection: d.verify, Time: d.Now,
+				// Whom crypto/tls refuses it tells nobody of: it asks for the certificate, and the
+				// door judges it. That the caller has its key is still for crypto/tls to see to.
+				ClientAuth: tls.RequestClientCert, ClientCAs: now.authorities, SessionTicketsDisabled: true, Time: d.Now,
+				VerifyConnection: func(state tls.ConnectionState) error { return d.verify(hello.Context(), state, now, from) },
 			}, nil
 		},
 	}
 }
 
-// verify lets only the named in, of those whose certificate is good.
-func (d *Door) verify(state tls.ConnectionState) error {
-	if len(state.PeerCertificates) == 0 {
-		return errors.New("no client certificate")
-	}
-	err := wronglyNamed(state.PeerCertificates[0], d.Names)
+// verify lets only the named in, of those whose certificate is good. It is called at
+// every handshake, with or without a certificate, and its error ends the handshake.
+func (d *Door) verify(ctx context.Context, state tls.ConnectionState, now *identity, from net.Addr) error {
+	why, err := admit(state.PeerCertificates, now.authorities, d.Names, d.Now())
 	if err != nil {
-		d.refused.tell(context.Background(), "not_named", err)
+		d.refused.tell(ctx, why, fmt.Errorf("%s: %w", from, err))
 	}
 	return err
 }
@@ -144,7 +146,7 @@ func (d *Door) warn(ctx context.Context, i *identity) {
 
 func (d *Door) observe() error {
 	var errs [2]error
-	d.refused, errs[0] = newRefusals(d.Logger, d.Meter, d.Now)
+	d.refused, errs[0] = newRefusals(d.Logger, d.Meter, d.Now, noCertificate, ofNoAuthority, outOfDays, notNamed)
 	ends, err := d.Meter.Int64ObservableGauge("attualizza_certificate_not_after_timestamp_seconds",
 		metric.WithDescription("When a certificate ends, as a Unix time."))
 	errs[1] = err

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 )
 
@@ -109,14 +108,4 @@ func certificates(text []byte) (all []*x509.Certificate, err error) {
 		return nil, errors.New("there is no certificate in it")
 	}
 	return all, nil
-}
-
-// wronglyNamed tells that a certificate carries none of the names, as its common name
-// or among its DNS names; nil: it does.
-func wronglyNamed(c *x509.Certificate, names []string) error {
-	known := func(name string) bool { return slices.Contains(names, name) }
-	if known(c.Subject.CommonName) || slices.ContainsFunc(c.DNSNames, known) {
-		return nil
-	}
-	return fmt.Errorf("the client's certificate is of %q %v, none of ATTUALIZZA_NODO_TLS_CLIENT_NAMES", c.Subject.CommonName, c.DNSNames)
 }
