@@ -115,10 +115,10 @@ func overview() sheet {
 					queries: one(`max(attualizza_stream_lag_seconds{@replica})`, "indietro di"),
 				},
 				{
-					title: "Tra quanti giorni scade il primo certificato?", width: third, unit: days, limits: []limit{{7, yellow}, {30, green}}, below: true,
+					title: "Tra quanti giorni un certificato scaduto chiude la porta al Nodo?", width: third, unit: days, limits: []limit{{7, yellow}, {30, green}}, below: true,
 					good: "oltre 30 giorni.", bad: "sotto 7 giorni va rinnovato oggi: scaduto, il Nodo non entra più.",
 					page: "runbook/NodoCertificateEndsIn7Days.md", empty: "TLS al proxy",
-					queries: one(`(min(attualizza_certificate_not_after_timestamp_seconds{@replica}) - time()) / 86400`, "giorni"),
+					queries: one(`(min(attualizza_certificate_not_after_timestamp_seconds{@replica,certificate!="nodo_client_ca_first"}) - time()) / 86400`, "giorni"),
 				},
 				{
 					title: "Le dipendenze rispondono?", width: third, limits: []limit{{1, green}}, below: true, states: upOrDown,

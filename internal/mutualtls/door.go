@@ -141,7 +141,7 @@ func (d *Door) warn(ctx context.Context, i *identity) {
 	}
 	d.warned.Store(now.Unix())
 	d.Logger.WarnContext(ctx, "a certificate of the Nodo's door ends soon, or has ended: put a new one in its file",
-		"certificate_ends", i.ends.UTC(), "first_client_authority_ends", i.firstCA.UTC())
+		"certificate_ends", i.ends.UTC(), "first_client_authority_ends", i.firstCA.UTC(), "last_client_authority_ends", i.lastCA.UTC())
 }
 
 func (d *Door) observe() error {
@@ -156,17 +156,18 @@ func (d *Door) observe() error {
 	d.registration, err = d.Meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		i := d.current.Load()
 		o.ObserveInt64(ends, i.ends.Unix(), metric.WithAttributes(attribute.String("certificate", "nodo")))
-		o.ObserveInt64(ends, i.firstCA.Unix(), metric.WithAttributes(attribute.String("certificate", "nodo_client_ca")))
+		o.ObserveInt64(ends, i.firstCA.Unix(), metric.WithAttributes(attribute.String("certificate", "nodo_client_ca_first")))
+		o.ObserveInt64(ends, i.lastCA.Unix(), metric.WithAttributes(attribute.String("certificate", "nodo_client_ca_last")))
 		return nil
 	}, ends)
 	return err
 }
 
 // Ends tells when the door's certificate ends, or one of its chain, and when the
-// first of the client authorities does.
-func (d *Door) Ends() (certificate, authority time.Time) {
+// first and the last of the client authorities do.
+func (d *Door) Ends() (certificate, first, last time.Time) {
 	now := d.current.Load()
-	return now.ends, now.firstCA
+	return now.ends, now.firstCA, now.lastCA
 }
 
 // Close ends the metrics.

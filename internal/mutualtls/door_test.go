@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -288,6 +289,34 @@ func TestACertificateIsRenewedWithoutARestart(t *testing.T) {
 	}
 	if _, _, err := r.call(another.Client(t, nil)); err != nil {
 		t.Error(err)
+	}
+}
+
+// An authority is replaced by putting the new one beside the old.
+func TestTheFirstAndTheLastAuthorityToEndAreTold(t *testing.T) {
+	r := openRoom(t, year)
+	old, other := mutualtlstest.NewUntil(t, "old CA", time.Now().Add(time.Hour)), mutualtlstest.NewUntil(t, "another CA", time.Now().Add(year))
+	cert, key := r.server.Server(t, time.Now().Add(year))
+	r.files.write(t, cert, key, slices.Concat(r.clients.PEM, old.PEM, other.PEM))
+	r.Reload(t.Context())
+	for certificate, want := range map[string]time.Time{"nodo_client_ca_first": old.Certificate.NotAfter, "nodo_client_ca_last": r.clients.Certificate.NotAfter} {
+		if got := r.counted("attualizza_certificate_not_after_timestamp_seconds", certificate); got != want.Unix() {
+			t.Errorf("%s ends at %d, not %d", certificate, got, want.Unix())
+		}
+	}
+	if _, first, last := r.Ends(); !first.Equal(old.Certificate.NotAfter) || !last.Equal(r.clients.Certificate.NotAfter) {
+		t.Errorf("the authorities end at %s and %s", first, last)
+	}
+
+	// The old one ends: its callers are refused, those of the others are not.
+	old = mutualtlstest.NewUntil(t, "old CA", time.Now().Add(-time.Hour))
+	r.files.write(t, cert, key, slices.Concat(r.clients.PEM, old.PEM))
+	r.Reload(t.Context())
+	if _, _, err := r.call(r.clients.Client(t, nil)); err != nil {
+		t.Errorf("beside an authority that has ended: %v", err)
+	}
+	if _, _, err := r.call(old.Client(t, nil)); err == nil || r.refusals()["authority"] != 1 {
+		t.Errorf("of an authority that has ended: %v, counted %v", err, r.refusals())
 	}
 }
 

@@ -53,7 +53,8 @@ type identity struct {
 	certificate tls.Certificate
 	authorities *x509.CertPool
 	ends        time.Time // the door's certificate, or the first of its chain to end
-	firstCA     time.Time // the first of the authorities to end
+	firstCA     time.Time // the first of the authorities to end: the old one, while the new is there already
+	lastCA      time.Time // the last: from then on nobody is let in
 }
 
 func parse(f Files, c content, now time.Time) (*identity, error) {
@@ -82,6 +83,9 @@ func parse(f Files, c content, now time.Time) (*identity, error) {
 		i.authorities.AddCert(one)
 		if n == 0 || one.NotAfter.Before(i.firstCA) {
 			i.firstCA = one.NotAfter
+		}
+		if n == 0 || one.NotAfter.After(i.lastCA) {
+			i.lastCA = one.NotAfter
 		}
 	}
 	return i, nil
