@@ -144,5 +144,5 @@ var upOrDown = map[string]state{"0": {"non risponde", red}, "1": {"risponde", gr
 // can also fall, when a payment is taken back, so it is no counter that increase()
 // would understand; every replica tells the same one.
 func euroOfADay(metric string) string {
-	return `(max(` + metric + `{@replica}) - (max(` + metric + `{@replica} offset 1d) or max(min_over_time(` + metric + `{@replica}[1d])))) / 100`
+	return `(max(` + metric + `{@replica}) - (max(` + metric + `{@replica} offset 1d) or min(min_over_time(` + metric + `{@replica}[1d])))) / 100`
 }
