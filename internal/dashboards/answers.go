@@ -79,10 +79,16 @@ func answers() sheet {
 					queries: now(`topk(10, sum by (operation, fault_code) (increase(attualizza_answers_total{@replica,fault_code!=""}[$__range])))`, ""),
 				},
 				{
-					title: "Qualcuno manda messaggi che non sono del Nodo?", shape: lines, width: half, unit: perSecond,
+					title: "Qualcuno manda messaggi che non sono del Nodo?", shape: lines, width: quarter, unit: perSecond,
 					good: "zero, o qualche scansione.", bad: "molti: un client rotto, o la porta aperta a chi non deve entrare.",
 					page:    "security.md",
-					queries: one(`sum(rate(attualizza_answers_total{@replica,operation="unknown"}[$__rate_interval])) or 0 * sum(rate(attualizza_answers_total{@replica}[$__rate_interval]))`, "messaggi"),
+					queries: one(`sum(rate(attualizza_answers_total{@replica,operation="unknown",outcome!="RESUBMIT"}[$__rate_interval])) or 0 * sum(rate(attualizza_answers_total{@replica}[$__rate_interval]))`, "messaggi"),
+				},
+				{
+					title: "Quante richieste sono respinte per sovraccarico, senza leggerle?", shape: lines, width: quarter, unit: perSecond,
+					good: "zero.", bad: "da uno in su: arrivano più richieste di quante se ne possano leggere, e hanno HTTP 503.",
+					page:    "runbook/TurnedAwayUnread.md",
+					queries: one(`sum(rate(attualizza_answers_total{@replica,operation="unknown",outcome="RESUBMIT"}[$__rate_interval]))`, "respinte"),
 				},
 				{
 					title: "Quante risposte sono in corso?", shape: lines, width: third,
