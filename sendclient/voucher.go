@@ -31,10 +31,12 @@ const (
 	// idleAfter ends the renewal of a voucher nobody asked for: long after a
 	// small organization's quiet days, so that none of its payments waits for
 	// PDND, and soon enough for replaced credentials to go. One that PDND refuses
-	// is given up sooner, as its credential may have been replaced.
+	// is given up sooner, as its credential may have been replaced: unless somebody
+	// still watches it (VoucherEnd), which is done for credentials in force alone.
 	idleAfter, idleFailing = 14 * 24 * time.Hour, time.Hour
-	// Failed attempts are repeated after 1 s, then twice as long each time.
-	firstBackoff, maxBackoff = time.Second, time.Minute
+	// Failed attempts are repeated after 1 s, then twice as long each time; seldom
+	// where no payment has wanted the voucher for idleFailing.
+	firstBackoff, maxBackoff, idleBackoff = time.Second, time.Minute, 10 * time.Minute
 	// maxSources bounds the vouchers kept; beyond it the one that was asked for
 	// least recently is dropped.
 	maxSources = 8192
@@ -91,10 +93,7 @@ func (v *vouchers) replace(p *PDND, refused string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current.token == refused {
-		select {
-		case s.refused <- struct{}{}:
-		default:
-		}
+		s.wake()
 	}
 }
 
@@ -106,12 +105,15 @@ func (v *vouchers) source(p *PDND) *source {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s := v.sources[id]; s != nil {
+		if now.Sub(s.asked) >= idleFailing && v.ctx.Err() == nil {
+			s.retry()
+		}
 		s.asked = now
 		return s
 	}
 	s := &source{
 		id: id, key: hex.EncodeToString(id[:]), pdnd: *p, asked: now,
-		news: make(chan struct{}), refused: make(chan struct{}, 1),
+		news: make(chan struct{}), again: make(chan struct{}, 1),
 	}
 	if v.ctx.Err() != nil {
 		s.publish(voucher{}, errClosed)
@@ -138,11 +140,23 @@ func (v *vouchers) dropOldest() {
 	oldest.stop()
 }
 
-// retire removes a source that nobody wants any more.
-func (v *vouchers) retire(s *source, idle time.Duration) bool {
+// idle is for how long nobody has wanted a source's voucher.
+func (v *vouchers) idle(s *source) time.Duration {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if time.Since(s.asked) < idle {
+	return time.Since(s.asked)
+}
+
+// retire removes a source that nobody wants any more; one that fails, if nobody
+// watches it either.
+func (v *vouchers) retire(s *source, failing bool) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	limit := idleAfter
+	if failing {
+		limit = idleFailing
+	}
+	if time.Since(s.asked) < limit || failing && time.Since(s.watched) < limit {
 		return false
 	}
 	if v.sources[s.id] == s {
@@ -165,12 +179,14 @@ func (v *vouchers) renew(ctx context.Context, s *source) {
 			}
 			return
 		}
-		wait, idle := got.renewIn(), idleAfter
+		wait := got.renewIn()
 		if err != nil {
 			if failures == 0 {
 				v.log.Error("PDND gives no voucher; trying again", "clientId", s.pdnd.ClientID, "purposeId", s.pdnd.PurposeID, "error", err)
 			}
-			wait, idle = backoff(failures), idleFailing
+			if wait = backoff(failures, maxBackoff); v.idle(s) >= idleFailing {
+				wait = backoff(failures, idleBackoff)
+			}
 			failures++
 		} else if failures > 0 {
 			v.log.Info("PDND gives vouchers again", "clientId", s.pdnd.ClientID, "purposeId", s.pdnd.PurposeID)
@@ -181,11 +197,11 @@ func (v *vouchers) renew(ctx context.Context, s *source) {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-		case <-s.refused:
+		case <-s.again:
 		case <-ctx.Done():
 		}
 		timer.Stop()
-		if v.retire(s, idle) {
+		if v.retire(s, err != nil) {
 			return
 		}
 	}
@@ -211,9 +227,9 @@ func (v *vouchers) obtain(ctx context.Context, s *source) (voucher, error) {
 	return got, err
 }
 
-// backoff is how long to wait after so many failures, within ±20 %.
-func backoff(failures int) time.Duration {
-	d := min(firstBackoff<<min(failures, 10), maxBackoff)
+// backoff is how long to wait after so many failures, at most the longest, within ±20 %.
+func backoff(failures int, longest time.Duration) time.Duration {
+	d := min(firstBackoff<<min(failures, 10), longest)
 	return d*8/10 + rand.N(d*4/10)
 }
 
@@ -239,9 +255,11 @@ type source struct {
 	key   string // in the store
 	pdnd  PDND
 	stop  context.CancelFunc
-	asked time.Time // under vouchers.mu
+	// When the voucher was last wanted, and when its end was last asked for; both
+	// under vouchers.mu.
+	asked, watched time.Time
 
-	refused chan struct{} // SEND refused the current voucher
+	again chan struct{} // an attempt is wanted now: SEND refused the current voucher, say
 
 	mu      sync.Mutex
 	current voucher
@@ -281,6 +299,24 @@ func (s *source) publish(got voucher, err error) {
 	s.err = err
 	close(s.news)
 	s.news = make(chan struct{})
+}
+
+// wake makes the next attempt come now.
+func (s *source) wake() {
+	select {
+	case s.again <- struct{}{}:
+	default:
+	}
+}
+
+// retry has whoever waits hear of a new attempt, not of one that failed long ago.
+func (s *source) retry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		s.err = nil
+		s.wake()
+	}
 }
 
 func (s *source) held() voucher {

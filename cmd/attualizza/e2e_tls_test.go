@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -112,6 +113,15 @@ func TestTheNodoComesByMutualTLS(t *testing.T) {
 	_, page := h.get(t, "ops", "/metrics")
 	if !strings.Contains(page, `attualizza_certificate_not_after_timestamp_seconds{certificate="nodo"}`) {
 		t.Error("nothing tells when the certificate ends")
+	}
+	// A client of Go's has no certificate for who does not accept its authority.
+	for why, times := range map[string]int{"no_certificate": 2, "authority": 0, "expired": 1, "not_named": 1} {
+		if line := fmt.Sprintf("attualizza_nodo_tls_refused_total{result=%q} %d\n", why, times); !strings.Contains(page, line) {
+			t.Errorf("the page lacks %s", line)
+		}
+	}
+	if !strings.Contains(h.logs.String(), "somebody was not let in at the Nodo's door") {
+		t.Error("the log says nothing of those who were not let in")
 	}
 }
 

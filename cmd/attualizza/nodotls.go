@@ -86,6 +86,7 @@ func checkNodoTLS(cfg *config.Config) (string, error) {
 		return "", err
 	}
 	defer door.Close()
-	certificate, authority := door.Ends()
-	return fmt.Sprintf("certificate until %s, first client authority until %s", certificate.UTC().Format(time.DateOnly), authority.UTC().Format(time.DateOnly)), nil
+	certificate, first, last := door.Ends()
+	return fmt.Sprintf("certificate until %s, first client authority until %s, last until %s",
+		certificate.UTC().Format(time.DateOnly), first.UTC().Format(time.DateOnly), last.UTC().Format(time.DateOnly)), nil
 }

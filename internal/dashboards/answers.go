@@ -79,10 +79,16 @@ func answers() sheet {
 					queries: now(`topk(10, sum by (operation, fault_code) (increase(attualizza_answers_total{@replica,fault_code!=""}[$__range])))`, ""),
 				},
 				{
-					title: "Qualcuno manda messaggi che non sono del Nodo?", shape: lines, width: half, unit: perSecond,
+					title: "Qualcuno manda messaggi che non sono del Nodo?", shape: lines, width: quarter, unit: perSecond,
 					good: "zero, o qualche scansione.", bad: "molti: un client rotto, o la porta aperta a chi non deve entrare.",
 					page:    "security.md",
-					queries: one(`sum(rate(attualizza_answers_total{@replica,operation="unknown"}[$__rate_interval])) or 0 * sum(rate(attualizza_answers_total{@replica}[$__rate_interval]))`, "messaggi"),
+					queries: one(`sum(rate(attualizza_answers_total{@replica,operation="unknown",outcome!="RESUBMIT"}[$__rate_interval])) or 0 * sum(rate(attualizza_answers_total{@replica}[$__rate_interval]))`, "messaggi"),
+				},
+				{
+					title: "Quante richieste sono respinte per sovraccarico, senza leggerle?", shape: lines, width: quarter, unit: perSecond,
+					good: "zero.", bad: "da uno in su: arrivano più richieste di quante se ne possano leggere, e hanno HTTP 503.",
+					page:    "runbook/TurnedAwayUnread.md",
+					queries: one(`sum(rate(attualizza_answers_total{@replica,operation="unknown",outcome="RESUBMIT"}[$__rate_interval]))`, "respinte"),
 				},
 				{
 					title: "Quante risposte sono in corso?", shape: lines, width: third,
@@ -92,7 +98,7 @@ func answers() sheet {
 				},
 				{
 					title: "Quante connessioni sono respinte per il certificato?", shape: lines, width: third, unit: perHour,
-					good: "zero.", bad: "not_named: il nome nel certificato del Nodo è cambiato.",
+					good: "zero, o qualche estraneo senza certificato.", bad: "not_named, authority, expired: il certificato del Nodo ha cambiato nome o autorità, o è scaduto; not_a_proxy: un proxy ha cambiato indirizzo.",
 					page:    "runbook/NodoRefusedAtTheDoor.md",
 					queries: one(counted(" by (result)", `attualizza_nodo_tls_refused_total{@replica}`, "1h", `attualizza_nodo_tls_refused_total{@replica}`), "{{result}}"),
 				},

@@ -56,8 +56,8 @@ func machine() sheet {
 					queries: one(`rate(process_cpu_seconds_total{@replica}[$__rate_interval])`, "{{instance}}"),
 				},
 				{
-					title: "Quanta memoria usa ogni replica?", shape: lines, width: third, unit: bytesIEC, limits: []limit{{512 << 20, red}},
-					good: "un centinaio di MiB sotto carico.", bad: "oltre 512 MiB, o sempre in salita.",
+					title: "Quanta memoria usa ogni replica?", shape: lines, width: third, unit: bytesIEC, limits: []limit{{300 << 20, red}},
+					good: "un centinaio di MiB sotto carico.", bad: "oltre 300 MiB, o sempre in salita: a 384 il processo viene ucciso, dove è installato come in deploy/.",
 					page:    "runbook/MemoryHigh.md",
 					queries: one(`process_resident_memory_bytes{@replica}`, "{{instance}}"),
 				},
@@ -96,7 +96,7 @@ func machine() sheet {
 				{
 					title: "Quante volte è ripartita nelle ultime 24 ore?", width: quarter, limits: []limit{{2, yellow}, {5, red}},
 					good: "zero, o una per aggiornamento.", bad: "molte: il processo cade. La riga con cui si è fermato dice perché.",
-					page:    "runbook/ReplicaDown.md",
+					page:    "runbook/ReplicaRestarts.md",
 					queries: one(`changes(process_start_time_seconds{@replica}[1d])`, "{{instance}}"),
 				},
 				{

@@ -121,10 +121,10 @@ func overview() sheet {
 					queries: one(`max(attualizza_stream_lag_seconds{@replica})`, "indietro di"),
 				},
 				{
-					title: "Tra quanti giorni scade il primo certificato?", width: third, unit: days, limits: []limit{{7, yellow}, {30, green}}, below: true,
+					title: "Tra quanti giorni un certificato scaduto chiude la porta al Nodo?", width: third, unit: days, limits: []limit{{7, yellow}, {30, green}}, below: true,
 					good: "oltre 30 giorni.", bad: "sotto 7 giorni va rinnovato oggi: scaduto, il Nodo non entra più.",
 					page: "runbook/NodoCertificateEndsIn7Days.md", empty: "TLS al proxy",
-					queries: one(`(min(attualizza_certificate_not_after_timestamp_seconds{@replica}) - time()) / 86400`, "giorni"),
+					queries: one(`(min(attualizza_certificate_not_after_timestamp_seconds{@replica,certificate!="nodo_client_ca_first"}) - time()) / 86400`, "giorni"),
 				},
 				{
 					title: "Le dipendenze rispondono?", width: third, limits: []limit{{1, green}}, below: true, states: upOrDown,
@@ -150,5 +150,5 @@ var upOrDown = map[string]state{"0": {"non risponde", red}, "1": {"risponde", gr
 // can also fall, when a payment is taken back, so it is no counter that increase()
 // would understand; every replica tells the same one.
 func euroOfADay(metric string) string {
-	return `(max(` + metric + `{@replica}) - (max(` + metric + `{@replica} offset 1d) or max(min_over_time(` + metric + `{@replica}[1d])))) / 100`
+	return `(max(` + metric + `{@replica}) - (max(` + metric + `{@replica} offset 1d) or min(min_over_time(` + metric + `{@replica}[1d])))) / 100`
 }

@@ -48,7 +48,7 @@ func send() sheet {
 				},
 				{
 					title: "Quanti giorni mancano alla scadenza dei certificati?", width: third, unit: days, limits: []limit{{7, yellow}, {30, green}}, below: true,
-					good: "oltre 30 giorni.", bad: "nodo: il nostro certificato; nodo_client_ca: l'autorità che firma quello del Nodo.",
+					good: "oltre 30 giorni.", bad: "nodo: il nostro certificato; nodo_client_ca_last: l'ultima delle autorità che firmano quello del Nodo; nodo_client_ca_first: la prima, che si toglie quando c'è la nuova.",
 					page: "runbook/NodoCertificateEndsIn30Days.md", empty: "TLS al proxy",
 					queries: one(`(min by (certificate) (attualizza_certificate_not_after_timestamp_seconds{@replica}) - time()) / 86400`, "{{certificate}}"),
 				},

@@ -26,7 +26,7 @@ func work() sheet {
 					title: "Quante rimandate in un'ora?", width: sixth, limits: any1,
 					good: "zero.", bad: "l'archivio non ha risposto in tempo; nulla si perde, il Nodo le ripresenta.",
 					page:    "runbook/ReceiptsAskedAgain.md",
-					queries: one(counted("", `attualizza_answers_total{@replica,outcome="RESUBMIT"}`, "1h", `attualizza_answers_total{@replica}`), "rimandate"),
+					queries: one(counted("", `attualizza_answers_total{@replica,operation=~"paSendRT(V2)?",outcome="RESUBMIT"}`, "1h", `attualizza_answers_total{@replica}`), "rimandate"),
 				},
 				{
 					title: "Quante rifiutate in un'ora?", width: sixth, limits: any1,

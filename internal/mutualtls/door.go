@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -62,25 +64,25 @@ func New(cfg Config) (*Door, error) {
 func (d *Door) TLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			now := d.current.Load()
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			now, from := d.current.Load(), hello.Conn.RemoteAddr()
 			return &tls.Config{
 				MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{now.certificate}, NextProtos: []string{"http/1.1"},
-				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: now.authorities, SessionTicketsDisabled: true,
-				VerifyConnection: d.verify, Time: d.Now,
+				// Whom crypto/tls refuses it tells nobody of: it asks for the certificate, and the
+				// door judges it. That the caller has its key is still for crypto/tls to see to.
+				ClientAuth: tls.RequestClientCert, ClientCAs: now.authorities, SessionTicketsDisabled: true, Time: d.Now,
+				VerifyConnection: func(state tls.ConnectionState) error { return d.verify(hello.Context(), state, now, from) },
 			}, nil
 		},
 	}
 }
 
-// verify lets only the named in, of those whose certificate is good.
-func (d *Door) verify(state tls.ConnectionState) error {
-	if len(state.PeerCertificates) == 0 {
-		return errors.New("no client certificate")
-	}
-	err := wronglyNamed(state.PeerCertificates[0], d.Names)
+// verify lets only the named in, of those whose certificate is good. It is called at
+// every handshake, with or without a certificate, and its error ends the handshake.
+func (d *Door) verify(ctx context.Context, state tls.ConnectionState, now *identity, from net.Addr) error {
+	why, err := admit(state.PeerCertificates, now.authorities, d.Names, d.Now())
 	if err != nil {
-		d.refused.tell(context.Background(), "not_named", err)
+		d.refused.tell(ctx, why, fmt.Errorf("%s: %w", from, err))
 	}
 	return err
 }
@@ -139,12 +141,12 @@ func (d *Door) warn(ctx context.Context, i *identity) {
 	}
 	d.warned.Store(now.Unix())
 	d.Logger.WarnContext(ctx, "a certificate of the Nodo's door ends soon, or has ended: put a new one in its file",
-		"certificate_ends", i.ends.UTC(), "first_client_authority_ends", i.firstCA.UTC())
+		"certificate_ends", i.ends.UTC(), "first_client_authority_ends", i.firstCA.UTC(), "last_client_authority_ends", i.lastCA.UTC())
 }
 
 func (d *Door) observe() error {
 	var errs [2]error
-	d.refused, errs[0] = newRefusals(d.Logger, d.Meter, d.Now)
+	d.refused, errs[0] = newRefusals(d.Logger, d.Meter, d.Now, noCertificate, ofNoAuthority, outOfDays, notNamed)
 	ends, err := d.Meter.Int64ObservableGauge("attualizza_certificate_not_after_timestamp_seconds",
 		metric.WithDescription("When a certificate ends, as a Unix time."))
 	errs[1] = err
@@ -154,17 +156,18 @@ func (d *Door) observe() error {
 	d.registration, err = d.Meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		i := d.current.Load()
 		o.ObserveInt64(ends, i.ends.Unix(), metric.WithAttributes(attribute.String("certificate", "nodo")))
-		o.ObserveInt64(ends, i.firstCA.Unix(), metric.WithAttributes(attribute.String("certificate", "nodo_client_ca")))
+		o.ObserveInt64(ends, i.firstCA.Unix(), metric.WithAttributes(attribute.String("certificate", "nodo_client_ca_first")))
+		o.ObserveInt64(ends, i.lastCA.Unix(), metric.WithAttributes(attribute.String("certificate", "nodo_client_ca_last")))
 		return nil
 	}, ends)
 	return err
 }
 
 // Ends tells when the door's certificate ends, or one of its chain, and when the
-// first of the client authorities does.
-func (d *Door) Ends() (certificate, authority time.Time) {
+// first and the last of the client authorities do.
+func (d *Door) Ends() (certificate, first, last time.Time) {
 	now := d.current.Load()
-	return now.ends, now.firstCA
+	return now.ends, now.firstCA, now.lastCA
 }
 
 // Close ends the metrics.

@@ -7,10 +7,12 @@ import (
 	"crypto/x509"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -118,7 +120,16 @@ func (r *room) call(with ...tls.Certificate) (said string, shown string, err err
 func (r *room) caller(least, most uint16, with ...tls.Certificate) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AddCert(r.server.Certificate)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: mutualtlstest.ServerName, Certificates: with, MinVersion: least, MaxVersion: most}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{
+		RootCAs: roots, ServerName: mutualtlstest.ServerName, MinVersion: least, MaxVersion: most,
+		// Shown whoever is accepted: of Certificates only one of those authorities would be.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if len(with) == 0 {
+				return &tls.Certificate{}, nil
+			}
+			return &with[0], nil
+		},
+	}}
 	r.t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 5 * time.Second}
 }
@@ -133,39 +144,98 @@ func ask(client *http.Client, address string) (said string, shown string, err er
 	return string(body), response.TLS.PeerCertificates[0].SerialNumber.String(), err
 }
 
-func TestWhoIsLetInByTheirCertificate(t *testing.T) {
+func TestWhoIsLetInByTheirCertificateAndWhyOthersAreNot(t *testing.T) {
 	r := openRoom(t, year)
 	others := mutualtlstest.New(t, "another CA")
+	client := func(change func(*x509.Certificate)) []tls.Certificate {
+		return []tls.Certificate{r.clients.Client(t, change)}
+	}
+	for _, why := range []string{"no_certificate", "authority", "expired", "not_named"} {
+		if n, there := r.refusals()[why]; n != 0 || !there {
+			t.Errorf("%d were refused for %s at the start, told %v", n, why, there)
+		}
+	}
 	for _, tt := range []struct {
-		name string
-		with []tls.Certificate
-		said string // empty: refused
+		name   string
+		with   []tls.Certificate
+		said   string // empty: refused
+		why    string // of the refusal
+		logged string
 	}{
-		{"the Nodo of production", []tls.Certificate{r.clients.Client(t, nil)}, "forwarder.platform.pagopa.it HTTP/1.1"},
-		{"the Nodo of UAT, by a DNS name", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) {
+		{"the Nodo of production", client(nil), "forwarder.platform.pagopa.it HTTP/1.1", "", ""},
+		{"the Nodo of UAT, by a DNS name", client(func(c *x509.Certificate) {
 			c.Subject.CommonName, c.DNSNames = "pagoPA S.p.A.", []string{"forwarder.uat.platform.pagopa.it"}
-		})}, "pagoPA S.p.A. HTTP/1.1"},
-		{"nobody: no certificate", nil, ""},
-		{"another name of the same authority", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) { c.Subject.CommonName = "somebody.pagopa.it" })}, ""},
-		{"the name of another authority", []tls.Certificate{others.Client(t, nil)}, ""},
-		{"a certificate that has ended", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) })}, ""},
-		{"a certificate that has not begun", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) })}, ""},
-		{"a certificate of a server", []tls.Certificate{r.clients.Client(t, func(c *x509.Certificate) {
+		}), "pagoPA S.p.A. HTTP/1.1", "", ""},
+		{"nobody: no certificate", nil, "", "no_certificate", "showed no certificate"},
+		{"another name of the same authority", client(func(c *x509.Certificate) { c.Subject.CommonName = "somebody.pagopa.it" }), "", "not_named", "somebody.pagopa.it"},
+		{"the name of another authority", []tls.Certificate{others.Client(t, nil)}, "", "authority", "another CA"},
+		{"a certificate of another authority that has ended", []tls.Certificate{others.Client(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) })}, "", "authority", "another CA"},
+		{"a certificate that has ended", client(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) }), "", "expired", "certificate is of"},
+		{"a certificate that has not begun", client(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) }), "", "expired", "certificate is of"},
+		{"a certificate of a server", client(func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-		})}, ""},
+		}), "", "authority", "incompatible key usage"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			said, _, err := r.call(tt.with...)
-			if said != tt.said || (err == nil) != (tt.said != "") {
-				t.Errorf("said %q, %v", said, err)
+			for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+				r.now = r.now.Add(time.Minute) // the log is told of each reason once a minute
+				before, logged := r.refusals(), len(r.log.String())
+				said, _, err := ask(r.caller(version, version, tt.with...), r.address)
+				if said != tt.said || (err == nil) != (tt.said != "") {
+					t.Errorf("%s: said %q, %v", tls.VersionName(version), said, err)
+				}
+				if tt.why != "" {
+					before[tt.why]++
+					if !strings.Contains(err.Error(), "remote error: tls: ") {
+						t.Errorf("%s: who is refused hears %v", tls.VersionName(version), err)
+					}
+				}
+				if after := r.refusals(); !maps.Equal(before, after) {
+					t.Errorf("%s: counted %v, want %v", tls.VersionName(version), after, before)
+				}
+				line := r.log.String()[logged:]
+				if (line == "") != (tt.logged == "") || !strings.Contains(line, tt.logged) || tt.logged != "" && !strings.Contains(line, "127.0.0.1") {
+					t.Errorf("%s: the log says %q", tls.VersionName(version), line)
+				}
 			}
 		})
 	}
-	if !strings.Contains(r.log.String(), "somebody.pagopa.it") {
-		t.Errorf("who has a good certificate and another name is not told of: %s", r.log.String())
+}
+
+func TestWhoShowsTheNodosCertificateWithoutItsKeyIsRefused(t *testing.T) {
+	r := openRoom(t, year)
+	shown := r.clients.Client(t, nil)
+	shown.PrivateKey = r.clients.Client(t, nil).PrivateKey
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		if said, _, err := ask(r.caller(version, version, shown), r.address); err == nil {
+			t.Errorf("%s: let in: %s", tls.VersionName(version), said)
+		}
 	}
-	if got := r.counted("attualizza_nodo_tls_refused", ""); got != 1 {
-		t.Errorf("%d refusals of names were counted", got)
+}
+
+func TestScannersOfTheDoorAreNotRefusalsOfCertificates(t *testing.T) {
+	r := openRoom(t, year)
+	before := r.refusals()
+	if _, _, err := ask(r.caller(tls.VersionTLS10, tls.VersionTLS11, r.clients.Client(t, nil)), r.address); err == nil {
+		t.Error("TLS 1.1 is spoken")
+	}
+	connection, err := net.Dial("tcp", r.address)
+	must(t, err)
+	must(t, connection.Close())
+	if after := r.refusals(); !maps.Equal(before, after) || r.log.String() != "" {
+		t.Errorf("counted %v, logged %s", after, r.log.String())
+	}
+}
+
+func TestARefusalThatLastsDoesNotFillTheLog(t *testing.T) {
+	r := openRoom(t, year)
+	for range 5 {
+		if _, _, err := r.call(); err == nil {
+			t.Fatal("let in without a certificate")
+		}
+	}
+	if n := strings.Count(r.log.String(), "was not let in"); n != 1 || r.refusals()["no_certificate"] != 5 {
+		t.Errorf("%d lines, counted %v", n, r.refusals())
 	}
 }
 
@@ -219,6 +289,34 @@ func TestACertificateIsRenewedWithoutARestart(t *testing.T) {
 	}
 	if _, _, err := r.call(another.Client(t, nil)); err != nil {
 		t.Error(err)
+	}
+}
+
+// An authority is replaced by putting the new one beside the old.
+func TestTheFirstAndTheLastAuthorityToEndAreTold(t *testing.T) {
+	r := openRoom(t, year)
+	old, other := mutualtlstest.NewUntil(t, "old CA", time.Now().Add(time.Hour)), mutualtlstest.NewUntil(t, "another CA", time.Now().Add(year))
+	cert, key := r.server.Server(t, time.Now().Add(year))
+	r.files.write(t, cert, key, slices.Concat(r.clients.PEM, old.PEM, other.PEM))
+	r.Reload(t.Context())
+	for certificate, want := range map[string]time.Time{"nodo_client_ca_first": old.Certificate.NotAfter, "nodo_client_ca_last": r.clients.Certificate.NotAfter} {
+		if got := r.counted("attualizza_certificate_not_after_timestamp_seconds", certificate); got != want.Unix() {
+			t.Errorf("%s ends at %d, not %d", certificate, got, want.Unix())
+		}
+	}
+	if _, first, last := r.Ends(); !first.Equal(old.Certificate.NotAfter) || !last.Equal(r.clients.Certificate.NotAfter) {
+		t.Errorf("the authorities end at %s and %s", first, last)
+	}
+
+	// The old one ends: its callers are refused, those of the others are not.
+	old = mutualtlstest.NewUntil(t, "old CA", time.Now().Add(-time.Hour))
+	r.files.write(t, cert, key, slices.Concat(r.clients.PEM, old.PEM))
+	r.Reload(t.Context())
+	if _, _, err := r.call(r.clients.Client(t, nil)); err != nil {
+		t.Errorf("beside an authority that has ended: %v", err)
+	}
+	if _, _, err := r.call(old.Client(t, nil)); err == nil || r.refusals()["authority"] != 1 {
+		t.Errorf("of an authority that has ended: %v, counted %v", err, r.refusals())
 	}
 }
 
@@ -297,7 +395,26 @@ func TestTheFilesAreWatchedUntilTheEnd(t *testing.T) {
 	}
 }
 
-// counted is the value of a metric, of a certificate if that is named.
+// refusals are how many were refused, by why.
+func (r *room) refusals() map[string]int64 {
+	r.t.Helper()
+	var all metricdata.ResourceMetrics
+	must(r.t, r.metrics.Collect(r.t.Context(), &all))
+	told := map[string]int64{}
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if data, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "attualizza_nodo_tls_refused" {
+				for _, p := range data.DataPoints {
+					why, _ := p.Attributes.Value("result")
+					told[why.AsString()] = p.Value
+				}
+			}
+		}
+	}
+	return told
+}
+
+// counted is the value of a metric of a certificate.
 func (r *room) counted(name, certificate string) int64 {
 	r.t.Helper()
 	var all metricdata.ResourceMetrics
@@ -307,14 +424,9 @@ func (r *room) counted(name, certificate string) int64 {
 			if m.Name != name {
 				continue
 			}
-			switch data := m.Data.(type) {
-			case metricdata.Sum[int64]:
-				return data.DataPoints[0].Value
-			case metricdata.Gauge[int64]:
-				for _, p := range data.DataPoints {
-					if v, _ := p.Attributes.Value(attribute.Key("certificate")); v.AsString() == certificate {
-						return p.Value
-					}
+			for _, p := range m.Data.(metricdata.Gauge[int64]).DataPoints {
+				if v, _ := p.Attributes.Value(attribute.Key("certificate")); v.AsString() == certificate {
+					return p.Value
 				}
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 )
 
@@ -54,7 +53,8 @@ type identity struct {
 	certificate tls.Certificate
 	authorities *x509.CertPool
 	ends        time.Time // the door's certificate, or the first of its chain to end
-	firstCA     time.Time // the first of the authorities to end
+	firstCA     time.Time // the first of the authorities to end: the old one, while the new is there already
+	lastCA      time.Time // the last: from then on nobody is let in
 }
 
 func parse(f Files, c content, now time.Time) (*identity, error) {
@@ -84,6 +84,9 @@ func parse(f Files, c content, now time.Time) (*identity, error) {
 		if n == 0 || one.NotAfter.Before(i.firstCA) {
 			i.firstCA = one.NotAfter
 		}
+		if n == 0 || one.NotAfter.After(i.lastCA) {
+			i.lastCA = one.NotAfter
+		}
 	}
 	return i, nil
 }
@@ -109,14 +112,4 @@ func certificates(text []byte) (all []*x509.Certificate, err error) {
 		return nil, errors.New("there is no certificate in it")
 	}
 	return all, nil
-}
-
-// wronglyNamed tells that a certificate carries none of the names, as its common name
-// or among its DNS names; nil: it does.
-func wronglyNamed(c *x509.Certificate, names []string) error {
-	known := func(name string) bool { return slices.Contains(names, name) }
-	if known(c.Subject.CommonName) || slices.ContainsFunc(c.DNSNames, known) {
-		return nil
-	}
-	return fmt.Errorf("the client's certificate is of %q %v, none of ATTUALIZZA_NODO_TLS_CLIENT_NAMES", c.Subject.CommonName, c.DNSNames)
 }

@@ -46,7 +46,7 @@ func NewProxy(cfg ProxyConfig) (*Proxy, error) {
 	if len(cfg.From) == 0 || cfg.Header == "" || len(cfg.Names) == 0 {
 		return nil, errors.New("a proxy needs addresses, a header, and names of accepted clients")
 	}
-	refused, err := newRefusals(cfg.Logger, cfg.Meter, cfg.Now)
+	refused, err := newRefusals(cfg.Logger, cfg.Meter, cfg.Now, notAProxy, noCertificate, outOfDays, notNamed)
 	return &Proxy{cfg, refused}, err
 }
 
@@ -67,24 +67,24 @@ func (p *Proxy) Guard(next http.Handler) http.Handler {
 func (p *Proxy) admit(r *http.Request) (why string, err error) {
 	address, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return "not_a_proxy", fmt.Errorf("the caller's address %q: %w", r.RemoteAddr, err)
+		return notAProxy, fmt.Errorf("the caller's address %q: %w", r.RemoteAddr, err)
 	}
 	from := address.Addr().Unmap()
 	if !p.trusts(from) {
-		return "not_a_proxy", fmt.Errorf("%s is none of ATTUALIZZA_NODO_PROXIES", from)
+		return notAProxy, fmt.Errorf("%s is none of ATTUALIZZA_NODO_PROXIES", from)
 	}
 	all := r.Header.Values(p.Header)
 	if len(all) != 1 || all[0] == "" {
-		return "no_certificate", fmt.Errorf("the proxy %s sent %d headers %s instead of one: is the client's certificate asked for there?", from, len(all), p.Header)
+		return noCertificate, fmt.Errorf("the proxy %s sent %d headers %s instead of one: is the client's certificate asked for there?", from, len(all), p.Header)
 	}
 	certificate, err := certificateIn(all[0])
 	if err != nil {
-		return "no_certificate", fmt.Errorf("the header %s of the proxy %s holds no certificate: %w", p.Header, from, err)
+		return noCertificate, fmt.Errorf("the header %s of the proxy %s holds no certificate: %w", p.Header, from, err)
 	}
-	if now := p.Now(); now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
-		return "expired", fmt.Errorf("the client's certificate is of %s to %s", certificate.NotBefore.UTC().Format(time.DateOnly), certificate.NotAfter.UTC().Format(time.DateOnly))
+	if err := outdated(certificate, p.Now()); err != nil {
+		return outOfDays, err
 	}
-	return "not_named", wronglyNamed(certificate, p.Names)
+	return notNamed, wronglyNamed(certificate, p.Names)
 }
 
 func (p *Proxy) trusts(address netip.Addr) bool {

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/attualizza/attualizza/internal/mutualtls/mutualtlstest"
 )
@@ -70,6 +73,25 @@ func TestWhoIsLetInBehindAProxy(t *testing.T) {
 		})
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestWhoAProxyHandsOnIsCountedFromZero(t *testing.T) {
+	r := &room{t: t, metrics: sdkmetric.NewManualReader()}
+	p, err := NewProxy(ProxyConfig{
+		From: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Header: "Client-Cert", Names: []string{"forwarder.platform.pagopa.it"},
+		Logger: slog.New(slog.DiscardHandler), Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.metrics)).Meter("test"),
+	})
+	must(t, err)
+	want := map[string]int64{"not_a_proxy": 0, "no_certificate": 0, "expired": 0, "not_named": 0}
+	if got := r.refusals(); !maps.Equal(got, want) {
+		t.Errorf("at the start %v", got)
+	}
+	request := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
+	p.Guard(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), request)
+	want["not_a_proxy"] = 1
+	if got := r.refusals(); !maps.Equal(got, want) {
+		t.Errorf("after one %v", got)
+	}
 }
 
 func FuzzTheHeaderOfAProxy(f *testing.F) {

@@ -25,12 +25,18 @@ type Authority struct {
 
 var serial atomic.Int64
 
-// New makes an authority.
+// New makes an authority for ten years.
 func New(t testing.TB, name string) *Authority {
+	t.Helper()
+	return NewUntil(t, name, time.Now().AddDate(10, 0, 0))
+}
+
+// NewUntil makes an authority until an instant.
+func NewUntil(t testing.TB, name string, until time.Time) *Authority {
 	t.Helper()
 	a := &Authority{}
 	a.Certificate, a.key, a.PEM = a.sign(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotAfter: time.Now().AddDate(10, 0, 0),
+		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotAfter: until,
 	})
 	return a
 }
