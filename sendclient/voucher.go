@@ -251,10 +251,10 @@ func (v voucher) renewIn() time.Duration {
 
 // source supplies the vouchers of one PDND client for one purpose.
 type source struct {
-	id    fingerprint
-	key   string // in the store
-	pdnd  PDND
-	stop  context.CancelFunc
+	id   fingerprint
+	key  string // in the store
+	pdnd PDND
+	stop context.CancelFunc
 	// When the voucher was last wanted, and when its end was last asked for; both
 	// under vouchers.mu.
 	asked, watched time.Time
