@@ -96,9 +96,7 @@ func TestAReceiptArrivesAtOnceAndAgainUnderTheSameIdentifier(t *testing.T) {
 		began := time.Now()
 		r.save(t, comune, notice(1), "r-1/0")
 		eventually(t, "it arrived", func() bool { return len(debts.arrivals()) == 1 })
-		if took := time.Since(began); took > 3*time.Second {
-			t.Errorf("it took %v", took)
-		}
+		r.within(t, "it", began, 3*time.Second)
 		var d positions.Delivery
 		eventually(t, "it is settled", func() bool {
 			d = r.list(t, positions.DeliveryFilter{})[0]
@@ -135,21 +133,28 @@ func TestAReceiverThatHangsSlowsNobodyElse(t *testing.T) {
 		register(t, db, provincia, working.URL)
 		_, client := send(t, comune)
 		r := start(t, db, c, client)
+		const others = 40
+		pass := func(name string) time.Duration {
+			t.Helper()
+			before, began := len(working.arrivals()), time.Now()
+			for i := range others {
+				r.save(t, provincia, notice(i), fmt.Sprintf("%s-%d/0", name, i))
+			}
+			eventually(t, "the other's arrived", func() bool { return len(working.arrivals()) == before+others })
+			return time.Since(began)
+		}
+		alone := pass("a") // how slow this machine is
+		hung := time.Now()
 		for i := range 5 * slots {
 			r.save(t, comune, notice(i), fmt.Sprintf("h-%d/0", i))
 		}
-		eventually(t, "it hangs", func() bool { return hanging.attempted() == 1 })
-		const others = 40
-		began := time.Now()
-		for i := range others {
-			r.save(t, provincia, notice(i), fmt.Sprintf("w-%d/0", i))
+		eventually(t, "it hangs", func() bool { return hanging.attempted() > 0 })
+		if took := pass("w"); took > attemptTimeout/2+2*alone {
+			t.Errorf("the other's receipts took %v, and %v when nobody hung", took, alone)
 		}
-		eventually(t, "the other's arrived", func() bool { return len(working.arrivals()) == others })
-		if took := time.Since(began); took > attemptTimeout/2 {
-			t.Errorf("the other's receipts took %v", took)
-		}
-		if got := hanging.attempted(); got > 1 {
-			t.Errorf("%d attempts towards a receiver of which nobody knows whether it works", got)
+		// Of a receiver of which nobody knows whether it works there is one at a time.
+		if got, most := hanging.attempted(), 1+int(time.Since(hung)/attemptTimeout); got > most {
+			t.Errorf("%d attempts, of which each lasts %v, in %v", got, attemptTimeout, time.Since(hung))
 		}
 	})
 }
@@ -239,9 +244,7 @@ func TestWhoIsStuckWithOneDeliveryKeepsNobodyFromTheOthers(t *testing.T) {
 			other.save(t, comune, notice(n), fmt.Sprintf("r-%d/0", n))
 		}
 		eventually(t, "the others arrived", func() bool { return len(debts.arrivals()) == 10 })
-		if took := time.Since(began); took > attemptTimeout/2 {
-			t.Errorf("the others took %v", took)
-		}
+		other.within(t, "the others", began, attemptTimeout/2)
 	})
 }
 
@@ -268,9 +271,7 @@ func TestReceiptsThatAreRefusedKeepNoOthers(t *testing.T) {
 			began := time.Now()
 			r.save(t, comune, notice(16), "r-16/0")
 			eventually(t, "the good one arrived", func() bool { return len(debts.arrivals()) == 1 })
-			if took := time.Since(began); took > 3*time.Second {
-				t.Errorf("it took %v", took)
-			}
+			r.within(t, "it", began, 3*time.Second)
 		})
 	}
 }
@@ -298,9 +299,7 @@ func TestAStoppingReplicaGivesBackWhatItHad(t *testing.T) {
 		began := time.Now()
 		other.courier.Wake()
 		eventually(t, "it arrived", func() bool { return len(debts.arrivals()) == 1 })
-		if took := time.Since(began); took > 15*time.Second {
-			t.Errorf("it took %v", took)
-		}
+		other.within(t, "it", began, 15*time.Second)
 	})
 }
 
@@ -476,7 +475,5 @@ func TestReceiversOfOneHostDoNotWaitForEachOther(t *testing.T) {
 	began := time.Now()
 	r.save(t, comune, notice(1), "r-1/0")
 	eventually(t, "it arrived", func() bool { return len(host.arrivals()) == 1 })
-	if took := time.Since(began); took > attemptTimeout/2 {
-		t.Errorf("it took %v", took)
-	}
+	r.within(t, "it", began, attemptTimeout/2)
 }
