@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sony/gobreaker/v2"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
@@ -101,12 +102,25 @@ func New(cfg Config) (*Client, error) {
 		tracer: cfg.Tracer,
 		guards: newGuards(), events: newGuards(), platforms: newGuards(),
 	}
+	c.guards.changed = c.tellOfBreaker
 	c.vouchers = newVouchers(c.http, cfg.TokenURL, cfg.Audience, cfg.Vouchers, cfg.Logger)
 	var err error
 	if c.meters, err = newMeters(cfg.Meter, c.guards); err != nil {
 		return nil, fmt.Errorf("metrics of the SEND client: %w", err)
 	}
 	return c, nil
+}
+
+// tellOfBreaker tells the log when a breaker opens and when it has closed again, and
+// not of its trials in between.
+func (c *Client) tellOfBreaker(organization string, from, to gobreaker.State) {
+	switch {
+	case from == gobreaker.StateClosed:
+		c.log.Warn("SEND or the relay of an organization keeps failing: it is left alone, tried again every few seconds, and answers go by the organization's policy",
+			"organization", organization)
+	case to == gobreaker.StateClosed:
+		c.log.Info("SEND or the relay of an organization answers again", "organization", organization)
+	}
 }
 
 // Warm starts obtaining the vouchers of the given credentials in the

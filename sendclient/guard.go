@@ -32,7 +32,8 @@ type guard struct {
 	session session // with a legacy relay
 }
 
-func newGuard(id fingerprint) *guard {
+// newGuard returns a guard that tells changed, unless that is nil, of its breaker.
+func newGuard(id fingerprint, changed func(from, to gobreaker.State)) *guard {
 	g := &guard{id: id, slots: make(chan struct{}, bulkhead), session: newSession()}
 	g.breaker = gobreaker.NewCircuitBreaker[Answer](gobreaker.Settings{
 		MaxRequests:  3,
@@ -47,6 +48,11 @@ func newGuard(id fingerprint) *guard {
 		},
 		IsSuccessful: func(err error) bool { return verdictOf(err) == healthy },
 		IsExcluded:   func(err error) bool { return verdictOf(err) == unknown },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			if changed != nil {
+				changed(from, to)
+			}
+		},
 	})
 	return g
 }
@@ -97,6 +103,8 @@ func (g *guard) ask(voucher func() (string, *Error), request func(voucher string
 type guards struct {
 	mu    sync.Mutex
 	byOrg map[string]*guard
+	// changed is told of breakers; nil: nobody. It is called while an answer waits.
+	changed func(organization string, from, to gobreaker.State)
 }
 
 func newGuards() *guards { return &guards{byOrg: make(map[string]*guard)} }
@@ -110,7 +118,12 @@ func (gs *guards) of(cred *Credential) *guard {
 		if g == nil && len(gs.byOrg) >= maxGuards {
 			gs.forgetOldest()
 		}
-		g = newGuard(id)
+		organization := cred.OrganizationFiscalCode
+		g = newGuard(id, func(from, to gobreaker.State) {
+			if gs.changed != nil {
+				gs.changed(organization, from, to)
+			}
+		})
 		gs.byOrg[cred.OrganizationFiscalCode] = g
 	}
 	g.used = now

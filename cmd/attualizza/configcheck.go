@@ -90,7 +90,12 @@ func (c *configCheckCommand) checkDatabase(ctx context.Context) (string, error) 
 	}
 	defer store.Close()
 	if err := store.Ping(ctx); err != nil {
-		return "", fmt.Errorf("%w; if it answers but was never prepared, run `attualizza migrate`", err)
+		why := err.Error()
+		var refusal *positions.Error
+		if errors.As(err, &refusal) && refusal.Err != nil {
+			why += " (" + strings.Join(strings.Fields(refusal.Err.Error()), " ") + ")" // who reads this may mend it
+		}
+		return "", fmt.Errorf("%s; if it was never prepared, run `attualizza migrate`", why)
 	}
 	return "answers, migrations applied", nil
 }
@@ -269,5 +274,5 @@ func reach(ctx context.Context, url string) (string, error) {
 	if _, err := io.CopyN(io.Discard, response.Body, 1024); err != nil && !errors.Is(err, io.EOF) {
 		slog.DebugContext(ctx, "answer not read", "error", err)
 	}
-	return fmt.Sprintf("reached (%s answered %d)", url, response.StatusCode), nil
+	return fmt.Sprintf("reached (%s answered %d; which status is no matter here, nothing was asked)", url, response.StatusCode), nil
 }

@@ -42,6 +42,7 @@ const (
 	refusedByRelay
 	refusedByPDND
 	unreachable
+	failing  // it answered that it cannot answer
 	strange  // an answer that says nothing about the credential
 	untried  // the time was over, or the same key was refused a moment ago
 	unopened // the master key does not open it
@@ -55,9 +56,11 @@ var advice = [verdicts]string{
 	refusedByRelay: "refused by the relay (wrong or expired token, user or password, or a signature that it does not accept: ask who runs it, then PUT /v1/organizations/{fc})",
 	refusedByPDND:  "given no voucher by PDND (client, key or purpose suspended, expired or mistaken, or a clock that is wrong: look at clientId, keyId and purposeId on PDND)",
 	unreachable:    "not answered, so nothing is known of the credential (check address, name server, proxy and firewall, and try again)",
-	strange:        "answered in a way that says nothing of the credential (is the address right?)",
-	untried:        "not tried (out of time, or the same key had just been refused)",
-	unopened:       "not opened (another master key sealed it: register it again)",
+	failing: "answered with a failure that is not the credential's (SEND, PDND or the relay has trouble, or asks to slow down: nothing is known of the credential; " +
+		"look at the state of the platform, and try again later)",
+	strange:  "answered in a way that says nothing of the credential (is the address right?)",
+	untried:  "not tried (out of time, or the same key had just been refused)",
+	unopened: "not opened (another master key sealed it: register it again)",
 }
 
 // trial is one credential of an organization, and what became of it.
@@ -204,7 +207,9 @@ func (t *trial) ask(ctx context.Context, client *sendclient.Client) {
 		}
 	case sendclient.KindNoVoucher:
 		t.finding, t.detail = voucherless(failure.Err), strings.TrimPrefix(fmt.Sprint(failure.Err), "voucher: ")
-	case sendclient.KindTimeout, sendclient.KindTransport, sendclient.KindServerError, sendclient.KindThrottled:
+	case sendclient.KindServerError, sendclient.KindThrottled:
+		t.finding = failing
+	case sendclient.KindTimeout, sendclient.KindTransport:
 		t.finding = unreachable
 		if t.detail == "" {
 			t.detail = string(failure.Kind)
@@ -226,7 +231,9 @@ func voucherless(err error) finding {
 	switch {
 	case errors.As(err, &refusal) && refusal.Status/100 == 4:
 		return refusedByPDND
-	case refusal != nil && refusal.Status >= 500, errors.As(err, &network), errors.Is(err, io.EOF):
+	case refusal != nil && refusal.Status >= 500:
+		return failing
+	case errors.As(err, &network), errors.Is(err, io.EOF):
 		return unreachable
 	}
 	return strange

@@ -100,7 +100,7 @@ func TestWhyThereIsNoVoucherIsToldApart(t *testing.T) {
 		want finding
 	}{
 		"an unknown client":   {fmt.Errorf("x: %w", &sendclient.VoucherRefusal{Status: 401, Code: "invalid_client"}), refusedByPDND},
-		"PDND in trouble":     {&sendclient.VoucherRefusal{Status: 503}, unreachable},
+		"PDND in trouble":     {&sendclient.VoucherRefusal{Status: 503}, failing},
 		"a redirect":          {&sendclient.VoucherRefusal{Status: 302}, strange},
 		"nobody there":        {fmt.Errorf("voucher: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), unreachable},
 		"a name nobody knows": {fmt.Errorf("voucher: %w", &net.DNSError{}), unreachable},

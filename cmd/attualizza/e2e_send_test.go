@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -182,6 +183,17 @@ func breaker(t *testing.T, h *house) {
 	}
 	e.mend(t, id)
 	e.recoversWithin(t, d, 15*time.Second) // it stays open for 5 to 10 s
+	told := func(line string) int {
+		said := regexp.MustCompile(`"msg":"SEND or the relay of an organization ` + line + `[^}]*"organization":"` + e.fiscalCode)
+		return len(said.FindAllString(h.logs.String(), -1))
+	}
+	eventually(t, 5*time.Second, "the log says that SEND answers again", func() bool {
+		e.ask(t, pafornode.VerifyPaymentNotice, d.nav) // it closes after three good answers
+		return told("answers again") == 1
+	})
+	if n := told("keeps failing"); n != 1 {
+		t.Errorf("the log says %d times that SEND keeps failing", n)
+	}
 }
 
 func retryAfter(t *testing.T, h *house) {

@@ -90,11 +90,21 @@ func TestEveryAlertHasAPageAndEveryPageAnAlert(t *testing.T) {
 	for _, page := range pages {
 		without[strings.TrimPrefix(filepath.ToSlash(page), root)] = true
 	}
+	index, err := os.ReadFile(root + "docs/runbook/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(without, "docs/runbook/README.md")
+	_, later, _ := strings.Cut(string(index), "(`ticket`)")
 	for _, r := range rules(t) {
 		if r.Alert == "" {
 			continue
 		}
 		page := "docs/runbook/" + r.Alert + ".md"
+		row := "| [" + r.Alert + "](" + r.Alert + ".md) |"
+		if !strings.Contains(string(index), row) || strings.Contains(later, row) != (r.Labels["severity"] == "ticket") {
+			t.Errorf("the index of the runbook has %s not, or in the wrong table", r.Alert)
+		}
 		if !without[page] {
 			t.Errorf("%s has no page %s of its own", r.Alert, page)
 		}
