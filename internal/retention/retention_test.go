@@ -116,11 +116,11 @@ func TestARunHandlesAllThatADryRunCounted(t *testing.T) {
 
 func TestAPeriodOfZeroKeepsForEver(t *testing.T) {
 	j := job(house(t), retention.Periods{Receipts: 5 * day})
-	for name, f := range map[string]func(context.Context) (retention.Summary, error){"dry": j.DryRun, "run": j.Run} {
-		s, err := f(t.Context())
+	for _, run := range []func(context.Context) (retention.Summary, error){j.DryRun, j.Run} { // the dry one first: it leaves what it counts
+		s, err := run(t.Context())
 		must(t, err)
 		if d := cmp.Diff([]int{0, 5, 0, 0, 0}, rows(s)); d != "" || !s[0].Before.IsZero() {
-			t.Errorf("%s: %v", name, s)
+			t.Error(s)
 		}
 	}
 }
