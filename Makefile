@@ -53,7 +53,7 @@ build: ## bin/attualizza
 
 test: servers ## all tests, against real PostgreSQL and Redis
 	$(call tests,-timeout=10m)
-	$(if $(filter ./...,$(PKG)),$(GO) test -count=1 -timeout=10m -run '$(fleet)' ./cmd/attualizza)
+	$(if $(filter ./...,$(PKG)),$(GO) test -count=1 -timeout=15m -run '$(fleet)|$(upgrade)' ./cmd/attualizza)
 
 test-race: servers ## all tests under the race detector
 	$(call tests,-race -timeout=15m)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -162,6 +163,8 @@ func (c *deliveriesReplay) Run(ctx context.Context, std stdio) error {
 		}
 	}
 	replayed, err := replayAll(ctx, store, f)
+	onRecord(ctx, std, "deliveries replay", err, slog.String("organization", c.Organization), slog.String("state", c.State),
+		slog.String("kind", c.Kind), slog.Any("ids", c.IDs), slog.Int("replayed", replayed))
 	if replayed == 0 && err == nil {
 		_, err := fmt.Fprintf(std.out, "there are no %s: nothing is delivered again\n", what)
 		return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -78,6 +79,10 @@ func (c *positionsImport) Run(ctx context.Context, std stdio) error {
 		Change:   positions.Change{Actor: positions.Actor{Kind: "OPERATOR"}, Action: "IMPORT", Reason: c.reason()},
 	})
 	shown.end()
+	if !c.DryRun {
+		onRecord(ctx, std, "positions import", err,
+			slog.String("organization", c.Organization), slog.Int64("refused", counts.Refused))
+	}
 	err = errors.Join(err, refused.close(), warned.close())
 	c.summary(std.out, counts, time.Since(began))
 	switch {

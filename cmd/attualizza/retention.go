@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -46,6 +47,9 @@ func (c *retentionCommand) Run(ctx context.Context, std stdio) error {
 	}
 	summary, err := do(ctx)
 	shown.end()
+	if !c.DryRun {
+		onRecord(ctx, std, "retention", err, slog.Int("rows", summary.Rows()))
+	}
 	c.table(std, summary)
 	switch {
 	case errors.Is(err, context.Canceled):
