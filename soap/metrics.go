@@ -5,13 +5,13 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 	"github.com/attualizza/attualizza/soap/pafornode"
 )
@@ -20,38 +20,13 @@ import (
 type meters struct {
 	answers, fees, receipts metric.Int64Counter
 	duration                metric.Float64Histogram
-	answerSets              sets[answerKey, metric.AddOption]
-	sourceSets              sets[positions.FeeSource, metric.AddOption]
-	receiptSets             sets[string, metric.AddOption]
-	durationSets            sets[durationKey, metric.RecordOption]
+	answerSets              telemetry.Sets[answerKey, metric.AddOption]
+	sourceSets              telemetry.Sets[positions.FeeSource, metric.AddOption]
+	receiptSets             telemetry.Sets[string, metric.AddOption]
+	durationSets            telemetry.Sets[durationKey, metric.RecordOption]
 	feeCents                metric.Int64Counter
 	compared, drift         metric.Int64Counter
-	comparedSets, driftSets sets[string, metric.AddOption]
-}
-
-// sets keeps the attributes of each combination, of which there are as many as
-// fault codes: made once, so that counting an answer allocates nothing.
-type sets[K comparable, O any] struct {
-	mu   sync.RWMutex
-	made map[K][]O
-}
-
-func (s *sets[K, O]) of(key K, make func(K) O) []O {
-	s.mu.RLock()
-	options := s.made[key]
-	s.mu.RUnlock()
-	if options != nil {
-		return options
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.made == nil {
-		s.made = map[K][]O{}
-	}
-	if s.made[key] == nil {
-		s.made[key] = []O{make(key)}
-	}
-	return s.made[key]
+	comparedSets, driftSets telemetry.Sets[string, metric.AddOption]
 }
 
 // durationBounds are seconds; 2 and 7 are the Nodo's service level and timeout,
@@ -117,16 +92,16 @@ func (h *Handler) observe(r *http.Request, x *exchange) {
 	ctx, m, res := r.Context(), h.meters, &x.result
 	took := h.Now().Sub(x.arrived)
 	ctx = traced(ctx, x, took)
-	m.answers.Add(ctx, 1, m.answerSets.of(answerKey{res.operation, res.outcome, res.fault}, answerKey.option)...)
+	m.answers.Add(ctx, 1, m.answerSets.Of(answerKey{res.operation, res.outcome, res.fault}, answerKey.option)...)
 	sendBound := res.quote != nil && res.quote.Notice.Option.SendBound
-	m.duration.Record(ctx, took.Seconds(), m.durationSets.of(durationKey{res.operation, sendBound}, durationKey.option)...)
+	m.duration.Record(ctx, took.Seconds(), m.durationSets.Of(durationKey{res.operation, sendBound}, durationKey.option)...)
 	if res.quote != nil && res.quote.Source != "" {
-		m.fees.Add(ctx, 1, m.sourceSets.of(res.quote.Source, sourceOption)...)
+		m.fees.Add(ctx, 1, m.sourceSets.Of(res.quote.Source, sourceOption)...)
 	}
 	m.charge(ctx, x)
 	h.compare(ctx, x)
 	if x.request.Operation.IsReceipt() {
-		m.receipts.Add(ctx, 1, m.receiptSets.of(res.outcome, receiptOption)...)
+		m.receipts.Add(ctx, 1, m.receiptSets.Of(res.outcome, receiptOption)...)
 	}
 	h.log(ctx, r, x, took)
 }
@@ -170,27 +145,19 @@ func (h *Handler) log(ctx context.Context, r *http.Request, x *exchange, took ti
 // organizationOf and stationOf are what a request says, when it has the form of a tax
 // code of an administration and of a station: anything else may be a person's.
 func organizationOf(q *pafornode.Request) string {
-	if q.IDPA == "" || isDigits(q.IDPA, 11) {
+	if q.IDPA == "" || positions.FiscalCodePA(q.IDPA) {
 		return q.IDPA
 	}
 	return "malformed"
 }
 
 func stationOf(q *pafornode.Request) string {
-	broker, number, ok := strings.Cut(q.IDStation, "_")
-	if q.IDStation == "" || ok && isDigits(broker, 11) && isDigits(number, 2) {
+	digit := func(b byte) bool { return b >= '0' && b <= '9' }
+	broker, number, _ := strings.Cut(q.IDStation, "_")
+	if q.IDStation == "" || positions.FiscalCodePA(broker) && len(number) == 2 && digit(number[0]) && digit(number[1]) {
 		return q.IDStation
 	}
 	return "malformed"
-}
-
-func isDigits(s string, n int) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return len(s) == n
 }
 
 // requestID is the forwarder's X-Request-Id, when it is one that a log can hold.

@@ -25,7 +25,7 @@ var feeSources = []positions.FeeSource{
 // had told, and what becomes of receipts.
 func (m *meters) begin(ctx context.Context) {
 	answer := func(operation, outcome, fault string) {
-		m.answers.Add(ctx, 0, m.answerSets.of(answerKey{operation, outcome, fault}, answerKey.option)...)
+		m.answers.Add(ctx, 0, m.answerSets.Of(answerKey{operation, outcome, fault}, answerKey.option)...)
 	}
 	answer("unknown", "RESUBMIT", "") // turned away before it was read
 	for _, op := range pafornode.Operations() {
@@ -43,17 +43,17 @@ func (m *meters) begin(ctx context.Context) {
 		}
 	}
 	for _, source := range feeSources {
-		m.fees.Add(ctx, 0, m.sourceSets.of(source, sourceOption)...)
-		m.feeCents.Add(ctx, 0, m.sourceSets.of(source, sourceOption)...)
+		m.fees.Add(ctx, 0, m.sourceSets.Of(source, sourceOption)...)
+		m.feeCents.Add(ctx, 0, m.sourceSets.Of(source, sourceOption)...)
 	}
 	for _, result := range comparisons {
-		m.compared.Add(ctx, 0, m.comparedSets.of(result, resultOption)...)
+		m.compared.Add(ctx, 0, m.comparedSets.Of(result, resultOption)...)
 	}
 	for _, direction := range directions {
-		m.drift.Add(ctx, 0, m.driftSets.of(direction, directionOption)...)
+		m.drift.Add(ctx, 0, m.driftSets.Of(direction, directionOption)...)
 	}
 	for _, outcome := range []string{"OK", "KO", "RESUBMIT"} {
-		m.receipts.Add(ctx, 0, m.receiptSets.of(outcome, receiptOption)...)
+		m.receipts.Add(ctx, 0, m.receiptSets.Of(outcome, receiptOption)...)
 	}
 }
 
@@ -64,7 +64,7 @@ func (m *meters) charge(ctx context.Context, x *exchange) {
 	if quote == nil || x.result.outcome != "OK" || op != pafornode.GetPayment && op != pafornode.GetPaymentV2 {
 		return
 	}
-	m.feeCents.Add(ctx, int64(quote.NotificationFee), m.sourceSets.of(quote.Source, sourceOption)...)
+	m.feeCents.Add(ctx, int64(quote.NotificationFee), m.sourceSets.Of(quote.Source, sourceOption)...)
 }
 
 // observe exposes how many answers are being prepared.

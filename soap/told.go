@@ -123,10 +123,10 @@ func (m *meters) drifted(ctx context.Context, by money.Cents) {
 	switch {
 	case by > 0:
 		result = "more"
-		m.drift.Add(ctx, int64(by), m.driftSets.of("up", directionOption)...)
+		m.drift.Add(ctx, int64(by), m.driftSets.Of("up", directionOption)...)
 	case by < 0:
 		result = "less"
-		m.drift.Add(ctx, -int64(by), m.driftSets.of("down", directionOption)...)
+		m.drift.Add(ctx, -int64(by), m.driftSets.Of("down", directionOption)...)
 	}
-	m.compared.Add(ctx, 1, m.comparedSets.of(result, resultOption)...)
+	m.compared.Add(ctx, 1, m.comparedSets.Of(result, resultOption)...)
 }

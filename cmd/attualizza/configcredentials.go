@@ -10,8 +10,9 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/attualizza/attualizza/internal/registry"
 	"github.com/attualizza/attualizza/positions"
@@ -164,24 +165,23 @@ func tryAll(ctx context.Context, client *sendclient.Client, trials []*trial) {
 	for _, t := range trials {
 		groups[t.group()] = append(groups[t.group()], t)
 	}
-	places := make(chan struct{}, trialAtOnce)
-	var work sync.WaitGroup
+	var work errgroup.Group
+	work.SetLimit(trialAtOnce)
 	for _, group := range groups {
-		places <- struct{}{}
-		work.Go(func() {
-			defer func() { <-places }()
+		work.Go(func() error {
 			for _, t := range group {
 				if t.finding != untried || ctx.Err() != nil {
 					continue
 				}
 				t.ask(ctx, client)
 				if t.finding == refusedBySEND {
-					return // it would refuse whoever shows this key, for a minute
+					break // it would refuse whoever shows this key, for a minute
 				}
 			}
+			return nil
 		})
 	}
-	work.Wait()
+	_ = work.Wait() // what was found is each trial's
 }
 
 // ask tries one credential.

@@ -8,8 +8,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Bounds of the look at receivers of receipts: like the trial of credentials.
@@ -87,27 +88,30 @@ func headAll(ctx context.Context, addresses []string) []error {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	problems := make([]error, len(addresses))
-	places := make(chan struct{}, receiversAtOnce)
-	var work sync.WaitGroup
+	var work errgroup.Group
+	work.SetLimit(receiversAtOnce)
 	for i, address := range addresses {
-		places <- struct{}{}
-		work.Go(func() {
-			defer func() { <-places }()
-			request, err := http.NewRequestWithContext(ctx, http.MethodHead, address, http.NoBody)
-			if err != nil {
-				problems[i] = errors.New("is no address that can be called")
-				return
-			}
-			response, err := client.Do(request)
-			if err != nil {
-				problems[i] = withoutAddress(err)
-				return
-			}
-			response.Body.Close() // an answer to HEAD has none
+		work.Go(func() error {
+			problems[i] = head(ctx, &client, address)
+			return nil
 		})
 	}
-	work.Wait()
+	_ = work.Wait() // each problem is of its address
 	return problems
+}
+
+// head asks for the head of an address; whatever it answers is an answer.
+func head(ctx context.Context, client *http.Client, address string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, address, http.NoBody)
+	if err != nil {
+		return errors.New("is no address that can be called")
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return withoutAddress(err)
+	}
+	response.Body.Close() // an answer to HEAD has none
+	return nil
 }
 
 // withoutAddress tells why nobody answered without the URL and the pieces of an

@@ -4,13 +4,13 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 
+	"github.com/attualizza/attualizza/internal/telemetry"
 	"github.com/attualizza/attualizza/positions"
 )
 
@@ -22,11 +22,10 @@ type meters struct {
 	changes  metric.Int64Counter
 	refused  metric.Int64Counter
 
-	mu        sync.RWMutex
-	requested map[requestKey][]metric.AddOption // made once: making one costs more than counting
-	timed     map[routeKey][]metric.RecordOption
+	requested telemetry.Sets[requestKey, metric.AddOption]
+	timed     telemetry.Sets[routeKey, metric.RecordOption]
+	refusals  telemetry.Sets[refusalKey, metric.AddOption]
 	events    map[string][]metric.AddOption // by the action of a change
-	refusals  map[refusalKey][]metric.AddOption
 }
 
 type refusalKey struct {
@@ -41,14 +40,28 @@ type requestKey struct {
 	status int
 }
 
+func (k routeKey) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{attribute.String("route", k.route), attribute.String("method", k.method)}
+}
+
+func (k routeKey) option() metric.RecordOption {
+	return metric.WithAttributeSet(attribute.NewSet(k.attributes()...))
+}
+
+func (k requestKey) option() metric.AddOption {
+	return metric.WithAttributeSet(attribute.NewSet(append(k.attributes(), attribute.String("status", strconv.Itoa(k.status)))...))
+}
+
+func (k refusalKey) option() metric.AddOption {
+	return metric.WithAttributeSet(attribute.NewSet(
+		attribute.String("organization", k.organization), attribute.String("status", strconv.Itoa(k.status))))
+}
+
 func newMeters(m metric.Meter) (*meters, error) {
 	if m == nil {
 		m = noop.Meter{}
 	}
-	s := &meters{
-		requested: map[requestKey][]metric.AddOption{}, timed: map[routeKey][]metric.RecordOption{}, events: map[string][]metric.AddOption{},
-		refusals: map[refusalKey][]metric.AddOption{},
-	}
+	s := &meters{events: map[string][]metric.AddOption{}}
 	var err error
 	if s.requests, err = m.Int64Counter("attualizza_rest_requests",
 		metric.WithDescription("Requests to the REST API by route of its document (unmatched: none), method (OTHER: none that is served) and HTTP status.")); err != nil {
@@ -112,25 +125,8 @@ func methodOf(r *http.Request) string {
 // answered counts one request. HEAD is the GET that it stands for.
 func (s *meters) answered(ctx context.Context, route, method string, status int, took time.Duration) {
 	of := routeKey{route, method}
-	key := requestKey{of, status}
-	s.mu.RLock()
-	count, measure := s.requested[key], s.timed[of]
-	s.mu.RUnlock()
-	if count == nil || measure == nil {
-		count, measure = s.remember(key)
-	}
-	s.requests.Add(ctx, 1, count...)
-	s.duration.Record(ctx, took.Seconds(), measure...)
-}
-
-func (s *meters) remember(key requestKey) ([]metric.AddOption, []metric.RecordOption) {
-	route, method := attribute.String("route", key.route), attribute.String("method", key.method)
-	count := []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(route, method, attribute.String("status", strconv.Itoa(key.status))))}
-	measure := []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(route, method))}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requested[key], s.timed[key.routeKey] = count, measure
-	return count, measure
+	s.requests.Add(ctx, 1, s.requested.Of(requestKey{of, status}, requestKey.option)...)
+	s.duration.Record(ctx, took.Seconds(), s.timed.Of(of, routeKey.option)...)
 }
 
 // refuse counts a request that failed, by the organization whose debt-position system
@@ -141,18 +137,7 @@ func (s *meters) refuse(ctx context.Context, who caller, status int) {
 	if status < http.StatusBadRequest || who.key == nil {
 		return
 	}
-	key := refusalKey{who.key.OrganizationFiscalCode, status}
-	s.mu.RLock()
-	count := s.refusals[key]
-	s.mu.RUnlock()
-	if count == nil {
-		count = []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(
-			attribute.String("organization", key.organization), attribute.String("status", strconv.Itoa(status))))}
-		s.mu.Lock()
-		s.refusals[key] = count
-		s.mu.Unlock()
-	}
-	s.refused.Add(ctx, 1, count...)
+	s.refused.Add(ctx, 1, s.refusals.Of(refusalKey{who.key.OrganizationFiscalCode, status}, refusalKey.option)...)
 }
 
 // changed counts n positions that an action changed.
